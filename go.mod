@@ -1,0 +1,3 @@
+module github.com/streamflow/streamflow
+
+go 1.26

@@ -1,0 +1,156 @@
+// Package store says what a destination of uploads must do, and nothing about
+// how: a directory, an S3 bucket and a tus server are all a [Store].
+//
+// Use it to write a destination of your own; run storetest.Run on it before
+// you trust it. Programs that only upload need the interfaces as argument
+// types and the errors of this package to branch on.
+//
+// # Promises
+//
+// Every Store keeps these, and storetest checks them:
+//
+//   - Acknowledged bytes stay. What [Upload.Write] reports as written and what
+//     [Info] reports as present survives the death of this process. Surviving
+//     a power loss is promised for finished uploads only, unless a store's own
+//     options say more.
+//   - An offset is never reported beyond what would survive.
+//   - A failed call changes nothing but the bytes it reports as written.
+//   - Finish is atomic: before it the object is not there under its final
+//     name, after it the object is there whole. It may be called again after
+//     an error or a crash and then succeeds without doing anything twice.
+//   - Abort is idempotent, and leaves nothing behind.
+//
+// # Concurrency
+//
+// A Store is safe for concurrent use. The calls of one Upload may be made from
+// several goroutines: Write for ranges that don't overlap where
+// [Limits.Unordered] is set, one Write at a time elsewhere. Opening an upload
+// takes it over: Writes under way through an Upload that was opened earlier
+// end with [ErrSuperseded], and so does every later one.
+package store
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// A Store is a destination of uploads.
+type Store interface {
+	// Limits returns what this store can take. It is constant and does no I/O.
+	Limits() Limits
+
+	// Create begins an upload. It returns an *Upload with no bytes in it.
+	//
+	// Errors: [ErrTooLarge], [ErrInvalid] for a name or metadata the store
+	// can't keep, [ErrDenied], [ErrUnsupported].
+	Create(ctx context.Context, spec Spec) (Upload, error)
+
+	// Open takes over the upload with the given id, finished or not.
+	//
+	// Errors: [ErrNotFound], [ErrGone].
+	Open(ctx context.Context, id string) (Upload, error)
+
+	// Stat reports on an upload without taking it over.
+	//
+	// Errors: as Open.
+	Stat(ctx context.Context, id string) (Info, error)
+}
+
+// An Upload is one object on its way into a Store. It holds no descriptors and
+// no memory between calls, so it need not be closed and may simply be dropped;
+// [Store.Open] finds it again.
+type Upload interface {
+	// Info asks the store, not a cache, what is there now.
+	Info(ctx context.Context) (Info, error)
+
+	// SetLength declares the length of an upload created with UnknownLength.
+	// Declaring the same length again is fine; another one is [ErrInvalid].
+	SetLength(ctx context.Context, length int64) error
+
+	// Write stores the unit that begins at off: size bytes of r, or all of r
+	// where size is [UnknownLength]. It returns how many bytes from off are
+	// acknowledged, also beside an error: in an ordered store all that was
+	// taken before the error, in an unordered one all of the unit or nothing.
+	//
+	// An ordered store takes only off == Info.Offset and answers anything else
+	// with an *[OffsetError]. Writing a range again is allowed in an unordered
+	// store and replaces it.
+	//
+	// Write doesn't read r after it has returned. r ending early is
+	// io.ErrUnexpectedEOF; an error of r comes back as it is, wrapped.
+	//
+	// Errors: *[OffsetError], [ErrTooLarge], [ErrNoSpace], [ErrNotFound],
+	// [ErrSuperseded], [ErrDenied]; a *[TransientError] is worth a retry.
+	Write(ctx context.Context, off int64, r io.Reader, size int64) (int64, error)
+
+	// Finish makes the object appear, whole, under its name. The length must be
+	// known and every byte present. Where sum is known and the store knows one
+	// too, they must agree, else [ErrChecksum], and the object doesn't appear.
+	Finish(ctx context.Context, sum Sum) (Info, error)
+
+	// Abort discards the upload and all its bytes.
+	Abort(ctx context.Context) error
+}
+
+// UnknownLength stands for a length that isn't known yet.
+const UnknownLength = -1
+
+// A Spec describes an upload to create.
+type Spec struct {
+	// Name is the object's name: a slash-separated relative path. A store that
+	// names objects itself keeps it as metadata.
+	Name string
+	// Length in bytes, or UnknownLength.
+	Length int64
+	// UnitBytes is the size of every unit but the last, where the store is
+	// unordered. The store may depend on Write offsets being multiples of it.
+	UnitBytes int64
+	// Metadata is kept with the object as far as the store can.
+	Metadata map[string]string
+}
+
+// Limits says what a Store can take. A zero number means there is no limit.
+type Limits struct {
+	// Unordered: units may be written in any order and at the same time.
+	Unordered bool
+	// MinUnitBytes and MaxUnitBytes bound a unit, but the last may be smaller.
+	MinUnitBytes, MaxUnitBytes int64
+	// MaxUnits bounds the number of units of one upload of known length.
+	MaxUnits int
+	// MaxLength bounds an object.
+	MaxLength int64
+}
+
+// A Range is the bytes from Start up to, not including, End.
+type Range struct{ Start, End int64 }
+
+// Info is what a store knows about an upload.
+type Info struct {
+	ID     string
+	Name   string
+	Length int64 // or UnknownLength
+	// Offset is the number of bytes present without a gap from the start.
+	Offset int64
+	// Written are all ranges present, sorted, without overlap or adjacency.
+	// It is nil where nothing but [0, Offset) is there.
+	Written []Range
+	// Complete: Finish has succeeded.
+	Complete bool
+	// Sum is of the bytes before Offset, where the store knows it.
+	Sum       Sum
+	UnitBytes int64
+	Metadata  map[string]string
+	CreatedAt time.Time
+	// Location is where a person or program finds the finished object:
+	// a path or a URL.
+	Location string
+}
+
+// A Sum is the CRC-32C (Castagnoli) of some bytes, where Known. It is the one
+// checksum of the engine: it runs at memory speed, parts of it combine, and
+// S3, RFC 9530 and tus all have a name for it.
+type Sum struct {
+	CRC32C uint32
+	Known  bool
+}
