@@ -1,0 +1,114 @@
+# The tasks of this repository; `make` alone lists them.
+#
+# A fresh machine needs Go, Node, make and git. `make test` installs what else
+# it uses: its tools into bin/, and a C compiler for the race detector.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := $(CURDIR)/bin
+TOOLS := $(BIN)/.tools
+GO := go
+# A count, not a duration: up to Go 1.26 a fuzz run that ends by its clock may
+# fail with "context deadline exceeded" (go.dev/issue/75804).
+FUZZTIME := 10000x
+CROSS := linux/arm64 darwin/arm64 windows/amd64
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+
+.PHONY: build
+build: ## build bin/streamflow
+	$(GO) build -trimpath -o $(BIN)/streamflow ./cmd/streamflow
+
+.PHONY: run
+run: build ## start the upload server on 127.0.0.1:8080; ARGS="..." adds flags
+	$(BIN)/streamflow serve $(ARGS)
+
+
+# Quick checks first, the tests last: their lines are what a CI judges by.
+# Every check runs though another has failed, so one run shows all there is.
+CHECKS := fmt-check vet lint tidy-check generate-check cross bench-build fuzz race unit
+
+.PHONY: test
+test: ## run everything CI runs
+	@$(MAKE) --keep-going --jobs=1 $(CHECKS)
+
+.PHONY: fmt
+fmt: $(TOOLS) ## format all Go files
+	$(BIN)/gofumpt -w .
+
+.PHONY: fmt-check
+fmt-check: $(TOOLS) ## say which Go files aren't formatted
+	@unformatted=$$($(BIN)/gofumpt -l .); \
+	if [[ -n $$unformatted ]]; then echo "run make fmt, not formatted:"; echo "$$unformatted"; exit 1; fi
+
+.PHONY: vet
+vet: ## run go vet
+	$(GO) vet ./...
+
+.PHONY: lint
+lint: $(TOOLS) ## run golangci-lint, in bench/ too
+	$(BIN)/golangci-lint run
+	cd bench && $(BIN)/golangci-lint run
+
+.PHONY: unit
+unit: ## run the tests
+	$(GO) test -count=1 ./...
+
+.PHONY: race
+race: compiler ## run the tests with the race detector
+	CGO_ENABLED=1 $(GO) test -race -count=1 ./...
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target FUZZTIME long
+	@$(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/ {names[n++] = $$1} \
+		/^ok/ {for (i = 0; i < n; i++) print $$2, names[i]; n = 0}' | \
+	while read -r package target; do \
+		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$package" </dev/null; \
+	done
+
+.PHONY: tidy-check
+tidy-check: ## say what go mod tidy would change
+	$(GO) mod tidy -diff
+	cd bench && $(GO) mod tidy -diff
+
+.PHONY: generate-check
+generate-check: ## regenerate, and fail where that changes a file
+	@state() { git status --porcelain; git diff HEAD; }; \
+	before=$$(state); \
+	echo $(GO) generate ./...; $(GO) generate ./...; \
+	diff <(echo "$$before") <(state) || { echo "generated files were stale: commit what go generate made"; exit 1; }
+
+.PHONY: cross
+cross: $(CROSS:%=cross/%) ## build for the other systems
+
+.PHONY: $(CROSS:%=cross/%)
+$(CROSS:%=cross/%):
+	CGO_ENABLED=0 GOOS=$(word 2,$(subst /, ,$@)) GOARCH=$(notdir $@) $(GO) build ./...
+
+.PHONY: bench-build
+bench-build: ## build and vet the benchmarks' module
+	cd bench && $(GO) build ./... && $(GO) vet ./...
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(BIN) bench/out
+
+
+# tools/go.mod pins them, so that they stay out of the product's go.mod.
+$(TOOLS): tools/go.mod tools/go.sum
+	@echo "building the tools of tools/go.mod, a few minutes the first time"
+	cd tools && $(GO) build -o $(BIN)/ tool
+	@touch $@
+
+.PHONY: compiler
+compiler:
+	@command -v $$($(GO) env CC) >/dev/null || { \
+		echo "the race detector needs a C compiler, and there is none: installing gcc"; \
+		sudo=; [[ $$(id -u) == 0 ]] || sudo=sudo; \
+		$$sudo apt-get update -q; $$sudo apt-get install -qy --no-install-recommends gcc libc6-dev; }
