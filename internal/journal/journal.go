@@ -1,0 +1,3 @@
+// Package journal remembers unfinished uploads of files across the death of the
+// process.
+package journal

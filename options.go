@@ -1,0 +1,82 @@
+package streamflow
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/streamflow/streamflow/memory"
+)
+
+// Defaults of [Options].
+const (
+	DefaultChunkBytes = 1 << 20
+	DefaultStreams    = 3
+	DefaultRetries    = 3
+)
+
+const (
+	minChunkBytes = 4 << 10
+	maxStreams    = 1 << 10
+)
+
+// Options of a [Manager]. The zero value works.
+type Options struct {
+	// Memory is the budget. Where nil, the Manager makes one of
+	// memory.DefaultLimit and closes it at its end; pass one to share it.
+	Memory *memory.Manager
+	// ChunkBytes is the size of a unit: what a stream holds in memory until it
+	// is acknowledged, and what a file is cut into where the destination takes
+	// units in any order. Default 1 MiB, at least 4 KiB. A destination's own
+	// limits override it.
+	ChunkBytes int64
+	// Streams is the number of units under way in one upload. Default 3.
+	Streams int
+	// Retries is the number of failures in a row, without progress between
+	// them, that end an upload, once they go on for 45 s. Default 3. Where
+	// negative, the first failure ends it.
+	Retries int
+	// DisableChecksum turns off the CRC-32C that is computed while reading and
+	// compared by the destination at the end.
+	DisableChecksum bool
+	// StateDir is the directory of the journal, which knows unfinished uploads
+	// of files after this process has ended. Where empty, there is none.
+	StateDir string
+	// Destination is what the journal calls the destination, say its URL.
+	// Required with StateDir.
+	Destination string
+	// NoResume starts anew where the journal knows an unfinished upload, and
+	// discards that one.
+	NoResume bool
+	// Logger takes what can't be returned: trouble that was survived.
+	// Default: none.
+	Logger *slog.Logger
+}
+
+// withDefaults returns a checked copy with every default filled in.
+func (o *Options) withDefaults() (Options, error) {
+	var c Options
+	if o != nil {
+		c = *o
+	}
+	if c.ChunkBytes == 0 {
+		c.ChunkBytes = DefaultChunkBytes
+	}
+	if c.Streams == 0 {
+		c.Streams = DefaultStreams
+	}
+	if c.Retries == 0 {
+		c.Retries = DefaultRetries
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	switch {
+	case c.ChunkBytes < minChunkBytes:
+		return c, fmt.Errorf("Options.ChunkBytes is %d: at least %d is needed", c.ChunkBytes, minChunkBytes)
+	case c.Streams < 1 || c.Streams > maxStreams:
+		return c, fmt.Errorf("Options.Streams is %d: it must be from 1 to %d", c.Streams, maxStreams)
+	case c.StateDir != "" && c.Destination == "":
+		return c, fmt.Errorf("Options.Destination is empty: the journal in Options.StateDir needs it")
+	}
+	return c, nil
+}
