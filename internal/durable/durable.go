@@ -1,0 +1,79 @@
+// Package durable makes changes to files that hold after a crash: a file is
+// replaced whole or not at all, and directories are synced so that a new name
+// survives a power loss.
+//
+// Its functions keep no state and are safe for concurrent use on different names.
+package durable
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"syscall"
+)
+
+// TempSuffix ends the name under which WriteFile builds a file up. One with it
+// is left over from a crash, and the next WriteFile of that name replaces it.
+const TempSuffix = ".tmp"
+
+// WriteFile replaces the file name in root by data, atomically: at any moment,
+// also after a kill, the old content is there or the new one. With sync the
+// new content survives a power loss once WriteFile has returned; without, a
+// power loss may leave either. New files get mode 0600.
+func WriteFile(root *os.Root, name string, data []byte, sync bool) error {
+	temp := name + TempSuffix
+	err := write(root, temp, data, sync)
+	if err == nil {
+		err = root.Rename(temp, name)
+	}
+	if err != nil {
+		return errors.Join(err, ignoreMissing(root.Remove(temp)))
+	}
+	if !sync {
+		return nil
+	}
+	return SyncDir(root, path.Dir(filepath.ToSlash(name)))
+}
+
+func write(root *os.Root, name string, data []byte, sync bool) error {
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil && sync {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// SyncDir makes the entries of a directory in root survive a power loss; "."
+// is root itself. Where the system can't sync directories it does nothing.
+func SyncDir(root *os.Root, name string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := root.Open(name)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	// Some file systems, FUSE ones among them, have nothing to sync there.
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
+		err = nil
+	}
+	if err = errors.Join(err, d.Close()); err != nil {
+		return fmt.Errorf("sync directory %s: %w", name, err)
+	}
+	return nil
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
