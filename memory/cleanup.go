@@ -1,0 +1,162 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+)
+
+// Freed says what a cleanup gave back, in bytes.
+type Freed struct {
+	Cached      int64 // buffers that nobody held, given back to the system
+	Expired     int64 // tracked resources whose time was over
+	Unreachable int64 // resources that were lost
+	Hooks       int64 // what the OnCleanup hooks say they freed
+	Collected   int64 // garbage of the Go heap
+}
+
+// Total is the sum of all that was freed.
+func (f Freed) Total() int64 {
+	return f.Cached + f.Expired + f.Unreachable + f.Hooks + f.Collected
+}
+
+// hooks are what users have registered. The lists are guarded by the mutex of
+// the tree, and replaced rather than changed.
+type hooks struct {
+	cleanup  []*hook
+	beforeGC []*hook
+
+	running sync.Mutex // held by the cleanup under way
+	budget  collectionBudget
+}
+
+type hook struct {
+	priority int
+	free     func(context.Context) int64
+	before   func()
+}
+
+// OnCleanup registers a hook that frees memory when a cleanup runs under
+// pressure or is called for; it returns how many bytes it freed. Hooks of a
+// higher priority run first. A hook must not call Cleanup.
+func (m *Manager) OnCleanup(priority int, free func(context.Context) int64) (remove func()) {
+	h := &hook{priority: priority, free: free}
+	t := m.tree
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.hooks.cleanup = append(slices.Clone(t.hooks.cleanup), h)
+	slices.SortStableFunc(t.hooks.cleanup, func(a, b *hook) int { return cmp.Compare(b.priority, a.priority) })
+	return func() { t.removeHook(&t.hooks.cleanup, h) }
+}
+
+// OnBeforeGC registers a hook that runs before each collection that this
+// package starts. Go has no hook before the collections of its runtime.
+func (m *Manager) OnBeforeGC(before func()) (remove func()) {
+	h := &hook{before: before}
+	t := m.tree
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.hooks.beforeGC = append(slices.Clone(t.hooks.beforeGC), h)
+	return func() { t.removeHook(&t.hooks.beforeGC, h) }
+}
+
+func (t *tree) removeHook(list *[]*hook, h *hook) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	*list = slices.DeleteFunc(slices.Clone(*list), func(other *hook) bool { return other == h })
+}
+
+// Cleanup frees what can be freed in the whole tree: idle buffers, expired and
+// unreachable resources, what the hooks let go, and, where objects on the Go
+// heap are tracked, garbage. Collections take at most 5 % of one processor:
+// within that share of the last one, Cleanup collects nothing.
+//
+// The only error is that of ctx, which ends it between two steps.
+func (m *Manager) Cleanup(ctx context.Context) (Freed, error) {
+	return m.tree.cleanUp(ctx)
+}
+
+func (t *tree) cleanUp(ctx context.Context) (Freed, error) {
+	t.hooks.running.Lock()
+	defer t.hooks.running.Unlock()
+	freed := t.sweep(true)
+	for _, h := range t.hookList(&t.hooks.cleanup) {
+		if ctx.Err() != nil {
+			return freed, context.Cause(ctx)
+		}
+		freed.Hooks += h.free(ctx)
+	}
+	if ctx.Err() != nil {
+		return freed, context.Cause(ctx)
+	}
+	t.collect(&freed)
+	return freed, nil
+}
+
+// tidy is the cleanup that runs at an interval: what nobody has needed since
+// the last one.
+func (t *tree) tidy() Freed {
+	t.hooks.running.Lock()
+	defer t.hooks.running.Unlock()
+	return t.sweep(false)
+}
+
+// hookList returns a list of hooks, which is replaced and never changed.
+func (t *tree) hookList(list *[]*hook) []*hook {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return *list
+}
+
+// sweep gives up idle buffers, all of them or those that were not needed since
+// it was last called, and the resources that are expired or unreachable.
+func (t *tree) sweep(all bool) Freed {
+	var freed Freed
+	var expired []func()
+	t.mu.Lock()
+	if all {
+		t.recallCaches()
+		freed.Cached = t.trimIdle(t.idle.bytes)
+	} else {
+		t.recallUnused()
+		freed.Cached = t.trimIdle(t.idle.low)
+	}
+	t.idle.low = t.idle.bytes
+	now := t.clock.now()
+	t.root.eachManager(func(m *Manager) {
+		for _, r := range m.resources {
+			switch {
+			case !r.alive():
+				freed.Unreachable += r.size
+				t.leak(m, r)
+			case r.expires != 0 && now >= r.expires:
+				freed.Expired += r.size
+				t.untrack(m, r)
+				if r.onExpire != nil {
+					expired = append(expired, r.onExpire)
+				}
+			}
+		}
+	})
+	t.settle()
+	t.root.eachManager(t.assess)
+	t.mu.Unlock()
+	for _, f := range expired {
+		f()
+	}
+	return freed
+}
+
+// recallUnused recalls the caches of the shards that nobody has used since it
+// was last called.
+func (t *tree) recallUnused() {
+	t.root.eachManager(func(m *Manager) {
+		m.eachShard(func(s *shard) {
+			if !s.used {
+				t.recall(s)
+			}
+			s.used = false
+		})
+	})
+}

@@ -1,0 +1,164 @@
+package memory
+
+import (
+	"fmt"
+	"runtime/debug"
+	"runtime/metrics"
+	"sync"
+)
+
+// MinBudget is the smallest budget of a process, in bytes. A Go program that
+// speaks HTTP needs about two thirds of it for itself.
+const MinBudget = 32 << 20
+
+// What is set aside for everything that isn't handed out by the manager, in
+// bytes: the program's own pages, and the Go heap with its stacks.
+const (
+	codeShare    = 9 << 20
+	minHeapShare = 12 << 20
+	maxHeapShare = 64 << 20
+)
+
+// A Process holds a whole process to a budget, as the operating system
+// measures it. Its root manager's limit is the budget less a share for the Go
+// runtime and the program's own pages; the runtime is told to keep to its part
+// of that share, plus what is charged for objects on the Go heap. What it
+// takes beyond is measured ten times a second, counts as used, and so is made
+// good by the rest. Open one for a process.
+type Process struct {
+	root     *Manager
+	budget   int64
+	previous int64 // the runtime's memory limit as it was found
+
+	mu        sync.Mutex
+	heapLimit int64
+	overdraft int64 // what the runtime takes beyond its share, charged to the root
+}
+
+// ProcessStats are measured, in bytes.
+type ProcessStats struct {
+	Budget  int64
+	Reserve int64 // the part of the budget that the manager does not hand out
+	Runtime int64 // what the Go runtime and the program's own pages take
+	RSS     int64 // resident now, by the operating system; 0 where it can't be asked
+	PeakRSS int64
+}
+
+// OpenProcess makes the root manager for this process. opts.Limit is the
+// budget of the whole process, by default DefaultLimit.
+//
+// Errors: as New, and a *LimitError for a budget below MinBudget.
+func OpenProcess(opts *Options) (*Process, error) {
+	o, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if o.Limit < MinBudget {
+		return nil, fmt.Errorf("memory: open process: %w",
+			&LimitError{Manager: "process", Limit: o.Limit, Requested: o.Limit, Needed: MinBudget})
+	}
+	p := &Process{budget: o.Limit}
+	forbidHugeHeapPages()
+	p.heapLimit = heapShare(p.budget)
+	p.previous = debug.SetMemoryLimit(p.heapLimit)
+	o.Limit = p.budget - reserveFor(p.budget)
+	newTree(o, p)
+	return p, nil
+}
+
+func heapShare(budget int64) int64 { return min(max(budget/8, minHeapShare), maxHeapShare) }
+
+func reserveFor(budget int64) int64 { return codeShare + heapShare(budget) }
+
+// Manager returns the root of the tree.
+func (p *Process) Manager() *Manager { return p.root }
+
+// Budget returns the budget of the process in bytes.
+func (p *Process) Budget() int64 { return p.budget }
+
+// BudgetFor returns the smallest budget that makes the root's limit at least
+// limit, in bytes. Use it on LimitError.Needed.
+func (p *Process) BudgetFor(limit int64) int64 {
+	budget := max(limit+reserveFor(MinBudget), MinBudget)
+	for budget-reserveFor(budget) < limit {
+		budget = limit + reserveFor(budget)
+	}
+	return budget
+}
+
+// Close closes the root manager and gives the runtime its former memory limit
+// back.
+func (p *Process) Close() error {
+	err := p.root.Close()
+	debug.SetMemoryLimit(p.previous)
+	return err
+}
+
+// sample measures the runtime's share, keeps its limit in step with what is
+// charged for objects on its heap, and charges what it takes beyond.
+func (p *Process) sample() {
+	if p == nil {
+		return
+	}
+	foreign := p.foreignBytes()
+	taken := mappedByRuntime() + codeBytes()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	limit := min(heapShare(p.budget)+foreign, p.previous)
+	if diff := limit - p.heapLimit; diff < 0 || diff > 1<<20 {
+		p.heapLimit = limit
+		debug.SetMemoryLimit(limit)
+	}
+	p.charge(max(0, taken-reserveFor(p.budget)-foreign))
+}
+
+// foreignBytes is what is charged for other memory than buffers.
+func (p *Process) foreignBytes() int64 {
+	t := p.root.tree
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return max(0, p.root.used-p.overdraft-t.arena.committedBytes())
+}
+
+func (p *Process) charge(overdraft int64) {
+	t := p.root.tree
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	change := overdraft - p.overdraft
+	if change == 0 || p.root.closed {
+		return
+	}
+	p.overdraft = overdraft
+	p.root.charge(change)
+	t.settle()
+	t.observe(p.root)
+}
+
+// heapExceeds reports whether the runtime takes more than its share.
+func (p *Process) heapExceeds() bool {
+	if p == nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.overdraft > 0
+}
+
+func (p *Process) stats() *ProcessStats {
+	if p == nil {
+		return nil
+	}
+	rss, peak := residentBytes()
+	return &ProcessStats{
+		Budget: p.budget, Reserve: reserveFor(p.budget),
+		Runtime: mappedByRuntime() + codeBytes(), RSS: rss, PeakRSS: peak,
+	}
+}
+
+// mappedByRuntime is what the Go runtime has of the system, in its own terms:
+// those of the memory limit.
+func mappedByRuntime() int64 {
+	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(samples)
+	return int64(samples[0].Value.Uint64() - samples[1].Value.Uint64())
+}

@@ -1,0 +1,177 @@
+package memory
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+	"weak"
+)
+
+// A slot is one piece of slab memory and what is known about who holds it. Its
+// manager's shard refers to it strongly.
+//
+// A handle is what a Buffer refers to. While the buffer is held nothing else
+// does, so that the handle's death says that the holder is gone; its cleanup
+// is registered once, when the slot is made.
+type slot struct {
+	mem    []byte // the whole slot; its capacity ends where it does
+	class  int
+	self   weak.Pointer[handle]
+	shard  shardRef // which shard's mutex guards what follows
+	index  int      // in shard.slots, while held or cached
+	held   bool
+	serial uint64 // counts the holds: a Buffer is valid for one of them
+	record
+	loan *reservation // that the bytes belong to, or nil
+}
+
+type handle struct{ slot *slot }
+
+// A record is what is remembered of a resource.
+type record struct {
+	kind    Kind
+	size    int64
+	created int64     // by the coarse clock
+	stack   []uintptr // empty where not sampled
+}
+
+// A shardRef is a slot's shard, which changes only while that shard is locked.
+type shardRef struct{ p atomic.Pointer[shard] }
+
+func (r *shardRef) set(s *shard) { r.p.Store(s) }
+
+// lock returns the slot's shard, locked, or nil if it is in none.
+func (r *shardRef) lock() *shard {
+	for {
+		s := r.p.Load()
+		if s == nil {
+			return nil
+		}
+		s.mu.Lock()
+		if r.p.Load() == s {
+			return s
+		}
+		s.mu.Unlock()
+	}
+}
+
+// A shardSet spreads a manager's buffers so that goroutines rarely meet.
+type shardSet struct {
+	shards []shard
+	shift  uint
+}
+
+// A shard holds some of a manager's buffers and caches released ones, which
+// stay charged to the manager.
+type shard struct {
+	m *Manager
+
+	mu       sync.Mutex
+	closed   bool
+	used     bool      // since the janitor last looked
+	slots    []*slot   // held and cached
+	cached   []*handle // the one released last is at the end
+	toSample int64     // bytes until the next stack is taken
+	gets     uint64
+
+	_ [64]byte // keep neighbours off the cache line of the mutex
+}
+
+const (
+	maxCached      = 4        // buffers in a shard
+	sampleInterval = 32 << 20 // bytes from one sampled stack to the next
+)
+
+func newShardSet(m *Manager) *shardSet {
+	n, shift := 1, uint(64)
+	for n < 4*runtime.GOMAXPROCS(0) && n < 64 {
+		n, shift = n*2, shift-1
+	}
+	set := &shardSet{shards: make([]shard, n), shift: shift}
+	for i := range set.shards {
+		set.shards[i].m = m
+		set.shards[i].toSample = sampleInterval
+	}
+	return set
+}
+
+// near locks the calling goroutine's shard, or another that is free. The place
+// of the stack tells goroutines apart and mostly stays what it is.
+func (set *shardSet) near() (s *shard, home uint) {
+	var here byte
+	home = uint(uint64(uintptr(unsafe.Pointer(&here))>>11) * 0x9E3779B97F4A7C15 >> set.shift)
+	n := uint(len(set.shards))
+	for i := range n {
+		if s = &set.shards[(home+i)&(n-1)]; s.mu.TryLock() {
+			return s, home
+		}
+	}
+	s = &set.shards[home&(n-1)]
+	s.mu.Lock()
+	return s, home
+}
+
+// take holds a cached buffer of the class. s is locked.
+func (s *shard) take(class int, kind Kind, n int64, now int64) (Buffer, bool) {
+	for i := len(s.cached) - 1; i >= 0; i-- {
+		h := s.cached[i]
+		if h.slot.class != class {
+			continue
+		}
+		last := len(s.cached) - 1
+		s.cached[i] = s.cached[last]
+		s.cached[last] = nil
+		s.cached = s.cached[:last]
+		return s.hold(h, kind, n, now), true
+	}
+	return Buffer{}, false
+}
+
+// hold hands out the slot of h, which is in s.slots. s is locked.
+func (s *shard) hold(h *handle, kind Kind, n int64, now int64) Buffer {
+	sl := h.slot
+	sl.held = true
+	sl.serial++
+	if sl.kind != kind {
+		sl.kind = kind
+	}
+	sl.size, sl.created = n, now
+	sl.stack = sl.stack[:0]
+	s.gets++
+	s.used = true
+	if s.toSample -= n; s.toSample < 0 {
+		s.toSample = sampleInterval
+		if !s.m.tree.opts.Tracking.Disabled {
+			sl.stack = callers(sl.stack)
+		}
+	}
+	return Buffer{h: h, serial: sl.serial, n: int(n)}
+}
+
+// add puts a slot into the shard. s is locked.
+func (s *shard) add(sl *slot) {
+	sl.shard.set(s)
+	sl.index = len(s.slots)
+	s.slots = append(s.slots, sl)
+}
+
+// remove takes a slot out of the shard. s is locked.
+func (s *shard) remove(sl *slot) {
+	last := len(s.slots) - 1
+	moved := s.slots[last]
+	s.slots[sl.index], moved.index = moved, sl.index
+	s.slots[last] = nil
+	s.slots = s.slots[:last]
+	sl.shard.set(nil)
+}
+
+// uncache takes all cached buffers out of the shard. s is locked.
+func (s *shard) uncache() []*handle {
+	handles := s.cached
+	s.cached = nil
+	for _, h := range handles {
+		s.remove(h.slot)
+	}
+	return handles
+}
