@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// peerTools are the programs we are measured beside. Their versions are pinned
+// in peers/go.mod and peers/package-lock.json.
+type peerTools struct {
+	tusd   string // the executable
+	script string // node script around tus-js-client
+}
+
+func setUpPeers(ctx context.Context, b *bench) error {
+	_, err := b.peers(ctx)
+	return err
+}
+
+// peers builds tusd and installs tus-js-client. Both are kept: Go has its
+// build cache, and npm runs only where the lock file is newer than what it
+// installed last.
+func (b *bench) peers(ctx context.Context) (peerTools, error) {
+	dir := filepath.Join(b.root, "peers")
+	tools := peerTools{tusd: filepath.Join(b.root, "out", "tusd"), script: filepath.Join(dir, "upload.mjs")}
+	if err := command(ctx, dir, "go", "build", "-o", tools.tusd, "github.com/tus/tusd/v2/cmd/tusd"); err != nil {
+		return tools, err
+	}
+	lock, err := os.Stat(filepath.Join(dir, "package-lock.json"))
+	if err != nil {
+		return tools, fmt.Errorf("find the lock file: %w", err)
+	}
+	installed, err := os.Stat(filepath.Join(dir, "node_modules", ".package-lock.json"))
+	if err == nil && !installed.ModTime().Before(lock.ModTime()) {
+		return tools, nil
+	}
+	return tools, command(ctx, dir, "npm", "ci", "--no-audit", "--no-fund")
+}
+
+func command(ctx context.Context, dir, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// startTusd runs tusd over store on a free port.
+func (t peerTools) startTusd(ctx context.Context, store string) (*server, error) {
+	port, err := freePort(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p, err := start(exec.CommandContext(ctx, t.tusd, "-host", "127.0.0.1", "-port", strconv.Itoa(port),
+		"-upload-dir", store, "-verbose=false", "-show-greeting=false"))
+	if err != nil {
+		return nil, err
+	}
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	if err := waitListening(ctx, p, address); err != nil {
+		p.kill()
+		return nil, err
+	}
+	return &server{process: p, url: "http://" + address + "/files/", store: store}, nil
+}
+
+func freePort(ctx context.Context) (int, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	return listener.Addr().(*net.TCPAddr).Port, listener.Close()
+}
+
+func waitListening(ctx context.Context, p *process, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	for {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s: %w", address, errors.Join(ctx.Err(), err))
+		case <-p.done:
+			return fmt.Errorf("%s ended: %w: %s", p.cmd.Path, p.err, lastLines(p.stderr.String()))
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
