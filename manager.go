@@ -21,23 +21,33 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/streamflow/streamflow/internal/journal"
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
 )
 
 // A Manager uploads to one destination. Several uploads may be under way.
 type Manager struct {
-	dst    store.Store
-	opts   Options
-	mem    *memory.Manager
-	ownMem bool
-	wg     sync.WaitGroup // uploads under way
+	dst     store.Store
+	opts    Options
+	mem     *memory.Manager
+	ownMem  bool
+	units   *memory.Manager  // child of mem that the uploads are children of
+	journal *journal.Journal // or nil
+	gate    *gate
+	ctx     context.Context //nolint:containedctx // ends with Close
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup // every goroutine
+	once    sync.Once      // of Close
+	held    error          // what Close found
 
-	mu      sync.Mutex
-	closed  bool
-	uploads map[*Upload]struct{}
-	subs    []*Subscription
-	changes uint64 // state changes published so far
+	mu       sync.Mutex
+	closed   bool
+	uploads  map[*Upload]struct{} // under way
+	births   uint64               // uploads so far
+	metering bool                 // meterAll runs
+	subs     []*Subscription
+	changes  uint64 // state changes published so far
 }
 
 // New returns a Manager that uploads to dst. A nil opts means defaults; an
@@ -48,13 +58,41 @@ func New(dst store.Store, opts *Options) (*Manager, error) {
 		return nil, err
 	}
 	m := &Manager{dst: dst, opts: o, mem: o.Memory, uploads: map[*Upload]struct{}{}}
+	if o.StateDir != "" {
+		if m.journal, err = journal.Open(o.StateDir); err != nil {
+			return nil, err
+		}
+	}
+	if err := m.openMemory(); err != nil {
+		return nil, errors.Join(err, m.closeJournal())
+	}
+	m.ctx, m.cancel = context.WithCancel(context.Background())
+	m.gate = newGate(m.mem)
+	events := m.mem.Subscribe()
+	m.wg.Go(func() {
+		defer events.Close()
+		for e := range events.Events(m.ctx) {
+			if _, ok := e.(memory.LevelChange); ok {
+				m.gate.broadcast()
+			}
+			m.publish(Memory{e})
+		}
+	})
+	return m, nil
+}
+
+func (m *Manager) openMemory() (err error) {
 	if m.mem == nil {
 		if m.mem, err = memory.New(nil); err != nil {
-			return nil, fmt.Errorf("make the memory manager: %w", err)
+			return fmt.Errorf("make the memory manager: %w", err)
 		}
 		m.ownMem = true
 	}
-	return m, nil
+	m.units, err = m.mem.Child("uploads", &memory.ChildOptions{Limit: unitsLimit(m.mem.Limit())})
+	if err != nil {
+		return fmt.Errorf("make the memory manager of the uploads: %w", err)
+	}
+	return nil
 }
 
 // UploadFile begins the upload of the file at path. It is OpenFile and Upload.
@@ -72,15 +110,52 @@ func (m *Manager) UploadFile(ctx context.Context, path string) (*Upload, error) 
 // it, also when it returns an error: [ErrClosed], or [ErrBusy] where the
 // journal knows the same upload to be under way.
 func (m *Manager) Upload(ctx context.Context, src *Source) (*Upload, error) {
-	u := newUpload(ctx, m, src)
+	u, err := m.begin(ctx, src)
+	if err != nil {
+		return nil, errors.Join(err, src.Close())
+	}
+	return u, nil
+}
+
+func (m *Manager) begin(ctx context.Context, src *Source) (*Upload, error) {
+	// The budget's limit may have been changed.
+	if err := m.units.SetLimit(unitsLimit(m.mem.Limit())); err != nil {
+		return nil, err
+	}
+	mem, err := m.units.Child(src.name, nil)
+	if errors.Is(err, memory.ErrClosed) {
+		return nil, ErrClosed
+	}
+	if err != nil {
+		return nil, err
+	}
+	u := newUpload(ctx, m, src, mem)
+	if err := u.take(); err != nil {
+		return nil, errors.Join(err, mem.Close())
+	}
+	if !m.start(u) {
+		u.closeEntry()
+		return nil, errors.Join(ErrClosed, mem.Close())
+	}
+	return u, nil
+}
+
+// start gives the upload its goroutine, unless the Manager is closed.
+func (m *Manager) start(u *Upload) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
-		return nil, errors.Join(ErrClosed, src.Close())
+		return false
 	}
+	m.births++
+	u.admission = newAdmission(m.gate, m.opts.Streams, m.births)
 	m.uploads[u] = struct{}{}
+	if !m.metering {
+		m.metering = true
+		m.wg.Go(m.meterAll)
+	}
 	m.wg.Go(u.run)
-	return u, nil
+	return true
 }
 
 // Memory returns the budget.
@@ -107,17 +182,19 @@ func (m *Manager) Subscribe() *Subscription {
 // context ended, and waits for them. It returns what was still held of the
 // budget. It may be called again.
 func (m *Manager) Close() error {
+	m.once.Do(func() { m.held = m.close() })
+	return m.held
+}
+
+func (m *Manager) close() error {
 	m.mu.Lock()
-	first := !m.closed
 	m.closed = true
 	for u := range m.uploads {
 		u.cancel(ErrClosed)
 	}
 	m.mu.Unlock()
+	m.cancel()
 	m.wg.Wait()
-	if !first {
-		return nil
-	}
 	m.mu.Lock()
 	subs := m.subs
 	m.subs = nil
@@ -125,10 +202,36 @@ func (m *Manager) Close() error {
 	for _, s := range subs {
 		s.end()
 	}
+	err := m.units.Close()
 	if m.ownMem {
-		return m.mem.Close()
+		err = errors.Join(err, m.mem.Close())
 	}
-	return nil
+	return errors.Join(err, m.closeJournal())
+}
+
+func (m *Manager) closeJournal() error {
+	if m.journal == nil {
+		return nil
+	}
+	return m.journal.Close()
+}
+
+// publish hands an event to every subscription.
+func (m *Manager) publish(e Event) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.subs {
+		s.publish(e)
+	}
+}
+
+func (m *Manager) publishState(u *Upload, s State) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.changes++
+	for _, sub := range m.subs {
+		sub.publish(StateChange{Upload: u, State: s, Count: m.changes})
+	}
 }
 
 func (m *Manager) unsubscribe(s *Subscription) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/streamflow/streamflow/internal/journal"
 	"github.com/streamflow/streamflow/store"
@@ -21,6 +22,7 @@ type Source struct {
 	identity journal.Source
 	// stream for a stream.
 	stream io.Reader
+	close  func() error // once
 }
 
 // OpenFile opens a regular file as a source, named by the last element of path.
@@ -57,6 +59,7 @@ func openFile(path string) (*Source, error) {
 		name:     filepath.Base(abs),
 		file:     f,
 		identity: journal.Identify(abs, info),
+		close:    sync.OnceValue(f.Close),
 	}, nil
 }
 
@@ -80,7 +83,11 @@ func kindOf(m os.FileMode) string {
 // Read that waits. An upload waits for a Read under way, so a reader that can't
 // be woken keeps a cancelled upload from ending.
 func Stream(name string, r io.Reader) *Source {
-	return &Source{name: name, stream: r}
+	s := &Source{name: name, stream: r, close: func() error { return nil }}
+	if c, ok := r.(io.Closer); ok {
+		s.close = sync.OnceValue(c.Close)
+	}
+	return s
 }
 
 // Name is what the object will be called: a slash-separated relative path.
@@ -102,16 +109,8 @@ func (s *Source) Size() int64 {
 }
 
 // Close closes the file, or the stream where it is an io.Closer. An upload
-// closes its source itself.
-func (s *Source) Close() error {
-	if s.file != nil {
-		return s.file.Close()
-	}
-	if c, ok := s.stream.(io.Closer); ok {
-		return c.Close()
-	}
-	return nil
-}
+// closes its source itself; again is fine.
+func (s *Source) Close() error { return s.close() }
 
 // check returns an error that is ErrSourceChanged where the file isn't what it
 // was when it was opened. A stream can't be checked.

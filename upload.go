@@ -2,34 +2,50 @@ package streamflow
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"sync"
 
-	"github.com/streamflow/streamflow/store"
+	"github.com/streamflow/streamflow/memory"
 )
+
+// errPaused is the cause with which Pause ends an attempt.
+var errPaused = errors.New("upload was paused")
 
 // An Upload is one source on its way to the destination.
 type Upload struct {
-	m      *Manager
-	src    *Source
-	ctx    context.Context //nolint:containedctx // an Upload is the lifetime that this context bounds
-	cancel context.CancelCauseFunc
-	done   chan struct{} // closed when run has ended
+	m         *Manager
+	src       *Source
+	mem       *memory.Manager
+	admission *admission
+	counters  counters
+	meter     meter
+	ctx       context.Context //nolint:containedctx // an Upload is the lifetime that it bounds
+	cancel    context.CancelCauseFunc
+	done      chan struct{} // closed when run has ended
+	discarder chan struct{} // holds the token of who may discard
 
-	mu     sync.Mutex
-	state  State
-	dest   store.Upload
-	id     string
-	result Result
+	// The rest down to mu belongs to run. Its Writes may read it.
+	transfer
+
+	mu      sync.Mutex
+	state   State
+	id      string
+	result  Result
+	unpause chan struct{}           // not nil while paused, closed by Resume
+	cut     context.CancelCauseFunc // of the attempt under way, or nil
 }
 
-func newUpload(ctx context.Context, m *Manager, src *Source) *Upload {
+func newUpload(ctx context.Context, m *Manager, src *Source, mem *memory.Manager) *Upload {
 	ctx, cancel := context.WithCancelCause(ctx)
-	return &Upload{
-		m: m, src: src, ctx: ctx, cancel: cancel, done: make(chan struct{}),
-		state: State{Total: src.Size()},
+	u := &Upload{
+		m: m, src: src, mem: mem, ctx: ctx, cancel: cancel,
+		done:      make(chan struct{}),
+		discarder: make(chan struct{}, 1),
+		state:     State{Total: src.Size()},
 	}
+	u.discarder <- struct{}{}
+	return u
 }
 
 // Name returns the object's name.
@@ -46,23 +62,71 @@ func (u *Upload) ID() string {
 func (u *Upload) State() State {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.state
+	return u.snapshot()
+}
+
+// snapshot is called with mu held.
+func (u *Upload) snapshot() State {
+	s := u.state
+	s.Bytes = u.counters.bytes.Load()
+	return s
 }
 
 // Pause stops the upload until Resume. It does not wait: what is under way is
-// cut, and what of it was not acknowledged will be sent again.
-func (u *Upload) Pause() {}
+// cut, and what of it was not acknowledged will be sent again. An upload about
+// to finish may finish all the same.
+func (u *Upload) Pause() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.state.Status.ended() || u.unpause != nil {
+		return
+	}
+	u.unpause = make(chan struct{})
+	u.setStatus(Paused)
+	if u.cut != nil {
+		u.cut(errPaused)
+	}
+}
 
 // Resume lets a paused upload go on.
-func (u *Upload) Resume() {}
+func (u *Upload) Resume() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.state.Status.ended() || u.unpause == nil {
+		return
+	}
+	close(u.unpause)
+	u.unpause = nil
+	u.setStatus(Waiting)
+}
 
 // Abort ends the upload, discards what is at the destination and forgets the
-// upload in the journal. It may be called at any time and again, until the
-// upload is finished: then it is an error that is [ErrFinished].
+// upload in the journal. It may be called at any time, also when the upload has
+// failed, and again after an error. Once the upload is finished, it is an error
+// that is [ErrFinished].
 func (u *Upload) Abort(ctx context.Context) error {
 	u.cancel(ErrAborted)
-	if _, err := u.Wait(ctx); err == nil {
+	select {
+	case <-u.done:
+	case <-ctx.Done():
+		return fmt.Errorf("abort %s: %w", u.Name(), context.Cause(ctx))
+	}
+	if u.State().Status == Finished {
 		return fmt.Errorf("abort %s: %w", u.Name(), ErrFinished)
+	}
+	select {
+	case <-u.discarder:
+		defer func() { u.discarder <- struct{}{} }()
+	case <-ctx.Done():
+		return fmt.Errorf("abort %s: %w", u.Name(), context.Cause(ctx))
+	}
+	if err := u.discard(ctx); err != nil {
+		return fmt.Errorf("abort %s: %w", u.Name(), err)
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.state.Status != Aborted {
+		u.setStatus(Aborted)
 	}
 	return nil
 }
@@ -77,41 +141,79 @@ func (u *Upload) Wait(ctx context.Context) (Result, error) {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if u.state.Status == Finished {
+		return u.result, nil
+	}
 	return u.result, u.state.Err
 }
 
-func (u *Upload) run() {
-	defer close(u.done)
-	defer u.m.forget(u)
-	defer u.cancel(nil)
-	defer func() { _ = u.src.Close() }()
-	result, err := u.transfer(u.ctx)
+// setStatus is called with mu held, so that changes are published in order.
+func (u *Upload) setStatus(s Status) {
+	u.state.Status = s
+	u.m.publishState(u, u.snapshot())
+}
+
+// began notes that bytes are about to move.
+func (u *Upload) began() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.result, u.state.Status = result, Finished
-	if err != nil {
-		u.state.Status, u.state.Err = Failed, fmt.Errorf("upload %s: %w", u.Name(), err)
+	if u.state.Status == Waiting {
+		u.setStatus(Uploading)
 	}
 }
 
-func (u *Upload) transfer(ctx context.Context) (Result, error) {
-	up, err := u.m.dst.Create(ctx, store.Spec{Name: u.src.name, Length: u.src.Size(), Metadata: u.src.metadata})
-	if err != nil {
-		return Result{}, err
+// admit waits until a unit of a file may begin.
+func (u *Upload) admit(ctx context.Context) error {
+	if _, err := u.admission.take(ctx); err != nil {
+		return err
 	}
-	var r io.Reader = u.src.stream
-	if u.src.file != nil {
-		r = u.src.file
-	}
-	n, err := up.Write(ctx, 0, r, u.src.Size())
-	if err != nil {
-		return Result{}, err
-	}
-	if u.src.Size() == store.UnknownLength {
-		if err := up.SetLength(ctx, n); err != nil {
-			return Result{}, err
+	u.began()
+	return nil
+}
+
+func (u *Upload) setTotal(n int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.state.Total = n
+}
+
+func (u *Upload) setID(id string, resumed int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.id, u.state.Resumed = id, resumed
+}
+
+// failedAttempt notes an attempt that will be repeated.
+func (u *Upload) failedAttempt(err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.state.Retries++
+	u.state.Err = err
+}
+
+// beginAttempt waits while the upload is paused and returns a context for one
+// attempt, which Pause ends.
+func (u *Upload) beginAttempt() (context.Context, context.CancelCauseFunc, error) {
+	for {
+		u.mu.Lock()
+		resumed := u.unpause
+		if resumed == nil && u.ctx.Err() == nil {
+			ctx, cancel := context.WithCancelCause(u.ctx)
+			u.cut = cancel
+			u.mu.Unlock()
+			return ctx, cancel, nil
+		}
+		u.mu.Unlock()
+		select {
+		case <-u.ctx.Done():
+			return nil, nil, context.Cause(u.ctx)
+		case <-resumed:
 		}
 	}
-	info, err := up.Finish(ctx, store.Sum{})
-	return Result{ID: info.ID, Location: info.Location, Bytes: n}, err
 }
+
+// acknowledge notes that the destination has everything before off.
+func (u *Upload) acknowledge(off int64) { u.acked.Store(off) }
+
+// acknowledgeMore notes that it has n more bytes, somewhere.
+func (u *Upload) acknowledgeMore(n int64) { u.acked.Add(n) }

@@ -1,3 +1,160 @@
 // Package journal remembers unfinished uploads of files across the death of the
-// process.
+// process: where each one is at its destination, and the checksum of what was
+// read so far. The truth about what has arrived stays at the destination.
+//
+// An upload is one small file in the journal's directory, named by a hash of
+// the source's path and the destination, replaced atomically, and locked as
+// long as a process has it. A file that can't be read is as good as none.
+//
+// A Journal is safe for concurrent use, an Entry by one goroutine at a time.
 package journal
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/streamflow/streamflow/internal/durable"
+)
+
+// ErrBusy: another process, or another upload of this one, has the entry.
+var ErrBusy = errors.New("this upload is already under way")
+
+// A Journal is a directory of entries.
+type Journal struct{ root *os.Root }
+
+// Open opens the journal in dir, and makes the directory where it is missing.
+func Open(dir string) (*Journal, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	return &Journal{root: root}, nil
+}
+
+// Close closes the directory. Close the entries first.
+func (j *Journal) Close() error { return j.root.Close() }
+
+// A Record is what is remembered of one upload.
+type Record struct {
+	Version     int    `json:"version"`
+	Source      Source `json:"source"`
+	Destination string `json:"destination"`
+	UploadID    string `json:"upload_id"`
+	// Checkpoints of the source, by rising offset.
+	Checkpoints []Checkpoint `json:"checkpoints,omitempty"`
+}
+
+// A Checkpoint says that the source's first Offset bytes have this CRC-32C. It
+// says nothing about what arrived.
+type Checkpoint struct {
+	Offset int64  `json:"offset"`
+	CRC32C uint32 `json:"crc32c"`
+}
+
+const version = 1
+
+// An Entry is one upload's place in the journal, held by this process until
+// Close.
+type Entry struct {
+	root         *os.Root
+	name         string // in root
+	lock         *lock  // nil after Close
+	source, dest string
+}
+
+// Take locks the entry for the file at the absolute path source on its way to
+// destination, whether or not there is a record of it. An error that is
+// [ErrBusy] names the process that has it.
+func (j *Journal) Take(source, destination string) (*Entry, error) {
+	sum := sha256.Sum256([]byte(source + "\x00" + destination))
+	name := hex.EncodeToString(sum[:16]) + ".json"
+	l, err := acquire(j.root, name+".lock")
+	if err != nil {
+		return nil, fmt.Errorf("lock the journal entry of %s: %w", source, err)
+	}
+	return &Entry{root: j.root, name: name, lock: l, source: source, dest: destination}, nil
+}
+
+// Load returns the record, and false where there is none. An error means that
+// there is one which can't be read: begin anew, the next Save replaces it.
+func (e *Entry) Load() (Record, bool, error) {
+	data, err := e.root.ReadFile(e.name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Record{}, false, nil
+	}
+	if err != nil {
+		return Record{}, false, fmt.Errorf("read journal: %w", err)
+	}
+	var r Record
+	if err := json.Unmarshal(data, &r); err != nil {
+		return Record{}, false, fmt.Errorf("read journal %s: %w", e.name, err)
+	}
+	if err := r.validate(e); err != nil {
+		return Record{}, false, fmt.Errorf("read journal %s: %w", e.name, err)
+	}
+	return r, true, nil
+}
+
+func (r *Record) validate(e *Entry) error {
+	switch {
+	case r.Version != version:
+		return fmt.Errorf("version is %d, not %d", r.Version, version)
+	case r.Source.Path != e.source || r.Destination != e.dest:
+		return errors.New("it is of another upload")
+	case r.UploadID == "":
+		return errors.New("it has no upload id")
+	case r.Source.Size < 0:
+		return errors.New("its source's size is negative")
+	}
+	last := int64(0)
+	for _, c := range r.Checkpoints {
+		if c.Offset <= last || c.Offset > r.Source.Size {
+			return fmt.Errorf("checkpoint at %d follows %d in %d bytes", c.Offset, last, r.Source.Size)
+		}
+		last = c.Offset
+	}
+	return nil
+}
+
+// Save replaces the record. Version and destination are filled in. It survives
+// the death of the process; a power loss may cost the record, no more.
+func (e *Entry) Save(r Record) error {
+	r.Version, r.Destination = version, e.dest
+	data, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("write journal: %w", err)
+	}
+	if err := durable.WriteFile(e.root, e.name, data, false); err != nil {
+		return fmt.Errorf("write journal: %w", err)
+	}
+	return nil
+}
+
+// Remove forgets the record. The entry stays locked.
+func (e *Entry) Remove() error {
+	if err := e.root.Remove(e.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove journal entry: %w", err)
+	}
+	return nil
+}
+
+// Close unlocks the entry. It may be called again.
+func (e *Entry) Close() error {
+	if e.lock == nil {
+		return nil
+	}
+	err := e.lock.release()
+	e.lock = nil
+	if err != nil {
+		return fmt.Errorf("unlock journal entry: %w", err)
+	}
+	return nil
+}

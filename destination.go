@@ -1,0 +1,208 @@
+package streamflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/streamflow/streamflow/internal/journal"
+	"github.com/streamflow/streamflow/store"
+)
+
+// locate asks where the upload stands at the destination, after it has opened
+// or created it there.
+func (u *Upload) locate(ctx context.Context) (store.Info, error) {
+	if u.dest == nil {
+		if err := u.open(ctx); err != nil {
+			return store.Info{}, err
+		}
+	}
+	info, err := u.dest.Info(ctx)
+	if err != nil {
+		return store.Info{}, fmt.Errorf("ask for the offset: %w", err)
+	}
+	if info.UnitBytes > 0 {
+		u.unitBytes = info.UnitBytes
+	}
+	if u.ID() == "" {
+		u.setID(info.ID, u.resumed)
+		u.save() // before the first byte
+	}
+	return info, nil
+}
+
+func (u *Upload) open(ctx context.Context) error {
+	if u.previous != nil {
+		dest, err := u.reopen(ctx)
+		if err != nil {
+			return fmt.Errorf("resume: %w", err)
+		}
+		u.previous = nil
+		if dest != nil {
+			u.dest = dest
+			return nil
+		}
+	}
+	spec := store.Spec{
+		Name: u.src.name, Length: u.src.Size(), UnitBytes: u.unitBytes, Metadata: u.src.metadata,
+	}
+	if u.stream != nil && u.stream.ended {
+		spec.Length = u.stream.held[len(u.stream.held)-1].end()
+	}
+	dest, err := u.m.dst.Create(ctx, spec)
+	if err != nil {
+		return fmt.Errorf("create: %w", err)
+	}
+	u.dest = dest
+	return nil
+}
+
+// reopen opens the unfinished upload that the journal knows. It returns nil,
+// and notes the reason, where a new one has to be made.
+func (u *Upload) reopen(ctx context.Context) (store.Upload, error) {
+	old, err := u.m.dst.Open(ctx, u.previous.UploadID)
+	if isGone(err) {
+		u.reason = "the unfinished upload is gone at the destination"
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := old.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	diff := u.src.identity.Difference(u.previous.Source)
+	switch {
+	case u.m.opts.NoResume:
+		u.reason = "resuming is turned off"
+	case diff != "":
+		u.reason = "source changed since the upload began: " + diff
+	case info.Length != u.src.Size():
+		u.reason = fmt.Sprintf("the unfinished upload is of %d bytes, the source of %d", info.Length, u.src.Size())
+	default:
+		u.resumed = presentBytes(info)
+		return old, nil
+	}
+	u.m.opts.Logger.Warn("starting anew", "upload", u.Name(), "reason", u.reason)
+	if info.Complete {
+		return nil, nil // only the journal didn't know: what is finished stays
+	}
+	if err := old.Abort(ctx); err != nil {
+		u.m.opts.Logger.Warn("discarding the unfinished upload failed", "upload", u.Name(), "id", info.ID, "error", err)
+	}
+	return nil, nil
+}
+
+// discard removes the unfinished upload from the destination and the journal.
+// It does nothing the second time.
+func (u *Upload) discard(ctx context.Context) error {
+	if u.dest == nil && u.previous != nil {
+		old, err := u.m.dst.Open(ctx, u.previous.UploadID)
+		if err != nil && !isGone(err) {
+			return fmt.Errorf("discard: %w", err)
+		}
+		u.dest = old
+		if err != nil {
+			u.dest = nil
+		}
+	}
+	if u.dest != nil {
+		if err := u.dest.Abort(ctx); err != nil && !isGone(err) {
+			return fmt.Errorf("discard: %w", err)
+		}
+	}
+	u.dest, u.previous = nil, nil
+	return u.removeEntry()
+}
+
+// take locks the upload's entry in the journal and loads what it says.
+func (u *Upload) take() error {
+	j := u.m.journal
+	if j == nil || u.src.file == nil {
+		return nil
+	}
+	entry, err := j.Take(u.src.identity.Path, u.m.opts.Destination)
+	if err != nil {
+		return fmt.Errorf("upload %s: %w", u.Name(), err)
+	}
+	u.entry = entry
+	record, found, err := entry.Load()
+	if err != nil {
+		u.m.opts.Logger.Warn("the journal entry can't be used: starting anew", "upload", u.Name(), "error", err)
+	}
+	if found {
+		u.previous = &record
+	}
+	return nil
+}
+
+// record saves checkpoints as they are made, until stop, which waits for it.
+func (u *Upload) record() (stop func()) {
+	if u.entry == nil {
+		return func() {}
+	}
+	end := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-u.checkpoints.added:
+				u.save()
+			case <-end:
+				return
+			}
+		}
+	})
+	return func() {
+		close(end)
+		wg.Wait()
+	}
+}
+
+// save writes what is known to the journal. Trouble there costs at most the
+// chance to resume.
+func (u *Upload) save() {
+	if u.entry == nil || u.ID() == "" {
+		return
+	}
+	err := u.entry.Save(journal.Record{
+		Source: u.src.identity, UploadID: u.ID(), Checkpoints: u.checkpoints.all(),
+	})
+	if err != nil {
+		u.m.opts.Logger.Warn("writing the journal failed", "upload", u.Name(), "error", err)
+	}
+}
+
+// forgetEntry removes the record of a finished upload.
+func (u *Upload) forgetEntry() {
+	if err := u.removeEntry(); err != nil {
+		u.m.opts.Logger.Warn("the journal keeps a finished upload", "upload", u.Name(), "error", err)
+	}
+}
+
+// removeEntry locks the entry again where run has ended.
+func (u *Upload) removeEntry() error {
+	if u.m.journal == nil || u.src.file == nil {
+		return nil
+	}
+	if u.entry != nil {
+		return u.entry.Remove()
+	}
+	entry, err := u.m.journal.Take(u.src.identity.Path, u.m.opts.Destination)
+	if err != nil {
+		return err
+	}
+	return errors.Join(entry.Remove(), entry.Close())
+}
+
+func (u *Upload) closeEntry() {
+	if u.entry == nil {
+		return
+	}
+	if err := u.entry.Close(); err != nil {
+		u.m.opts.Logger.Warn("unlocking the journal entry failed", "upload", u.Name(), "error", err)
+	}
+	u.entry = nil
+}

@@ -1,0 +1,80 @@
+//go:build unix
+
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// A lock is a locked file beside the entry: the entry itself is replaced, and a
+// lock stays with the file that was locked. The system drops it when the
+// process dies.
+type lock struct {
+	root *os.Root
+	name string
+	f    *os.File
+}
+
+func acquire(root *os.Root, name string) (*lock, error) {
+	for {
+		f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if err := flock(f); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		if same(f, root, name) {
+			l := &lock{root, name, f}
+			return l, l.sign()
+		}
+		// The previous holder removed the file between our open and our lock.
+		if err := f.Close(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func flock(f *os.File) error {
+	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if !errors.Is(err, syscall.EWOULDBLOCK) {
+		return err
+	}
+	pid, err := io.ReadAll(io.LimitReader(f, 20))
+	if owner := strings.TrimSpace(string(pid)); err == nil && owner != "" {
+		return fmt.Errorf("%w, by process %s", ErrBusy, owner)
+	}
+	return ErrBusy
+}
+
+func same(f *os.File, root *os.Root, name string) bool {
+	locked, err1 := f.Stat()
+	there, err2 := root.Stat(name)
+	return err1 == nil && err2 == nil && os.SameFile(locked, there)
+}
+
+// sign leaves our process id for whoever finds the file locked.
+func (l *lock) sign() error {
+	if err := l.f.Truncate(0); err != nil {
+		return errors.Join(err, l.f.Close())
+	}
+	if _, err := fmt.Fprintln(l.f, os.Getpid()); err != nil {
+		return errors.Join(err, l.f.Close())
+	}
+	return nil
+}
+
+func (l *lock) release() error {
+	// Removed before it is unlocked: nobody else can have it here.
+	err := l.root.Remove(l.name)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil // somebody tidied up
+	}
+	return errors.Join(err, l.f.Close())
+}

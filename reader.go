@@ -1,0 +1,79 @@
+package streamflow
+
+import (
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/streamflow/streamflow/internal/checksum"
+)
+
+// counters of one upload, written at every read.
+type counters struct {
+	bytes      atomic.Int64 // handed to the destination
+	processing atomic.Int64 // nanoseconds of reading and summing
+}
+
+// A fileReader is the bytes [off, end) of a file for one Write. It sums them on
+// the way and counts them. It is used by one goroutine at a time.
+type fileReader struct {
+	src      *Source
+	counters *counters
+	off, end int64
+	hash     bool
+	sum      uint32 // grows from its first value
+	pace     *pace  // where not nil, gets the sums of prefixes
+	err      error  // why the source ended early, other than by the end
+}
+
+func (r *fileReader) Read(p []byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	if r.off == r.end {
+		return 0, io.EOF
+	}
+	p = p[:min(int64(len(p)), r.end-r.off)]
+	start := time.Now()
+	n, err := r.src.file.ReadAt(p, r.off)
+	if r.hash {
+		r.sum = checksum.Update(r.sum, p[:n])
+	}
+	now := time.Now()
+	r.off += int64(n)
+	r.counters.bytes.Add(int64(n))
+	r.counters.processing.Add(int64(now.Sub(start)))
+	if n < len(p) {
+		r.err = r.short(err)
+		return n, r.err
+	}
+	if r.pace != nil {
+		r.pace.passed(now, r.off, r.sum)
+	}
+	return n, nil
+}
+
+// short explains a read that ended before end.
+func (r *fileReader) short(err error) error {
+	if err == io.EOF { //nolint:errorlint // ReadAt returns it bare
+		err = fmt.Errorf("%w: it ends at %d", ErrSourceChanged, r.off)
+	}
+	return &SourceError{Name: r.src.name, Err: err}
+}
+
+// A memoryReader is bytes held in memory for one Write.
+type memoryReader struct {
+	p        []byte
+	counters *counters
+}
+
+func (r *memoryReader) Read(p []byte) (int, error) {
+	if len(r.p) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, r.p)
+	r.p = r.p[n:]
+	r.counters.bytes.Add(int64(n))
+	return n, nil
+}

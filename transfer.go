@@ -1,0 +1,272 @@
+package streamflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/streamflow/streamflow/internal/journal"
+	"github.com/streamflow/streamflow/store"
+)
+
+// discardTimeout bounds how long the end of an upload waits for a destination
+// to discard what can't be resumed.
+const discardTimeout = 10 * time.Second
+
+// A transfer is what run knows of the way from the source to the destination.
+type transfer struct {
+	entry       *journal.Entry  // in the journal, or nil
+	previous    *journal.Record // of an unfinished upload, until it was dealt with
+	checkpoints *checkpoints    // of a file
+	stream      *stream         // of a stream
+	parts       *parts          // of a file in units
+	unitBytes   int64
+
+	backoff backoff
+	acked   atomic.Int64 // bytes at the destination; the Writes under way add to it
+	most    int64        // acked has been
+
+	dest      store.Upload // nil before it is created
+	resumed   int64        // bytes that were there when dest was opened
+	restarted bool
+	reason    string // of a restart
+}
+
+// run is the goroutine of an upload.
+func (u *Upload) run() {
+	start := time.Now()
+	info, err := u.transferAll()
+	u.cancel(nil) // wakes the reader of a stream
+	if u.stream != nil {
+		u.stream.drain()
+	}
+	if err == nil {
+		u.forgetEntry()
+	} else {
+		err = u.settleFailure(err)
+	}
+	u.end(info, err, time.Since(start))
+}
+
+// transferAll makes attempts until one ends the upload.
+func (u *Upload) transferAll() (store.Info, error) {
+	if err := u.prepare(); err != nil {
+		return store.Info{}, err
+	}
+	for {
+		info, err := u.try()
+		if err != nil || info.Complete {
+			return info, err
+		}
+	}
+}
+
+// prepare checks what can be checked before anything is created.
+func (u *Upload) prepare() error {
+	limits := u.m.dst.Limits()
+	var err error
+	if u.unitBytes, err = unitBytes(limits, u.m.opts.ChunkBytes, u.src.Size()); err != nil {
+		return err
+	}
+	u.backoff = backoff{limit: u.m.opts.Retries, jitter: rand.Float64}
+	var points []journal.Checkpoint
+	if u.previous != nil && u.src.identity.Difference(u.previous.Source) == "" {
+		points = u.previous.Checkpoints
+	}
+	u.checkpoints = newCheckpoints(points)
+	if u.src.stream != nil {
+		var least int64 // units of an unordered store are all of one size
+		if !limits.Unordered {
+			least = max(minNarrowBytes, limits.MinUnitBytes)
+		}
+		u.stream = newStream(u, u.unitBytes, least)
+		go u.stream.read(u.ctx) // run waits for it, in drain
+		context.AfterFunc(u.ctx, func() { _ = u.src.Close() })
+	}
+	return nil
+}
+
+// try makes one attempt. It returns neither an error nor a complete Info where
+// another attempt should follow.
+func (u *Upload) try() (store.Info, error) {
+	ctx, cancel, err := u.beginAttempt()
+	if err != nil {
+		return store.Info{}, err
+	}
+	defer cancel(nil)
+	info, err := u.attempt(ctx)
+	if err != nil {
+		return store.Info{}, u.recover(ctx, err)
+	}
+	info.Complete = true
+	return info, nil
+}
+
+// attempt goes all the way, from where the destination says the upload stands.
+func (u *Upload) attempt(ctx context.Context) (store.Info, error) {
+	if err := u.src.check(); err != nil {
+		return store.Info{}, err
+	}
+	if u.stream != nil && u.dest == nil {
+		// A stream that can't be read, or whose units can never fit, leaves
+		// the destination untouched. One that ends here has a known length.
+		if _, err := u.stream.head(ctx); err != nil {
+			return store.Info{}, err
+		}
+	}
+	info, err := u.locate(ctx)
+	if err != nil {
+		return store.Info{}, err
+	}
+	u.arrived(info)
+	if !info.Complete {
+		if err := u.move(ctx, info); err != nil {
+			return store.Info{}, err
+		}
+	}
+	return u.finish(ctx)
+}
+
+// arrived notes what the destination says is there.
+func (u *Upload) arrived(info store.Info) {
+	n := presentBytes(info)
+	u.counters.bytes.Store(n)
+	u.acked.Store(n)
+	u.progressed()
+}
+
+// progressed forgets failures when more has arrived than ever before.
+func (u *Upload) progressed() {
+	if n := u.acked.Load(); n > u.most {
+		u.most = n
+		u.backoff.reset()
+	}
+}
+
+func (u *Upload) move(ctx context.Context, info store.Info) error {
+	defer u.record()()
+	unordered := u.m.dst.Limits().Unordered
+	switch {
+	case u.stream != nil && unordered:
+		return u.writeStreamUnits(ctx, info)
+	case u.stream != nil:
+		return u.writeStream(ctx, info)
+	case unordered:
+		return u.writeUnits(ctx, info)
+	default:
+		return u.writeFile(ctx, info)
+	}
+}
+
+func (u *Upload) finish(ctx context.Context) (store.Info, error) {
+	if err := u.src.check(); err != nil {
+		return store.Info{}, err
+	}
+	sum, err := u.sum(ctx)
+	if err != nil {
+		return store.Info{}, err
+	}
+	info, err := u.dest.Finish(ctx, sum)
+	if err != nil {
+		return store.Info{}, fmt.Errorf("finish: %w", err)
+	}
+	info.Sum = sum
+	return info, nil
+}
+
+// recover waits until another attempt may follow, or returns the error to end
+// with.
+func (u *Upload) recover(ctx context.Context, failure error) error {
+	u.progressed()
+	switch {
+	case u.ctx.Err() != nil:
+		return context.Cause(u.ctx)
+	case ctx.Err() != nil: // paused
+		u.backoff.reset()
+		return nil
+	case u.restart(failure):
+		return nil
+	}
+	delay, err := u.backoff.failed(time.Now(), failure)
+	if err != nil {
+		return err
+	}
+	u.failedAttempt(failure)
+	u.m.opts.Logger.Info("an attempt failed", "upload", u.Name(), "error", failure, "retry_in", delay)
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done(): // the next attempt finds out why
+	}
+	return nil
+}
+
+// restart reports whether the upload begins anew, because it is gone at the
+// destination. It does so once.
+func (u *Upload) restart(failure error) bool {
+	if !isGone(failure) || u.dest == nil || u.restarted {
+		return false
+	}
+	if u.stream != nil && !u.stream.replayable() {
+		return false
+	}
+	u.restarted = true
+	u.reason = "the upload was gone at the destination"
+	u.dest, u.resumed, u.most = nil, 0, 0
+	u.counters.bytes.Store(0)
+	u.setID("", 0)
+	u.m.opts.Logger.Warn("the upload is gone at the destination: starting anew", "upload", u.Name())
+	return true
+}
+
+func isGone(err error) bool {
+	return errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrGone)
+}
+
+// settleFailure discards what nobody could resume, and returns the error to
+// report.
+func (u *Upload) settleFailure(err error) error {
+	if u.stream == nil && !isAny(err, ErrAborted, ErrSourceChanged, store.ErrChecksum) {
+		u.save()
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.ctx), discardTimeout)
+	defer cancel()
+	return errors.Join(err, u.discard(ctx))
+}
+
+// end is the last step of run.
+func (u *Upload) end(info store.Info, err error, took time.Duration) {
+	u.closeEntry()
+	if cerr := u.src.Close(); cerr != nil {
+		u.m.opts.Logger.Warn("closing the source failed", "upload", u.Name(), "error", cerr)
+	}
+	if merr := u.mem.Close(); merr != nil {
+		u.m.opts.Logger.Error("an upload ended with memory held", "upload", u.Name(), "error", merr)
+	}
+	u.m.meterOne(u, time.Now(), true)
+	u.mu.Lock()
+	u.result = Result{
+		ID: u.id, Location: info.Location, Bytes: u.counters.bytes.Load(), ResumedBytes: u.resumed,
+		Retries: u.state.Retries, Sum: info.Sum, Duration: took, RestartReason: u.reason,
+	}
+	u.state.Err = nil
+	if err != nil {
+		u.state.Err = fmt.Errorf("upload %s: %w", u.Name(), err)
+	}
+	switch {
+	case err == nil:
+		u.setStatus(Finished)
+	case errors.Is(err, ErrAborted) && u.dest == nil:
+		u.setStatus(Aborted)
+	default:
+		u.setStatus(Failed)
+	}
+	u.mu.Unlock()
+	u.m.forget(u)
+	close(u.done)
+}
