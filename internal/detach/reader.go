@@ -1,0 +1,71 @@
+// Package detach takes a reader back from somebody who may still be reading it.
+//
+// An HTTP transport goes on reading a request's body after an early answer or
+// a cancelled request. Whoever lends it a reader over memory or a file detaches
+// the reader before the memory is released or the file is closed.
+package detach
+
+import (
+	"errors"
+	"io"
+	"sync/atomic"
+)
+
+// ErrDetached is what a Read returns after Detach.
+var ErrDetached = errors.New("reader is detached")
+
+// A Reader passes reads on until it is detached. Read and the other methods
+// may be called from different goroutines.
+type Reader struct {
+	// turn holds one token. Whoever has it may use r and err.
+	turn chan struct{}
+	r    io.Reader // nil once detached
+	err  error
+
+	bytes atomic.Int64
+}
+
+// NewReader returns a Reader of r.
+func NewReader(r io.Reader) *Reader {
+	d := &Reader{turn: make(chan struct{}, 1), r: r}
+	d.turn <- struct{}{}
+	return d
+}
+
+// Read implements io.Reader. After Detach it returns ErrDetached.
+func (d *Reader) Read(p []byte) (int, error) {
+	<-d.turn
+	defer func() { d.turn <- struct{}{} }()
+	if d.r == nil {
+		return 0, ErrDetached
+	}
+	n, err := d.r.Read(p)
+	d.bytes.Add(int64(n))
+	if err != nil && d.err == nil {
+		d.err = err
+	}
+	return n, err
+}
+
+// Detach waits for a Read under way; after it the underlying reader is not
+// touched again. It may be called more than once.
+//
+// It waits as long as the underlying Read blocks. Where that may be long, as
+// in a server's request body, end the Read first, with a read deadline in the
+// past; a file or memory needs nothing.
+func (d *Reader) Detach() {
+	<-d.turn
+	d.r = nil
+	d.turn <- struct{}{}
+}
+
+// Bytes returns how many bytes have been read so far. It doesn't wait.
+func (d *Reader) Bytes() int64 { return d.bytes.Load() }
+
+// Err returns the error, or io.EOF, at which the underlying reader ended, or
+// nil. It waits for a Read under way.
+func (d *Reader) Err() error {
+	<-d.turn
+	defer func() { d.turn <- struct{}{} }()
+	return d.err
+}

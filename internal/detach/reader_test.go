@@ -1,0 +1,74 @@
+package detach_test
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/streamflow/streamflow/internal/detach"
+)
+
+func TestReadsUntilDetached(t *testing.T) {
+	d := detach.NewReader(strings.NewReader("streamflow"))
+	p := make([]byte, 6)
+	if n, err := d.Read(p); n != 6 || err != nil {
+		t.Fatalf("Read = %d, %v", n, err)
+	}
+	d.Detach()
+	d.Detach()
+	if n, err := d.Read(p); n != 0 || !errors.Is(err, detach.ErrDetached) {
+		t.Errorf("Read after Detach = %d, %v", n, err)
+	}
+	if d.Bytes() != 6 {
+		t.Errorf("Bytes = %d, want 6", d.Bytes())
+	}
+	if d.Err() != nil {
+		t.Errorf("Err = %v: detaching is no error of the reader", d.Err())
+	}
+}
+
+func TestErrIsHowTheReaderEnded(t *testing.T) {
+	broken := errors.New("disk gone")
+	for name, c := range map[string]struct {
+		r    io.Reader
+		want error
+	}{
+		"end":   {strings.NewReader("a"), io.EOF},
+		"error": {io.MultiReader(strings.NewReader("a"), errorReader{broken}), broken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := detach.NewReader(c.r)
+			_, _ = io.Copy(io.Discard, d)
+			if !errors.Is(d.Err(), c.want) {
+				t.Errorf("Err = %v, want %v", d.Err(), c.want)
+			}
+		})
+	}
+}
+
+func TestDetachWaitsForRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := detach.NewReader(slowReader{time.Minute})
+		began := time.Now()
+		go func() { _, _ = d.Read(make([]byte, 1)) }()
+		synctest.Wait()
+		d.Detach()
+		if took := time.Since(began); took != time.Minute {
+			t.Errorf("Detach returned after %v, before the Read had", took)
+		}
+	})
+}
+
+type errorReader struct{ err error }
+
+func (r errorReader) Read([]byte) (int, error) { return 0, r.err }
+
+type slowReader struct{ d time.Duration }
+
+func (r slowReader) Read(p []byte) (int, error) {
+	time.Sleep(r.d)
+	return len(p), nil
+}

@@ -1,0 +1,153 @@
+package tus
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/streamflow/streamflow/store"
+)
+
+// Options of a Handler. The zero value works.
+type Options struct {
+	// BasePath is the path of the collection of uploads; default "/files/".
+	// An upload is at BasePath + id.
+	BasePath string
+	// MaxLength is announced as Tus-Max-Size, and a longer upload is refused;
+	// 0 means there is no limit.
+	MaxLength int64
+	// Logger hears of failed requests; default: nobody.
+	Logger *slog.Logger
+}
+
+// A Handler is an http.Handler that speaks tus.
+type Handler struct {
+	uploads   Uploads
+	base      string
+	maxLength int64
+	log       *slog.Logger
+}
+
+// NewHandler returns a Handler in front of uploads.
+func NewHandler(uploads Uploads, opts *Options) *Handler {
+	if opts == nil {
+		opts = &Options{}
+	}
+	h := &Handler{uploads: uploads, base: opts.BasePath, maxLength: opts.MaxLength, log: opts.Logger}
+	if h.base == "" {
+		h.base = "/files/"
+	}
+	if h.log == nil {
+		h.log = slog.New(slog.DiscardHandler)
+	}
+	return h
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set(HeaderResumable, Version)
+	method := r.Method
+	if o := r.Header.Get(HeaderMethodOverride); o != "" {
+		method = strings.ToUpper(o)
+	}
+	if method == http.MethodHead {
+		w.Header().Set("Cache-Control", "no-store")
+	}
+	if err := h.serve(w, r, method); err != nil {
+		h.refuse(w, r, err)
+	}
+}
+
+// serve answers, or returns why it can't.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, method string) error {
+	if method == http.MethodOptions {
+		h.options(w)
+		return nil
+	}
+	id, collection, err := h.target(r)
+	switch {
+	case err != nil:
+		return err
+	case r.Header.Get(HeaderResumable) != Version:
+		w.Header().Set(HeaderVersion, Version)
+		return errVersion
+	case collection && method == http.MethodPost:
+		return h.post(w, r)
+	case collection:
+		w.Header().Set("Allow", "OPTIONS, POST")
+		return errMethod
+	}
+	switch method {
+	case http.MethodHead:
+		return h.head(w, r, id)
+	case http.MethodPatch:
+		return h.patch(w, r, id)
+	case http.MethodDelete:
+		return h.delete(w, r, id)
+	default:
+		w.Header().Set("Allow", "DELETE, HEAD, OPTIONS, PATCH")
+		return errMethod
+	}
+}
+
+// target finds what a request is about: one upload or the collection.
+func (h *Handler) target(r *http.Request) (id string, collection bool, err error) {
+	if r.URL.Path == strings.TrimSuffix(h.base, "/") {
+		return "", true, nil
+	}
+	id, ok := strings.CutPrefix(r.URL.Path, h.base)
+	if !ok || strings.Contains(id, "/") {
+		return "", false, store.ErrNotFound
+	}
+	return id, id == "", nil
+}
+
+// location is the absolute path of an upload as the client sees it. Whatever
+// http.StripPrefix took away is still in the RequestURI, and is put back.
+func (h *Handler) location(r *http.Request, id string) string {
+	prefix := ""
+	if u, err := url.ParseRequestURI(r.RequestURI); err == nil {
+		if p, ok := strings.CutSuffix(u.EscapedPath(), r.URL.EscapedPath()); ok {
+			prefix = p
+		}
+	}
+	return prefix + (&url.URL{Path: h.base}).EscapedPath() + url.PathEscape(id)
+}
+
+func (h *Handler) options(w http.ResponseWriter) {
+	header := w.Header()
+	header.Set(HeaderVersion, Version)
+	header.Set(HeaderExtension, Extensions)
+	if h.maxLength > 0 {
+		header.Set(HeaderMaxSize, strconv.FormatInt(h.maxLength, 10))
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// What a refused body is read on for, so that a client that only listens once
+// it has sent everything sees the answer.
+const (
+	drainBytes = 256 << 10
+	drainTime  = 2 * time.Second
+)
+
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	// Reading would ask a client that waits for 100 Continue to send.
+	if r.Body != http.NoBody && r.Header.Get("Expect") == "" {
+		rc := http.NewResponseController(w)
+		// net/http drains too, without a deadline unless there is one. It
+		// clears the deadline before the connection's next request.
+		if rc.SetReadDeadline(time.Now().Add(drainTime)) == nil {
+			_, _ = io.CopyN(io.Discard, r.Body, drainBytes)
+		}
+	}
+	if code := writeProblem(w, r, err); code == http.StatusInternalServerError {
+		h.log.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+	} else {
+		h.log.Debug("request refused", "method", r.Method, "path", r.URL.Path, "status", code, "error", err)
+	}
+}

@@ -1,0 +1,78 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/streamflow/streamflow/store"
+)
+
+// An intake is a request body on its way into the store: it ends with its
+// turn, when it is idle for too long, and before it grows beyond limit.
+type intake struct {
+	turn  *turn
+	begun func() // called at the first Read
+	// room is how many bytes may come, or store.UnknownLength. Where probe is
+	// set, the body's size is not known and may turn out to be more.
+	room  int64
+	probe bool
+}
+
+// Read implements io.Reader. Bytes are only passed on while the body is known
+// not to be too long, so an upload isn't completed by a body that is.
+func (in *intake) Read(p []byte) (int, error) {
+	in.begun()
+	if err := in.turn.extend(); err != nil {
+		return 0, err
+	}
+	if in.room == 0 && in.probe {
+		return 0, in.checkEnd()
+	}
+	if in.room >= 0 && int64(len(p)) > in.room {
+		p = p[:in.room]
+	}
+	n, err := in.turn.body.Read(p)
+	if in.room >= 0 {
+		in.room -= int64(n)
+	}
+	if in.room == 0 && in.probe && err == nil {
+		if err = in.checkEnd(); errors.Is(err, store.ErrTooLarge) {
+			return 0, err
+		}
+	}
+	return n, in.reason(err)
+}
+
+// checkEnd returns io.EOF if the body ends here.
+func (in *intake) checkEnd() error {
+	var one [1]byte
+	switch n, err := in.turn.body.Read(one[:]); {
+	case n > 0:
+		return fmt.Errorf("%w: the body is longer than the upload", store.ErrTooLarge)
+	case err == nil:
+		return io.ErrNoProgress
+	default:
+		return in.reason(err)
+	}
+}
+
+// reason replaces an error of the connection by why it came about.
+func (in *intake) reason(err error) error {
+	if err == nil {
+		return nil
+	}
+	if err := in.turn.ctx.Err(); err != nil {
+		return err // Append asks for the cause: to the store it's an end like any
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return errIdle
+	}
+	if errors.Is(err, io.EOF) {
+		in.turn.rest()
+		return io.EOF
+	}
+	// The client is gone or its framing is broken: it ended too early.
+	return fmt.Errorf("%w: %v", io.ErrUnexpectedEOF, err)
+}

@@ -1,0 +1,97 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/streamflow/streamflow/protocol/tus"
+	"github.com/streamflow/streamflow/store"
+)
+
+var (
+	errShutdown = &store.TransientError{Err: errors.New("the server is shutting down"), RetryAfter: 5 * time.Second}
+	errIdle     = &store.TransientError{Err: errors.New("the body sent nothing for too long"), RetryAfter: time.Second}
+	errMemory   = &store.TransientError{Err: errors.New("no memory is free for this upload now"), RetryAfter: 5 * time.Second}
+)
+
+// A turn is one request's time with an upload. Requests for one upload take
+// turns, the newest ending the one before.
+type turn struct {
+	ctx    context.Context // ends with the turn; its cause says why
+	cancel context.CancelCauseFunc
+	over   chan struct{}
+
+	mu   sync.Mutex
+	body tus.Body // nil if the request has none
+	idle time.Duration
+}
+
+// begin ends the turn under way, waits until it is over, and begins the next.
+// The caller ends the new one with done.
+func (s *Server) begin(ctx context.Context, id string, body tus.Body) (t *turn, done func(), err error) {
+	t = &turn{over: make(chan struct{}), body: body, idle: s.opts.IdleTimeout}
+	t.ctx, t.cancel = context.WithCancelCause(ctx)
+
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		t.cancel(nil)
+		return nil, nil, errShutdown
+	}
+	before := s.turns[id]
+	s.turns[id] = t
+	s.running.Add(1)
+	s.mu.Unlock()
+
+	if before != nil {
+		before.end(store.ErrSuperseded)
+		// Not bounded by ctx: whoever ends this turn relies on over meaning
+		// that the ones before are over too.
+		<-before.over
+	}
+	return t, func() { s.finish(id, t) }, nil
+}
+
+func (s *Server) finish(id string, t *turn) {
+	t.cancel(nil)
+	s.mu.Lock()
+	if s.turns[id] == t {
+		delete(s.turns, id)
+	}
+	s.mu.Unlock()
+	close(t.over)
+	s.running.Done()
+}
+
+// end makes the turn's body stop at once, with err as the reason.
+func (t *turn) end(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cancel(err)
+	if t.body != nil {
+		_ = t.body.SetReadDeadline(time.Unix(1, 0)) // without deadlines the body ends by itself
+	}
+}
+
+// extend gives the body its time to send the next bytes. Once the turn has
+// ended the deadline stays in the past.
+func (t *turn) extend() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.ctx.Err(); err != nil {
+		return err
+	}
+	_ = t.body.SetReadDeadline(time.Now().Add(t.idle))
+	return nil
+}
+
+// rest lets the body's connection be idle again, as while the answer is made.
+func (t *turn) rest() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ctx.Err() == nil {
+		_ = t.body.SetReadDeadline(time.Time{})
+	}
+}

@@ -1,0 +1,188 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/protocol/tus"
+	"github.com/streamflow/streamflow/store"
+)
+
+// connectionBytes is what a request costs outside the store: net/http's two
+// 4 KiB buffers, headers, and the stacks of its goroutines.
+const connectionBytes = 32 << 10
+
+// uploads is the server as protocols see it: tus.Uploads over a store.
+type uploads struct{ s *Server }
+
+func (u uploads) Create(ctx context.Context, spec store.Spec) (store.Info, error) {
+	if u.s.isClosing() {
+		return store.Info{}, errShutdown
+	}
+	up, err := u.s.store.Create(ctx, spec)
+	if err != nil {
+		return store.Info{}, fmt.Errorf("create upload: %w", err)
+	}
+	return settle(ctx, up)
+}
+
+func (u uploads) Info(ctx context.Context, id string) (store.Info, error) {
+	t, done, err := u.s.begin(ctx, id, nil)
+	if err != nil {
+		return store.Info{}, err
+	}
+	defer done()
+	info, err := u.s.store.Stat(t.ctx, id)
+	if err != nil {
+		return store.Info{}, fmt.Errorf("look up upload: %w", err)
+	}
+	if !whole(info) {
+		return info, nil
+	}
+	// The process died between the last byte and Finish. A client that hears
+	// the final offset sends nothing more, so it is finished here.
+	up, err := u.s.store.Open(t.ctx, id)
+	if err != nil {
+		return store.Info{}, fmt.Errorf("open upload: %w", err)
+	}
+	return settle(t.ctx, up)
+}
+
+func (u uploads) Append(ctx context.Context, id string, c tus.Chunk) (store.Info, error) {
+	t, done, err := u.s.begin(ctx, id, c.Body)
+	if err != nil {
+		return store.Info{}, err
+	}
+	defer done()
+	up, err := u.s.store.Open(t.ctx, id)
+	if err != nil {
+		return store.Info{}, fmt.Errorf("open upload: %w", err)
+	}
+	info, err := up.Info(t.ctx)
+	if err != nil {
+		return store.Info{}, fmt.Errorf("look up upload: %w", err)
+	}
+	length, err := u.s.admit(info, c)
+	if err != nil {
+		return info, err
+	}
+	if c.Length != store.UnknownLength && info.Length == store.UnknownLength {
+		if err := up.SetLength(t.ctx, c.Length); err != nil {
+			return info, fmt.Errorf("set length: %w", err)
+		}
+	}
+	if c.Size != 0 {
+		n, err := u.s.write(t, up, c, length)
+		if err != nil {
+			info.Offset += n
+			return info, endReason(t.ctx, err)
+		}
+	}
+	// Nobody gains from ending it now: the bytes are all here.
+	after, err := settle(context.WithoutCancel(t.ctx), up)
+	if err != nil {
+		return info, err
+	}
+	return after, nil
+}
+
+func (u uploads) Terminate(ctx context.Context, id string) error {
+	t, done, err := u.s.begin(ctx, id, nil)
+	if err != nil {
+		return err
+	}
+	defer done()
+	up, err := u.s.store.Open(t.ctx, id)
+	if err != nil {
+		return fmt.Errorf("open upload: %w", err)
+	}
+	if err := up.Abort(context.WithoutCancel(t.ctx)); err != nil {
+		return fmt.Errorf("terminate upload: %w", err)
+	}
+	return nil
+}
+
+// admit checks a chunk against its upload and returns the length that bounds
+// it, or store.UnknownLength.
+func (s *Server) admit(info store.Info, c tus.Chunk) (int64, error) {
+	length := info.Length
+	switch {
+	case c.Offset != info.Offset:
+		return 0, &store.OffsetError{Expected: info.Offset, Provided: c.Offset}
+	case c.Length == store.UnknownLength:
+	case length != store.UnknownLength && c.Length != length:
+		return 0, fmt.Errorf("%w: the length is %d and doesn't change", store.ErrInvalid, length)
+	case c.Length < info.Offset:
+		return 0, fmt.Errorf("%w: length %d is less than the offset %d", store.ErrInvalid, c.Length, info.Offset)
+	default:
+		length = c.Length
+	}
+	if length == store.UnknownLength && s.maxLength > 0 {
+		length = s.maxLength
+	}
+	if length != store.UnknownLength && c.Size > length-c.Offset {
+		return 0, fmt.Errorf("%w: %d bytes at offset %d go beyond %d", store.ErrTooLarge, c.Size, c.Offset, length)
+	}
+	return length, nil
+}
+
+// write streams a chunk's body into the store.
+func (s *Server) write(t *turn, up store.Upload, c tus.Chunk, length int64) (int64, error) {
+	// Until the first Read the store waits for memory, as this does.
+	waiting := time.AfterFunc(s.opts.MemoryTimeout, func() { t.end(errMemory) })
+	defer waiting.Stop()
+	charge, err := s.mem.Reserve(t.ctx, memory.KindConnection, connectionBytes)
+	if err != nil {
+		return 0, err
+	}
+	defer s.release(charge)
+
+	in := &intake{turn: t, begun: sync.OnceFunc(func() { waiting.Stop() }), room: store.UnknownLength}
+	if c.Size == store.UnknownLength && length != store.UnknownLength {
+		in.room, in.probe = length-c.Offset, true
+	}
+	n, err := up.Write(t.ctx, c.Offset, in, c.Size)
+	if err != nil {
+		return n, fmt.Errorf("write: %w", err)
+	}
+	return n, nil
+}
+
+func (s *Server) release(r *memory.Reservation) {
+	if err := r.Release(); err != nil {
+		s.opts.Logger.Error("release memory of a connection", "error", err)
+	}
+}
+
+// endReason prefers why the turn was ended to how the store noticed.
+func endReason(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+		return cause
+	}
+	return err
+}
+
+// settle finishes an upload that has all its bytes, and says where it stands.
+func settle(ctx context.Context, up store.Upload) (store.Info, error) {
+	info, err := up.Info(ctx)
+	if err != nil {
+		return store.Info{}, fmt.Errorf("look up upload: %w", err)
+	}
+	if !whole(info) {
+		return info, nil
+	}
+	// The store has its own sum: what was written is what it checks.
+	if info, err = up.Finish(ctx, store.Sum{}); err != nil {
+		return store.Info{}, fmt.Errorf("finish upload: %w", err)
+	}
+	return info, nil
+}
+
+// whole: every byte is there, and Finish is still to come.
+func whole(info store.Info) bool {
+	return !info.Complete && info.Offset == info.Length
+}
