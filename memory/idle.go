@@ -8,8 +8,11 @@ type idleSlots struct {
 	low     int64 // the fewest bytes since the janitor last looked: nobody needs those
 }
 
+// putIdle keeps a slot whose bytes its manager was uncharged for, or drops it
+// where the root has no room: the bytes may be guaranteed to that manager, and
+// so not have come back.
 func (t *tree) putIdle(h *handle) {
-	if t.root.closed {
+	if t.root.closed || h.slot.bytes() > t.root.limit-t.root.used {
 		t.drop(h)
 		return
 	}
