@@ -38,8 +38,8 @@ type Options struct {
 	// it; default "/files/". It begins and ends with a slash. Behind
 	// http.StripPrefix it is what remains; Location headers are whole again.
 	BasePath string
-	// MaxLength bounds an upload, in bytes; 0 means only the store does.
-	MaxLength int64
+	// MaxFileBytes bounds an upload, in bytes; 0 means only the store does.
+	MaxFileBytes int64
 	// IdleTimeout ends a body that sends nothing for so long; default 60 s.
 	// The upload is kept.
 	IdleTimeout time.Duration
@@ -95,12 +95,12 @@ func New(st store.Store, mem *memory.Manager, opts *Options) (*Server, error) {
 	switch {
 	case !strings.HasPrefix(o.BasePath, "/") || !strings.HasSuffix(o.BasePath, "/"):
 		return nil, errors.New("server: BasePath must begin and end with a slash")
-	case o.MaxLength < 0:
-		return nil, errors.New("server: MaxLength is negative")
+	case o.MaxFileBytes < 0:
+		return nil, errors.New("server: MaxFileBytes is negative")
 	case o.IdleTimeout < 0 || o.MemoryTimeout < 0 || o.ShutdownTimeout < 0:
 		return nil, errors.New("server: a timeout is negative")
 	}
-	s := &Server{store: st, mem: mem, opts: o, maxLength: o.MaxLength, turns: make(map[string]*turn)}
+	s := &Server{store: st, mem: mem, opts: o, maxLength: o.MaxFileBytes, turns: make(map[string]*turn)}
 	if l := st.Limits().MaxLength; l > 0 && (s.maxLength == 0 || l < s.maxLength) {
 		s.maxLength = l
 	}

@@ -1,0 +1,158 @@
+package tusstore
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/streamflow/streamflow/protocol/tus"
+	"github.com/streamflow/streamflow/store"
+)
+
+const (
+	// maxAnswerBytes is what is read of an answer's body: enough to explain.
+	maxAnswerBytes = 4 << 10
+	maxDetailRunes = 300
+	maxRetryAfter  = time.Hour
+)
+
+// An answer of the server.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+	url    *url.URL // where the next request goes
+}
+
+// check returns nil if the answer is a success of tus for the method.
+func (a *answer) check(method string) error {
+	spoken := a.header.Get(tus.HeaderResumable) != ""
+	switch {
+	case a.status/100 == 2 && spoken && (method != http.MethodPost || a.status == http.StatusCreated):
+		return nil
+	case a.status/100 == 2, !spoken && method == http.MethodPost && a.foreign():
+		return fmt.Errorf("%w: not a tus server: it answers a %s with %s", store.ErrUnsupported, method, a.describe())
+	}
+	return a.failure()
+}
+
+// foreign: a status by which something that doesn't know tus refuses a POST.
+func (a *answer) foreign() bool {
+	switch a.status {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusLengthRequired,
+		http.StatusUnsupportedMediaType, http.StatusNotImplemented:
+		return true
+	}
+	return false
+}
+
+// failure is the one place where statuses become errors.
+func (a *answer) failure() error {
+	text := errors.New(a.describe())
+	switch a.status {
+	case http.StatusBadRequest:
+		return fmt.Errorf("%w: %w", store.ErrInvalid, text)
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return fmt.Errorf("%w: %w", store.ErrDenied, text)
+	case http.StatusNotFound:
+		return fmt.Errorf("%w: %w", store.ErrNotFound, text)
+	case http.StatusGone:
+		return fmt.Errorf("%w: %w", store.ErrGone, text)
+	case http.StatusConflict:
+		if a.problem().Code == tus.CodeSuperseded {
+			return fmt.Errorf("%w: %w", store.ErrSuperseded, text)
+		}
+		return a.transient(text)
+	case http.StatusRequestEntityTooLarge:
+		return fmt.Errorf("%w: %w", store.ErrTooLarge, text)
+	case tus.StatusChecksumMismatch:
+		return fmt.Errorf("%w: %w", store.ErrChecksum, text)
+	case http.StatusInsufficientStorage:
+		return a.transient(fmt.Errorf("%w: %w", store.ErrNoSpace, text))
+	case http.StatusRequestTimeout, http.StatusLocked, http.StatusTooEarly, http.StatusTooManyRequests,
+		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return a.transient(text)
+	case http.StatusPreconditionFailed, http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
+		return fmt.Errorf("%w: %w", store.ErrUnsupported, text)
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther:
+		return fmt.Errorf("%w: the server redirects to %q: if you trust that, use it as the endpoint",
+			store.ErrUnsupported, a.header.Get("Location"))
+	}
+	if a.status >= 500 {
+		return a.transient(text)
+	}
+	return fmt.Errorf("%w: %w", store.ErrUnsupported, text)
+}
+
+func (a *answer) transient(err error) error {
+	return &store.TransientError{Err: err, RetryAfter: a.retryAfter()}
+}
+
+// retryAfter reads seconds or a date (RFC 9110, section 10.2.3).
+func (a *answer) retryAfter() time.Duration {
+	value := a.header.Get("Retry-After")
+	var after time.Duration
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+		after = time.Duration(seconds) * time.Second
+	} else if at, err := http.ParseTime(value); err == nil {
+		after = time.Until(at)
+	}
+	return min(max(after, 0), maxRetryAfter)
+}
+
+// number reads a header that is a count of bytes.
+func (a *answer) number(name string) (int64, error) {
+	n, err := strconv.ParseUint(a.header.Get(name), 10, 63)
+	if err != nil {
+		return 0, fmt.Errorf("%w: not a tus server: %s is %.40q", store.ErrUnsupported, name, a.header.Get(name))
+	}
+	return int64(n), nil
+}
+
+func (a *answer) problem() tus.Problem {
+	var p tus.Problem
+	if t, _, err := mime.ParseMediaType(a.header.Get("Content-Type")); err == nil && t == tus.ProblemType {
+		_ = json.Unmarshal(a.body, &p) // what can't be read explains nothing
+	}
+	return p
+}
+
+// describe returns the status and what the server says about it.
+func (a *answer) describe() string {
+	status := strings.TrimSpace(fmt.Sprintf("%d %s", a.status, http.StatusText(a.status)))
+	p, detail := a.problem(), ""
+	switch t, _, _ := mime.ParseMediaType(a.header.Get("Content-Type")); {
+	case p.Detail != "":
+		detail = p.Detail
+	case t == "text/plain":
+		detail = string(a.body)
+	case t == "text/html":
+		return status + ", an HTML page"
+	}
+	if detail = printable(detail); detail == "" {
+		return status
+	}
+	return status + ": " + detail
+}
+
+// printable makes one short line of a server's text that is safe on a terminal.
+func printable(text string) string {
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(text, ""))
+	runes := []rune(strings.TrimSpace(text))
+	return string(runes[:min(len(runes), maxDetailRunes)])
+}

@@ -1,0 +1,188 @@
+// Package tusstore sends uploads to a tus 1.0 server: the client side of
+// https://tus.io/protocols/resumable-upload as a store.Store.
+//
+// An upload's id is its URL. A Write is one PATCH that streams its reader, so
+// the whole rest of a file is one request, and nothing of it is held here.
+//
+// # What tus can't promise
+//
+// A tus server completes an upload with its last byte, so it may be there under
+// its URL before Finish; an Upload calls what it wrote itself complete only
+// after Finish. Where the sums differ Finish fails, and the caller aborts.
+//
+// Open, Info and Stat are a HEAD, and servers end a Write under way at a HEAD
+// of the same upload (it fails with store.ErrSuperseded at a server of ours).
+// An older Upload without a Write under way isn't told of a takeover: only the
+// offset guards the server then.
+//
+// # Memory
+//
+// Every Write is charged for its connection, and copies through a buffer of
+// the budget where there is room for one.
+//
+// # Concurrency
+//
+// A Store is safe for concurrent use, an Upload for one Write at a time.
+package tusstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/protocol/tus"
+	"github.com/streamflow/streamflow/store"
+)
+
+// Options of a Store. The zero value works.
+type Options struct {
+	// Token is sent as a bearer token (RFC 6750). Like Header, it goes to the
+	// endpoint's own origin only.
+	Token string
+	// Header is added to every request.
+	Header http.Header
+	// Transport makes the requests; default: one of the Store's own, with
+	// timeouts and budgeted buffers. It must not follow redirects or retry.
+	Transport http.RoundTripper
+}
+
+// A Store is a tus server.
+type Store struct {
+	endpoint  *url.URL
+	header    http.Header
+	transport http.RoundTripper
+	mem       *memory.Manager
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open returns a store at the URL where a tus server creates uploads. It does
+// no network I/O. Memory is charged to mem. A nil opts means defaults.
+func Open(endpoint string, mem *memory.Manager, opts *Options) (*Store, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return nil, errors.New("tus endpoint is not a URL") // the text of err could show a password
+	}
+	if !remote(u) {
+		return nil, fmt.Errorf("tus endpoint %s is not an http or https URL", u.Redacted())
+	}
+	s := &Store{endpoint: u, header: opts.Header.Clone(), transport: opts.Transport, mem: mem}
+	if s.header == nil {
+		s.header = make(http.Header)
+	}
+	if password, ok := u.User.Password(); ok || u.User.Username() != "" {
+		r := http.Request{Header: s.header}
+		r.SetBasicAuth(u.User.Username(), password)
+		u.User = nil // ids and errors show the URL
+	}
+	if opts.Token != "" {
+		s.header.Set("Authorization", "Bearer "+opts.Token)
+	}
+	if s.transport == nil {
+		s.transport = newTransport(mem)
+	}
+	return s, nil
+}
+
+// Close closes idle connections. Uploads may still be used.
+func (s *Store) Close() error {
+	if t, ok := s.transport.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+	return nil
+}
+
+// Limits implements store.Store: an upload has one offset, so Writes come in
+// order. The longest upload the server takes only shows in Create.
+func (s *Store) Limits() store.Limits { return store.Limits{} }
+
+// Create implements store.Store. Name becomes the metadata "filename", unless
+// that is there.
+func (s *Store) Create(ctx context.Context, spec store.Spec) (store.Upload, error) {
+	u, err := s.create(ctx, spec)
+	if err != nil {
+		return nil, fmt.Errorf("create upload at %s: %w", s.endpoint, err)
+	}
+	return u, nil
+}
+
+func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, error) {
+	header := make(http.Header)
+	switch {
+	case spec.Length >= 0:
+		header.Set(tus.HeaderLength, strconv.FormatInt(spec.Length, 10))
+	case spec.Length == store.UnknownLength:
+		header.Set(tus.HeaderDeferLength, "1")
+	default:
+		return nil, fmt.Errorf("%w length %d", store.ErrInvalid, spec.Length)
+	}
+	metadata := map[string]string{tus.MetadataFilename: spec.Name}
+	for k, v := range spec.Metadata {
+		metadata[k] = v
+	}
+	encoded, err := tus.EncodeMetadata(metadata)
+	if err != nil {
+		return nil, err
+	}
+	header.Set(tus.HeaderMetadata, encoded)
+	a, err := s.do(ctx, &request{method: http.MethodPost, url: s.endpoint, header: header})
+	if err != nil {
+		return nil, err
+	}
+	if err := a.check(http.MethodPost); err != nil {
+		return nil, err
+	}
+	location, err := a.url.Parse(a.header.Get("Location"))
+	if err != nil || a.header.Get("Location") == "" || !remote(location) {
+		return nil, fmt.Errorf("%w: not a tus server: Location %q", store.ErrUnsupported, a.header.Get("Location"))
+	}
+	location.User = nil
+	return &Upload{store: s, id: location.String(), url: location, length: spec.Length}, nil
+}
+
+// Open implements store.Store.
+func (s *Store) Open(ctx context.Context, id string) (store.Upload, error) {
+	u, err := s.upload(id)
+	if err != nil {
+		return nil, fmt.Errorf("open upload: %w", err)
+	}
+	if _, err := u.Info(ctx); err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+// Stat implements store.Store.
+func (s *Store) Stat(ctx context.Context, id string) (store.Info, error) {
+	u, err := s.upload(id)
+	if err != nil {
+		return store.Info{}, fmt.Errorf("look up upload: %w", err)
+	}
+	return u.Info(ctx)
+}
+
+// upload makes an Upload of an id that may be anything.
+func (s *Store) upload(id string) (*Upload, error) {
+	u, err := url.Parse(id)
+	if err != nil || !remote(u) || u.User != nil {
+		return nil, fmt.Errorf("%w: %.100q is not the URL of one", store.ErrNotFound, id)
+	}
+	return &Upload{store: s, id: id, url: u, length: store.UnknownLength}, nil
+}
+
+func remote(u *url.URL) bool {
+	return (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.Fragment == ""
+}
+
+// sameOrigin: requests to b may carry what is meant for a.
+func sameOrigin(a, b *url.URL) bool {
+	return a.Scheme == b.Scheme && strings.EqualFold(a.Host, b.Host)
+}
