@@ -1,0 +1,31 @@
+// Package filestore keeps uploads in a directory.
+//
+// Use it for `streamflow serve` (finished files are named by upload id) and for
+// uploads to a directory (they appear under their own names). Ranges of an
+// upload may be written in any order, at the same time.
+//
+// # Layout
+//
+// An upload under way is two files: DIR/.streamflow/ID.part holds the bytes at
+// their places, DIR/.streamflow/ID.log says which of them are there. Finish
+// renames the part to DIR/NAME, or DIR/ID with [Options.ByID]. By name, nothing
+// else then stays behind; by id, the small log stays as the upload's metadata.
+//
+// # What survives what
+//
+// Write puts bytes into the file before it logs them, and logs them before it
+// acknowledges them, so what is acknowledged survives kill -9 of the process. The
+// log has no fsync unless [Options.SyncAcks] is set, so after a reboot (the log
+// knows the boot it was written in) only ranges that were synced count. Finish
+// syncs bytes, log and directories: a finished upload survives power loss.
+//
+// Where the system has no boot id, acknowledgements are always synced.
+//
+// # Concurrency
+//
+// A Store and its Uploads are safe for concurrent use. All changes to one
+// upload in this process go through one turn (see fence), so a Write that was
+// taken over can't put late bytes over its successor's. Between processes a
+// file lock, held during Write and Finish, makes the second writer fail with a
+// *store.TransientError; systems without flock have no such lock.
+package filestore

@@ -1,0 +1,22 @@
+package filestore
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/streamflow/streamflow/store"
+)
+
+// translate adds the error that callers branch on to one of the system.
+func translate(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case isNoSpace(err):
+		return fmt.Errorf("%w: %w", store.ErrNoSpace, err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: %w", store.ErrDenied, err)
+	}
+	return err
+}

@@ -1,0 +1,106 @@
+package filestore
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"weak"
+
+	"github.com/streamflow/streamflow/store"
+)
+
+// A fence is what all Uploads of one id in this process share.
+//
+// The turn is a token for one change to the upload's files: a pwrite of at most
+// one buffer, a record, a sync, a rename. It is a channel and not a mutex as
+// the change is I/O: whoever waits gives up with its context. It is never held
+// during a Read of a source, which may take for ever, so a Write that hangs
+// there doesn't hold up its successor. Parallel units lose nothing by it: they
+// are read and summed in parallel, and file systems take the writes of one file
+// one at a time anyway.
+//
+// A takeover takes the turn and moves the epoch on. So no write of an older
+// epoch is under way when it returns, and none begins afterwards.
+type fence struct {
+	turn  chan struct{}
+	epoch atomic.Uint64 // changed with the turn only
+
+	// With the turn:
+	files *files // open while users > 0
+	users int    // of the files, in this epoch
+}
+
+func (f *fence) take(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case f.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (f *fence) give() { <-f.turn }
+
+// takeOver begins a new epoch and returns it.
+func (f *fence) takeOver(ctx context.Context) (uint64, error) {
+	if err := f.take(ctx); err != nil {
+		return 0, err
+	}
+	defer f.give()
+	return f.epoch.Add(1), f.drop()
+}
+
+// drop closes the files under the hands of their users, who find that out at
+// their next turn.
+func (f *fence) drop() error {
+	f.users = 0
+	if f.files == nil {
+		return nil
+	}
+	files := f.files
+	f.files = nil
+	return files.close()
+}
+
+// check says whether epoch is the newest. Only with the turn does the answer
+// last.
+func (f *fence) check(epoch uint64) error {
+	if f.epoch.Load() != epoch {
+		return store.ErrSuperseded
+	}
+	return nil
+}
+
+// fences finds the fence of an id as long as an Upload of it is in use. An
+// Upload is never closed, so the garbage collector says when that ends.
+type fences struct {
+	mu   sync.Mutex
+	byID map[string]weak.Pointer[fence]
+}
+
+func (fs *fences) get(id string) *fence {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if f := fs.byID[id].Value(); f != nil {
+		return f
+	}
+	f := &fence{turn: make(chan struct{}, 1)}
+	if fs.byID == nil {
+		fs.byID = make(map[string]weak.Pointer[fence])
+	}
+	fs.byID[id] = weak.Make(f)
+	runtime.AddCleanup(f, fs.forget, id)
+	return f
+}
+
+func (fs *fences) forget(id string) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if fs.byID[id].Value() == nil {
+		delete(fs.byID, id)
+	}
+}

@@ -1,0 +1,176 @@
+package filestore
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/streamflow/streamflow/internal/durable"
+	"github.com/streamflow/streamflow/store"
+)
+
+// compactBytes is the size from which a log is written anew, shorter.
+const compactBytes = 64 << 10
+
+// files are an upload's files, open for writing and locked against other
+// processes. They are used by whoever has the upload's turn.
+type files struct {
+	id        string
+	dir       *os.Root
+	part      *os.File // carries the lock: unlike the log it is never replaced
+	log       *os.File
+	state     *state
+	logBytes  int64
+	compactAt int64
+	torn      bool // the log has half a record after logBytes
+	logger    *slog.Logger
+}
+
+// openFiles opens the files of an upload under way.
+func (s *Store) openFiles(id string) (*files, error) {
+	if !validID(id) {
+		return nil, store.ErrNotFound
+	}
+	dir, err := s.root.OpenRoot(stateDir)
+	if err != nil {
+		return nil, missing(err)
+	}
+	f := &files{id: id, dir: dir, logger: s.log, compactAt: compactBytes}
+	if err := f.open(s); err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	return f, nil
+}
+
+func (f *files) open(s *Store) error {
+	var err error
+	if f.log, err = f.openLog(); err != nil {
+		return missing(err)
+	}
+	// Without the part the upload is finished or broken; the log knows.
+	if f.part, err = f.dir.OpenFile(partName(f.id), os.O_RDWR, 0); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return translate(err)
+	}
+	if f.part != nil {
+		if err := f.lock(); err != nil {
+			return err
+		}
+		// Another process may have replaced the log before the lock was ours.
+		f.log.Close()
+		if f.log, err = f.openLog(); err != nil {
+			return missing(err)
+		}
+	}
+	if f.state, f.logBytes, err = s.confirm(f.dir, f.id, f.log); err != nil {
+		return err
+	}
+	if err := f.cut(); err != nil {
+		return err
+	}
+	if f.part == nil && !f.state.moved {
+		return store.Transient(errors.New("the upload's files changed while they were opened"))
+	}
+	if f.state.moved || f.state.boot == s.boot {
+		return nil
+	}
+	// From here on the log speaks of this boot: drop what the old one didn't
+	// sync before anything is added.
+	f.state.boot = s.boot
+	return f.compact()
+}
+
+func (f *files) openLog() (*os.File, error) {
+	return f.dir.OpenFile(logName(f.id), os.O_RDWR|os.O_APPEND, 0)
+}
+
+// lock keeps other processes out until the part is closed.
+func (f *files) lock() error {
+	if err := lockFile(f.part); err != nil {
+		return fmt.Errorf("lock the upload: %w", err)
+	}
+	locked, err := f.part.Stat()
+	if err != nil {
+		return err
+	}
+	named, err := f.dir.Lstat(partName(f.id))
+	if err != nil || !os.SameFile(locked, named) {
+		return store.Transient(errors.New("another process finished or discarded it just now"))
+	}
+	return nil
+}
+
+// cut drops what a crash or a full disk left after the last whole record.
+func (f *files) cut() error {
+	info, err := f.log.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() == f.logBytes {
+		return nil
+	}
+	f.logger.Warn("cut a torn record off the log of an upload",
+		"upload", f.id, "bytes", info.Size()-f.logBytes)
+	return f.log.Truncate(f.logBytes)
+}
+
+// add appends a record to the log and applies it. After an error the log is as
+// before.
+func (f *files) add(r record) error {
+	if f.torn {
+		if err := f.log.Truncate(f.logBytes); err != nil {
+			return err
+		}
+		f.torn = false
+	}
+	line := r.encode()
+	if n, err := f.log.Write(line); err != nil {
+		f.torn = n > 0 && f.log.Truncate(f.logBytes) != nil
+		return err
+	}
+	f.logBytes += int64(len(line))
+	f.state.apply(r)
+	if f.logBytes < f.compactAt {
+		return nil
+	}
+	if err := f.compact(); err != nil {
+		// The long log is as good; only its size is a pity.
+		f.compactAt = 2 * f.logBytes
+		f.logger.Warn("could not shorten the log of an upload", "upload", f.id, "error", err)
+	}
+	return nil
+}
+
+// compact replaces the log by the shortest that says the same.
+func (f *files) compact() error {
+	f.state.written = f.state.written.merge(len(f.state.written) - recentSpans)
+	f.state.safe = f.state.safe.merge(len(f.state.safe) - recentSpans)
+	var data []byte
+	for _, r := range f.state.records() {
+		data = append(data, r.encode()...)
+	}
+	// What was promised to survive power loss must do so in the new log too.
+	if err := durable.WriteFile(f.dir, logName(f.id), data, len(f.state.safe) > 0); err != nil {
+		return err
+	}
+	// The old log has lost its name: nothing more may be added to it.
+	f.log.Close()
+	var err error
+	if f.log, err = f.openLog(); err != nil {
+		return err
+	}
+	f.logBytes = int64(len(data))
+	f.compactAt = max(compactBytes, 2*f.logBytes)
+	return nil
+}
+
+func (f *files) close() error {
+	var errs []error
+	if f.part != nil {
+		errs = append(errs, f.part.Close())
+	}
+	if f.log != nil {
+		errs = append(errs, f.log.Close())
+	}
+	return errors.Join(append(errs, f.dir.Close())...)
+}

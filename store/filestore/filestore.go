@@ -1,0 +1,226 @@
+package filestore
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/streamflow/streamflow/internal/durable"
+	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/store"
+)
+
+// Options of a Store. The zero value is what an upload to a directory wants.
+type Options struct {
+	// SyncAcks makes every acknowledgement survive power loss: each Write ends
+	// with an fsync.
+	SyncAcks bool
+	// ByID names finished files by upload id and keeps their metadata. Without
+	// it they get the name they were created with, in directories made as
+	// needed; a regular file of that name is replaced, and the store forgets
+	// the upload.
+	ByID bool
+	// Logger gets what was repaired. Default: nothing is logged.
+	Logger *slog.Logger
+}
+
+// A Store is a directory that holds uploads. Make one with [Open].
+type Store struct {
+	root     *os.Root
+	dir      string // absolute, for Info.Location
+	mem      *memory.Manager
+	byID     bool
+	syncAcks bool
+	boot     string // "" where the system has no boot id
+	log      *slog.Logger
+	fences   fences
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open returns the store in dir, which is made if it is missing. Transfer
+// buffers come from mem. A nil opts means defaults.
+func Open(dir string, mem *memory.Manager, opts *Options) (*Store, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	absolute, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if err := os.MkdirAll(absolute, 0o777); err != nil {
+		return nil, fmt.Errorf("open store: %w", translate(err))
+	}
+	root, err := os.OpenRoot(absolute)
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", translate(err))
+	}
+	s := &Store{
+		root: root, dir: absolute, mem: mem,
+		byID: opts.ByID, syncAcks: opts.SyncAcks,
+		boot: bootID(), log: opts.Logger,
+	}
+	if s.boot == "" {
+		s.syncAcks = true
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	return s, nil
+}
+
+// Close gives the directory's descriptor back. Uploads of the store must not be
+// used afterwards; those unfinished are found by the next Open.
+func (s *Store) Close() error { return s.root.Close() }
+
+// Limits implements [store.Store].
+func (s *Store) Limits() store.Limits { return store.Limits{Unordered: true} }
+
+// Create implements [store.Store]. By name, it refuses names that are not
+// relative slash-separated paths within the directory, or that something other
+// than a regular file has.
+func (s *Store) Create(ctx context.Context, spec store.Spec) (store.Upload, error) {
+	u, err := s.create(ctx, spec)
+	if err != nil {
+		return nil, fmt.Errorf("create upload of %q: %w", spec.Name, err)
+	}
+	return u, nil
+}
+
+func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if spec.Length < store.UnknownLength || spec.UnitBytes < 0 {
+		return nil, fmt.Errorf("%w length %d or unit size %d", store.ErrInvalid, spec.Length, spec.UnitBytes)
+	}
+	if !s.byID {
+		if err := s.checkTarget(spec.Name); err != nil {
+			return nil, err
+		}
+	}
+	first := record{
+		verb: verbUpload, boot: s.boot, created: time.Now(), length: spec.Length,
+		unit: spec.UnitBytes, name: spec.Name, metadata: spec.Metadata,
+	}
+	line := first.encode()
+	if len(line) > maxRecordBytes {
+		return nil, fmt.Errorf("%w: name and metadata take %d bytes of at most %d", store.ErrInvalid, len(line), maxRecordBytes)
+	}
+	id := newID()
+	if err := s.makeFiles(id, line); err != nil {
+		return nil, translate(err)
+	}
+	return s.takeOver(ctx, id)
+}
+
+// makeFiles makes the files of an upload whose log begins with line. It tries
+// again where an upload that finished just now removed the empty directory.
+func (s *Store) makeFiles(id string, line []byte) error {
+	for try := 1; ; try++ {
+		err := s.tryMakeFiles(id, line)
+		if !errors.Is(err, fs.ErrNotExist) || try == 10 {
+			return err
+		}
+	}
+}
+
+// tryMakeFiles writes the log last: an upload exists when its log does.
+func (s *Store) tryMakeFiles(id string, line []byte) error {
+	if err := s.root.Mkdir(stateDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	dir, err := s.root.OpenRoot(stateDir)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	part, err := dir.OpenFile(partName(id), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+	if err != nil {
+		return err
+	}
+	if err = part.Close(); err == nil {
+		err = durable.WriteFile(dir, logName(id), line, s.syncAcks)
+	}
+	if err != nil {
+		return errors.Join(err, remove(dir, partName(id)))
+	}
+	return nil
+}
+
+// Open implements [store.Store].
+func (s *Store) Open(ctx context.Context, id string) (store.Upload, error) {
+	if _, err := s.Stat(ctx, id); err != nil {
+		return nil, err
+	}
+	u, err := s.takeOver(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("open upload %s: %w", id, err)
+	}
+	return u, nil
+}
+
+func (s *Store) takeOver(ctx context.Context, id string) (*Upload, error) {
+	f := s.fences.get(id)
+	epoch, err := f.takeOver(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Upload{store: s, id: id, fence: f, epoch: epoch}, nil
+}
+
+// Stat implements [store.Store].
+func (s *Store) Stat(ctx context.Context, id string) (store.Info, error) {
+	if err := ctx.Err(); err != nil {
+		return store.Info{}, fmt.Errorf("stat upload %s: %w", id, err)
+	}
+	st, err := s.load(id)
+	if err != nil {
+		return store.Info{}, fmt.Errorf("stat upload %s: %w", id, err)
+	}
+	return s.info(id, st), nil
+}
+
+func (s *Store) info(id string, st *state) store.Info {
+	info := st.info()
+	info.ID = id
+	if info.Complete {
+		info.Location = filepath.Join(s.dir, filepath.FromSlash(s.target(id, st)))
+	}
+	return info
+}
+
+// target is where the finished object lies, relative to the root.
+func (s *Store) target(id string, st *state) string {
+	if s.byID {
+		return id
+	}
+	return st.name
+}
+
+// newID returns 128 random bits: an id is also a capability, and is not guessed.
+func newID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// validID says whether newID can have made id, so that an id is safe in a path.
+func validID(id string) bool {
+	if len(id) != 32 {
+		return false
+	}
+	for _, c := range []byte(id) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,155 @@
+package filestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+
+	"github.com/streamflow/streamflow/internal/checksum"
+	"github.com/streamflow/streamflow/internal/durable"
+	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/store"
+)
+
+// Finish implements [store.Upload]. Its steps may be cut off after any of them;
+// the next Finish goes on there.
+func (u *Upload) Finish(ctx context.Context, sum store.Sum) (store.Info, error) {
+	if done := u.done.Load(); done != nil {
+		return *done, verify(sum, done.Sum)
+	}
+	info, err := u.finish(ctx, sum)
+	if err != nil {
+		return store.Info{}, fmt.Errorf("finish upload %s: %w", u.id, err)
+	}
+	return info, nil
+}
+
+func (u *Upload) finish(ctx context.Context, sum store.Sum) (store.Info, error) {
+	if err := u.begin(ctx); err != nil {
+		return store.Info{}, err
+	}
+	defer u.fence.give()
+	f, err := u.attach()
+	if err != nil {
+		return store.Info{}, err
+	}
+	st := f.state
+	err = u.seal(ctx, f, sum)
+	if err == nil && !st.moved {
+		err = u.store.move(u.id, st)
+	}
+	if err != nil {
+		return store.Info{}, errors.Join(translate(err), u.detach())
+	}
+	st.moved = true
+	if err := errors.Join(u.fence.drop(), u.store.settle(u.id, st)); err != nil {
+		return store.Info{}, translate(err)
+	}
+	info := u.store.info(u.id, st)
+	if !u.store.byID {
+		u.done.Store(&info)
+	}
+	return info, nil
+}
+
+// seal checks that the upload is whole and right, syncs it, and notes that.
+func (u *Upload) seal(ctx context.Context, f *files, sum store.Sum) error {
+	st := f.state
+	if st.length == store.UnknownLength {
+		return fmt.Errorf("%w: its length is not known", store.ErrIncomplete)
+	}
+	present, have := st.written.prefix()
+	if present != st.length {
+		return fmt.Errorf("%w: %d of %d bytes are there", store.ErrIncomplete, present, st.length)
+	}
+	if !have.Known {
+		var err error
+		if have, err = u.sum(ctx, f); err != nil {
+			return err
+		}
+	}
+	if err := verify(sum, have); err != nil || st.moved {
+		return err
+	}
+	if !u.store.byID {
+		// Something may have come into the way since Create.
+		if err := u.store.checkTarget(st.name); err != nil {
+			return err
+		}
+	}
+	// A Write that died may have left bytes after the end.
+	if err := f.part.Truncate(st.length); err != nil {
+		return err
+	}
+	if err := f.part.Sync(); err != nil {
+		return err
+	}
+	if err := f.add(record{verb: verbFinishing, span: span{sum: have}}); err != nil {
+		return err
+	}
+	return f.log.Sync()
+}
+
+func verify(want, have store.Sum) error {
+	if want.Known && have.Known && want.CRC32C != have.CRC32C {
+		return fmt.Errorf("%w: %08x was sent, %08x is stored", store.ErrChecksum, want.CRC32C, have.CRC32C)
+	}
+	return nil
+}
+
+// sum returns the sum of the whole, reading what was rewritten in part.
+func (u *Upload) sum(ctx context.Context, f *files) (store.Sum, error) {
+	buffer, err := u.store.mem.Acquire(ctx, memory.KindTransfer, minBufferBytes)
+	if err != nil {
+		return store.Sum{}, err
+	}
+	total := store.Sum{Known: true}
+	for _, s := range f.state.written {
+		for off := s.start; err == nil && off < s.end && !s.sum.Known; {
+			p := buffer.Bytes()[:min(s.end-off, int64(len(buffer.Bytes())))]
+			if _, err = f.part.ReadAt(p, off); err == nil {
+				err = ctx.Err()
+			}
+			total.CRC32C = checksum.Update(total.CRC32C, p)
+			off += int64(len(p))
+		}
+		if s.sum.Known {
+			total = join(total, s)
+		}
+	}
+	return total, errors.Join(err, buffer.Release())
+}
+
+// move gives the part its final name.
+func (s *Store) move(id string, st *state) error {
+	target := filepath.FromSlash(s.target(id, st))
+	if dir := filepath.Dir(target); dir != "." {
+		if err := s.root.MkdirAll(dir, 0o777); err != nil {
+			return err
+		}
+	}
+	return s.root.Rename(filepath.Join(stateDir, partName(id)), target)
+}
+
+// settle makes the final name survive power loss, then forgets what isn't
+// needed any more.
+func (s *Store) settle(id string, st *state) error {
+	for dir := path.Dir(s.target(id, st)); ; dir = path.Dir(dir) {
+		if err := durable.SyncDir(s.root, filepath.FromSlash(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if dir == "." {
+			break
+		}
+	}
+	if err := durable.SyncDir(s.root, stateDir); err != nil {
+		return err
+	}
+	if s.byID {
+		return nil
+	}
+	return s.discard(id)
+}

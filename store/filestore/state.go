@@ -1,0 +1,194 @@
+package filestore
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/streamflow/streamflow/store"
+)
+
+// A state is what a log says about an upload.
+type state struct {
+	boot      string
+	name      string
+	metadata  map[string]string
+	created   time.Time
+	length    int64
+	unit      int64
+	written   spans
+	safe      spans // those of written that survive power loss
+	finishing bool
+	aborted   bool
+	// moved: the part is gone because it has become the finished file.
+	moved bool
+}
+
+func (st *state) apply(r record) {
+	switch r.verb {
+	case verbUpload:
+		*st = state{
+			boot: r.boot, name: r.name, metadata: r.metadata,
+			created: r.created, length: r.length, unit: r.unit,
+		}
+	case verbLength:
+		st.length = r.length
+	case verbWritten:
+		st.written = st.written.add(r.span)
+		st.finishing = false
+	case verbRewrite:
+		st.written.forget(r.span)
+		st.safe.forget(r.span)
+		st.finishing = false
+	case verbSynced:
+		st.safe = slices.Clone(st.written)
+	case verbFinishing:
+		st.finishing = true
+		st.written = nil
+		if st.length > 0 {
+			st.written = spans{{end: st.length, sum: r.span.sum}}
+		}
+		st.safe = slices.Clone(st.written)
+	case verbAborted:
+		st.aborted = true
+	}
+}
+
+// records is the shortest log that says the same.
+func (st *state) records() []record {
+	out := []record{{
+		verb: verbUpload, boot: st.boot, created: st.created, length: st.length,
+		unit: st.unit, name: st.name, metadata: st.metadata,
+	}}
+	for _, s := range st.safe {
+		out = append(out, record{verb: verbWritten, span: s})
+	}
+	if len(st.safe) > 0 {
+		out = append(out, record{verb: verbSynced})
+	}
+	if !slices.Equal(st.safe, st.written) {
+		for _, s := range st.written {
+			out = append(out, record{verb: verbWritten, span: s})
+		}
+	}
+	if st.finishing {
+		_, sum := st.written.prefix()
+		out = append(out, record{verb: verbFinishing, span: span{sum: sum}})
+	}
+	return out
+}
+
+func (st *state) info() store.Info {
+	info := store.Info{
+		Name: st.name, Length: st.length, UnitBytes: st.unit,
+		Metadata: st.metadata, CreatedAt: st.created, Complete: st.moved,
+	}
+	info.Offset, info.Sum = st.written.prefix()
+	if ranges := st.written.ranges(); info.Offset < st.written.end() {
+		info.Written = ranges
+	}
+	return info
+}
+
+// readLog reads a log up to its first torn or wrong record, and returns how
+// many bytes hold. A log without a first record is [store.ErrNotFound].
+func readLog(r io.Reader) (st *state, valid int64, err error) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(make([]byte, 0, 4<<10), maxRecordBytes+1)
+	lines.Split(wholeLines)
+	st = &state{}
+	for lines.Scan() {
+		rec, err := parseRecord(lines.Bytes())
+		if err != nil || (valid == 0) != (rec.verb == verbUpload) {
+			break
+		}
+		st.apply(rec)
+		valid += int64(len(lines.Bytes())) + 1
+	}
+	if err := lines.Err(); err != nil && !errors.Is(err, bufio.ErrTooLong) {
+		return nil, 0, err
+	}
+	if valid == 0 {
+		return nil, 0, fmt.Errorf("its log has no beginning: %w", store.ErrNotFound)
+	}
+	return st, valid, nil
+}
+
+// wholeLines is a bufio.SplitFunc that leaves out a last line without an end.
+func wholeLines(data []byte, _ bool) (int, []byte, error) {
+	i := bytes.IndexByte(data, '\n')
+	if i < 0 {
+		return 0, nil, nil
+	}
+	return i + 1, data[:i], nil
+}
+
+// load reads an upload's state without changing anything.
+func (s *Store) load(id string) (*state, error) {
+	if !validID(id) {
+		return nil, store.ErrNotFound
+	}
+	dir, err := s.root.OpenRoot(stateDir)
+	if err != nil {
+		return nil, missing(err)
+	}
+	defer dir.Close()
+	log, err := dir.Open(logName(id))
+	if err != nil {
+		return nil, missing(err)
+	}
+	defer log.Close()
+	st, _, err := s.confirm(dir, id, log)
+	return st, err
+}
+
+// confirm reads a log and holds it against the files and the boot. It returns
+// how many bytes of the log hold.
+func (s *Store) confirm(dir *os.Root, id string, log *os.File) (*state, int64, error) {
+	st, valid, err := readLog(log)
+	if err != nil {
+		return nil, 0, err
+	}
+	if st.aborted {
+		return st, valid, fmt.Errorf("it was aborted: %w", store.ErrNotFound)
+	}
+	part, err := dir.Lstat(partName(id))
+	if errors.Is(err, fs.ErrNotExist) && st.finishing {
+		st.moved = true
+		if _, err = s.root.Lstat(filepath.FromSlash(s.target(id, st))); err != nil {
+			err = fmt.Errorf("the finished file: %w", missing(err))
+		}
+		return st, valid, err
+	}
+	if err != nil {
+		return st, valid, fmt.Errorf("its bytes: %w", missing(err))
+	}
+	if s.boot == "" || st.boot != s.boot {
+		st.written = slices.Clone(st.safe)
+	}
+	st.written, st.safe = st.written.clip(part.Size()), st.safe.clip(part.Size())
+	return st, valid, nil
+}
+
+// missing makes a file that isn't there an upload that isn't.
+func missing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", store.ErrNotFound, err)
+	}
+	return translate(err)
+}
+
+// remove removes a file that may be gone already.
+func remove(dir *os.Root, name string) error {
+	if err := dir.Remove(name); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

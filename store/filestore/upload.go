@@ -1,0 +1,153 @@
+package filestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/streamflow/streamflow/store"
+)
+
+// An Upload is an object on its way into a [Store].
+type Upload struct {
+	store *Store
+	id    string
+	fence *fence
+	epoch uint64
+	// done is set by Finish where the store then forgets the upload.
+	done atomic.Pointer[store.Info]
+}
+
+var _ store.Upload = (*Upload)(nil)
+
+// begin takes the upload's turn, unless a newer request took the upload over.
+// It is given back by fence.give.
+func (u *Upload) begin(ctx context.Context) error {
+	if err := u.fence.take(ctx); err != nil {
+		return err
+	}
+	if err := u.fence.check(u.epoch); err != nil {
+		u.fence.give()
+		return err
+	}
+	return nil
+}
+
+// attach keeps the files open until detach. Both need the turn.
+func (u *Upload) attach() (*files, error) {
+	if u.fence.files == nil {
+		f, err := u.store.openFiles(u.id)
+		if err != nil {
+			return nil, err
+		}
+		u.fence.files = f
+	}
+	u.fence.users++
+	return u.fence.files, nil
+}
+
+func (u *Upload) detach() error {
+	if u.fence.users--; u.fence.users > 0 {
+		return nil
+	}
+	return u.fence.drop()
+}
+
+// change runs fn with the turn and the files.
+func (u *Upload) change(ctx context.Context, fn func(*files) error) error {
+	if err := u.begin(ctx); err != nil {
+		return err
+	}
+	defer u.fence.give()
+	f, err := u.attach()
+	if err != nil {
+		return err
+	}
+	return errors.Join(fn(f), u.detach())
+}
+
+// Info implements [store.Upload].
+func (u *Upload) Info(ctx context.Context) (store.Info, error) {
+	if done := u.done.Load(); done != nil {
+		return *done, ctx.Err()
+	}
+	return u.store.Stat(ctx, u.id)
+}
+
+// SetLength implements [store.Upload].
+func (u *Upload) SetLength(ctx context.Context, length int64) error {
+	err := u.change(ctx, func(f *files) error {
+		switch {
+		case f.state.length == length && length >= 0:
+			return nil
+		case f.state.length != store.UnknownLength:
+			return fmt.Errorf("%w: it is %d already", store.ErrInvalid, f.state.length)
+		case length < f.state.written.end():
+			return fmt.Errorf("%w: %d bytes are written", store.ErrInvalid, f.state.written.end())
+		}
+		if err := f.add(record{verb: verbLength, length: length}); err != nil {
+			return translate(err)
+		}
+		if !u.store.syncAcks {
+			return nil
+		}
+		return translate(f.log.Sync())
+	})
+	if err != nil {
+		return fmt.Errorf("set length of upload %s to %d: %w", u.id, length, err)
+	}
+	return nil
+}
+
+// Abort implements [store.Upload]. By id it removes a finished file too; by
+// name a finished file is the user's, and stays.
+func (u *Upload) Abort(ctx context.Context) error {
+	if err := u.abort(ctx); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("abort upload %s: %w", u.id, err)
+	}
+	return nil
+}
+
+func (u *Upload) abort(ctx context.Context) error {
+	if err := u.begin(ctx); err != nil {
+		return err
+	}
+	defer u.fence.give()
+	f, err := u.attach()
+	if errors.Is(err, store.ErrNotFound) {
+		return u.store.discard(u.id)
+	}
+	if err != nil {
+		return err
+	}
+	// The record keeps a crash between here and the end from looking like a
+	// finished upload. A full disk can't take it, and must not keep the bytes:
+	// only a log that says finishing needs it.
+	err = f.add(record{verb: verbAborted})
+	if err != nil && f.state.finishing {
+		return errors.Join(translate(err), u.detach())
+	}
+	if f.state.moved && u.store.byID {
+		err = remove(u.store.root, u.store.target(u.id, f.state))
+	} else {
+		err = nil
+	}
+	return errors.Join(err, u.fence.drop(), u.store.discard(u.id))
+}
+
+// discard removes an upload's files, the log last, and the directory if that
+// was all in it.
+func (s *Store) discard(id string) error {
+	for _, name := range []string{partName(id), logName(id)} {
+		if err := remove(s.root, filepath.Join(stateDir, name)); err != nil {
+			return translate(err)
+		}
+	}
+	if !s.byID {
+		// It fails where there are other uploads.
+		_ = s.root.Remove(stateDir)
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package storetest
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/streamflow/streamflow/store"
+)
+
+func (s *suite) create() {
+	u, info := s.begin(12345)
+	if info.ID == "" || info.Length != 12345 || info.Offset != 0 || info.Written != nil || info.Complete {
+		s.Errorf("info of a new upload is %+v", info)
+	}
+	if info.Sum.Known && info.Sum.CRC32C != 0 {
+		s.Errorf("sum of nothing is %08x", info.Sum.CRC32C)
+	}
+	_, other := s.begin(12345)
+	if other.ID == info.ID {
+		s.Errorf("two uploads have the id %s", info.ID)
+	}
+	s.must(u.Abort(s.ctx))
+}
+
+func (s *suite) createNonsense() {
+	if _, err := s.store.Create(s.ctx, store.Spec{Name: "x", Length: -2}); err == nil {
+		s.Error("length -2 was taken")
+	}
+	if s.limits.MaxLength > 0 {
+		_, err := s.store.Create(s.ctx, store.Spec{Name: "x", Length: s.limits.MaxLength + 1, UnitBytes: s.unit})
+		s.want(err, store.ErrTooLarge)
+	}
+}
+
+// oddNames: a name works to the letter or is refused; it is never changed.
+func (s *suite) oddNames() {
+	names := []string{
+		"plain.txt", "a/b/c.txt", "with space", " leading", "trailing ", "new\nline", "tab\t",
+		"ünïcödé/日本語", "\xff\xfe not utf-8", "quote\"'`", "percent%2Fescape%00", "-rf", "~", "*?[x]",
+		"...", "..a", "a..", "a b/.hidden", "#fragment?query=1&x", "semi;colon,comma=", "e\u0301",
+		strings.Repeat("n", 255),
+	}
+	for _, name := range names {
+		s.Run(name, func(t *testing.T) {
+			s := *s
+			s.T = t
+			data := content(int64(1000 + len(name)))
+			u, err := s.store.Create(s.ctx, store.Spec{Name: name, Length: int64(len(data)), UnitBytes: s.unit})
+			if err != nil {
+				s.want(err, store.ErrInvalid)
+				return
+			}
+			if got := s.info(u).Name; got != name {
+				s.Errorf("name is %q", got)
+			}
+			s.write(u, data, 0, int64(len(data)))
+			s.finish(u, data)
+		})
+	}
+}
+
+func (s *suite) badNames() {
+	for _, name := range s.opts.BadNames {
+		_, err := s.store.Create(s.ctx, store.Spec{Name: name, Length: 1, UnitBytes: s.unit})
+		if err == nil {
+			s.Errorf("name %q was taken", name)
+			continue
+		}
+		s.want(err, store.ErrInvalid)
+	}
+}
+
+func (s *suite) metadata() {
+	want := map[string]string{
+		"filename": "a file.txt", "empty": "", "odd": "line\nend \"quoted\" = ; ,", "utf8": "日本語", "bytes": "\xff\x00\xfe",
+	}
+	u, err := s.store.Create(s.ctx, store.Spec{Name: "object.bin", Length: 1, UnitBytes: s.unit, Metadata: want})
+	s.must(err)
+	if got := s.info(u).Metadata; !s.opts.DropsMetadata && !maps.Equal(got, want) {
+		s.Errorf("metadata is %q, want %q", got, want)
+	}
+}
+
+func (s *suite) unknownID() {
+	_, info := s.begin(1)
+	last := "0"
+	if strings.HasSuffix(info.ID, last) {
+		last = "1"
+	}
+	similar := info.ID[:len(info.ID)-1] + last
+	for _, id := range []string{similar, "", "x", "..", "../x", info.ID + "/..", "/etc/passwd", "a\x00b", strings.Repeat("a", 5000)} {
+		if _, err := s.store.Open(s.ctx, id); err == nil {
+			s.Errorf("opened %q", id)
+		} else {
+			s.want(err, store.ErrNotFound)
+		}
+		_, err := s.store.Stat(s.ctx, id)
+		s.want(err, store.ErrNotFound)
+	}
+}
