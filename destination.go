@@ -73,7 +73,7 @@ func (u *Upload) reopen(ctx context.Context) (store.Upload, error) {
 	if err != nil {
 		return nil, err
 	}
-	diff := u.src.identity.Difference(u.previous.Source)
+	diff := u.previous.Source.Difference(u.src.identity)
 	switch {
 	case u.m.opts.NoResume:
 		u.reason = "resuming is turned off"

@@ -17,9 +17,10 @@ const starvation = 30 * time.Second
 type gate struct {
 	mem *memory.Manager
 
-	mu      sync.Mutex
-	changed chan struct{}       // closed at the next change
-	waiting map[uint64]struct{} // births of the uploads that starve
+	mu         sync.Mutex
+	changed    chan struct{}       // closed at the next change
+	waiting    map[uint64]struct{} // births of the uploads that starve
+	sacrificed time.Time           // when one last gave up
 }
 
 func newGate(mem *memory.Manager) *gate {
@@ -63,21 +64,31 @@ func (g *gate) starve(ctx context.Context, birth uint64, changed <-chan struct{}
 			timer.Stop()
 			return context.Cause(ctx)
 		case <-timer.C:
-			if g.youngest(birth) {
+			// A manager above the budget may have changed without telling.
+			if g.mem.Level() != memory.Critical {
+				return nil
+			}
+			if g.sacrifice(birth) {
 				return ErrPressure
 			}
 		}
 	}
 }
 
-func (g *gate) youngest(birth uint64) bool {
+// sacrifice reports whether this upload is the one to give up: the youngest,
+// unless another just did, which may have been enough.
+func (g *gate) sacrifice(birth uint64) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if time.Since(g.sacrificed) < starvation {
+		return false
+	}
 	for other := range g.waiting {
 		if other > birth {
 			return false
 		}
 	}
+	g.sacrificed = time.Now()
 	return true
 }
 

@@ -1,0 +1,197 @@
+package streamflow_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/streamflow/streamflow"
+)
+
+// interrupt uploads path until the destination has taken some of it, and ends
+// there as a process does that gets a signal.
+func interrupt(t *testing.T, s *memStore, opts streamflow.Options, path string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var reads atomic.Int64
+	s.before = func(ctx context.Context, call string) error {
+		if call == "Read" && reads.Add(1) > 20 {
+			cancel()
+			<-ctx.Done()
+			return context.Cause(ctx)
+		}
+		return nil
+	}
+	m := manager(t, s, opts)
+	u, err := m.UploadFile(ctx, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := wait(t, u); !errors.Is(err, context.Canceled) || u.State().Status != streamflow.Failed {
+		t.Fatalf("ended with %v, %+v", err, u.State())
+	}
+	s.before = func(context.Context, string) error { return nil }
+}
+
+// resumeOptions suit interrupt: many small units.
+func resumeOptions(t *testing.T, s *memStore) streamflow.Options {
+	s.readBytes = 1000
+	return streamflow.Options{ChunkBytes: 4096, StateDir: t.TempDir(), Destination: "mem"}
+}
+
+func entries(t *testing.T, dir string) []string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+func TestResumeAfterTheProcessEnded(t *testing.T) {
+	for order, unordered := range orders {
+		t.Run(order, func(t *testing.T) {
+			s := newMemStore(unordered)
+			opts := resumeOptions(t, s)
+			p := content(100_000)
+			path := writeFile(t, p)
+			interrupt(t, s, opts, path)
+			m := manager(t, s, opts)
+			u, err := m.UploadFile(t.Context(), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := mustWait(t, u)
+			mustEqual(t, object(t, s, "data.bin"), p)
+			if r.ResumedBytes == 0 || r.RestartReason != "" || s.created != 1 || u.State().Resumed != r.ResumedBytes {
+				t.Errorf("%d created, result %+v", s.created, r)
+			}
+			if left := entries(t, opts.StateDir); len(left) != 0 {
+				t.Errorf("the journal still has %v", left)
+			}
+		})
+	}
+}
+
+func TestBeginAnew(t *testing.T) {
+	rewrite := func(p []byte) func(*testing.T, *memStore, *streamflow.Options, string) {
+		return func(t *testing.T, _ *memStore, _ *streamflow.Options, path string) {
+			if err := os.WriteFile(path, p, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chtimes(path, time.Time{}, time.Unix(1e9, 0)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for name, tc := range map[string]struct {
+		change func(*testing.T, *memStore, *streamflow.Options, string)
+		reason string
+	}{
+		"other size":  {rewrite(content(50_000)), "source changed since the upload began: size was 100000 bytes, is 50000"},
+		"other time":  {rewrite(content(100_000)), "source changed since the upload began: modified "},
+		"gone":        {func(_ *testing.T, s *memStore, _ *streamflow.Options, _ string) { s.lose() }, "gone at the destination"},
+		"not allowed": {func(_ *testing.T, _ *memStore, o *streamflow.Options, _ string) { o.NoResume = true }, "turned off"},
+		"corrupt": {func(t *testing.T, s *memStore, o *streamflow.Options, _ string) {
+			for _, name := range entries(t, o.StateDir) {
+				if err := os.WriteFile(name, []byte(`{"version":1,"upl`), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.lose()
+		}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for order, unordered := range orders {
+				s := newMemStore(unordered)
+				opts := resumeOptions(t, s)
+				path := writeFile(t, content(100_000))
+				interrupt(t, s, opts, path)
+				tc.change(t, s, &opts, path)
+				m := manager(t, s, opts)
+				u, err := m.UploadFile(t.Context(), path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r := mustWait(t, u)
+				want, err := os.ReadFile(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				mustEqual(t, object(t, s, "data.bin"), want)
+				if r.ResumedBytes != 0 || !strings.Contains(r.RestartReason, tc.reason) {
+					t.Errorf("%s: result %+v", order, r)
+				}
+				if s.count() != 1 {
+					t.Errorf("%s: %d uploads at the destination", order, s.count())
+				}
+			}
+		})
+	}
+}
+
+// A process that died between finishing and forgetting must not lose or repeat
+// what is finished.
+func TestFinishedButNotForgotten(t *testing.T) {
+	for name, changed := range map[string]bool{"same source": false, "changed source": true} {
+		t.Run(name, func(t *testing.T) {
+			s := newMemStore(false)
+			opts := resumeOptions(t, s)
+			p := content(100_000)
+			path := writeFile(t, p)
+			interrupt(t, s, opts, path)
+			for _, u := range s.uploads {
+				u.data, u.info.Offset, u.info.Complete = p, int64(len(p)), true
+			}
+			if changed {
+				if err := os.WriteFile(path, p[:10], 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			m := manager(t, s, opts)
+			u, err := m.UploadFile(t.Context(), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := mustWait(t, u)
+			want := 1
+			if changed {
+				want = 2
+			}
+			if s.created != want || s.count() != want {
+				t.Errorf("%d created, %d there, result %+v", s.created, s.count(), r)
+			}
+		})
+	}
+}
+
+func TestSameUploadTwiceAtOnce(t *testing.T) {
+	s := newMemStore(false)
+	s.before = func(ctx context.Context, _ string) error {
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
+	m := manager(t, s, streamflow.Options{StateDir: t.TempDir(), Destination: "mem"})
+	path := writeFile(t, content(10))
+	first, err := m.UploadFile(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = m.UploadFile(t.Context(), path)
+	if !errors.Is(err, streamflow.ErrBusy) || !strings.Contains(err.Error(), fmt.Sprint("process ", os.Getpid())) {
+		t.Errorf("got %v", err)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := wait(t, first); !errors.Is(err, streamflow.ErrClosed) {
+		t.Fatal(err)
+	}
+}
