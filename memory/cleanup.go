@@ -77,10 +77,14 @@ func (m *Manager) Cleanup(ctx context.Context) (Freed, error) {
 	return m.tree.cleanUp(ctx)
 }
 
-func (t *tree) cleanUp(ctx context.Context) (Freed, error) {
+func (t *tree) cleanUp(ctx context.Context) (freed Freed, err error) {
 	t.hooks.running.Lock()
 	defer t.hooks.running.Unlock()
-	freed := t.sweep(true)
+	// Whether the runtime's cleanup finds a lost resource or the sweep does,
+	// it was freed by this cleanup.
+	lost := t.lostSoFar()
+	defer func() { freed.Unreachable = t.lostSoFar() - lost }()
+	t.sweep(true, &freed)
 	for _, h := range t.hookList(&t.hooks.cleanup) {
 		if ctx.Err() != nil {
 			return freed, context.Cause(ctx)
@@ -99,7 +103,17 @@ func (t *tree) cleanUp(ctx context.Context) (Freed, error) {
 func (t *tree) tidy() Freed {
 	t.hooks.running.Lock()
 	defer t.hooks.running.Unlock()
-	return t.sweep(false)
+	var freed Freed
+	lost := t.lostSoFar()
+	t.sweep(false, &freed)
+	freed.Unreachable = t.lostSoFar() - lost
+	return freed
+}
+
+func (t *tree) lostSoFar() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lostBytes
 }
 
 // hookList returns a list of hooks, which is replaced and never changed.
@@ -111,16 +125,15 @@ func (t *tree) hookList(list *[]*hook) []*hook {
 
 // sweep gives up idle buffers, all of them or those that were not needed since
 // it was last called, and the resources that are expired or unreachable.
-func (t *tree) sweep(all bool) Freed {
-	var freed Freed
+func (t *tree) sweep(all bool, freed *Freed) {
 	var expired []func()
 	t.mu.Lock()
 	if all {
 		t.recallCaches()
-		freed.Cached = t.trimIdle(t.idle.bytes)
+		freed.Cached += t.trimIdle(t.idle.bytes)
 	} else {
 		t.recallUnused()
-		freed.Cached = t.trimIdle(t.idle.low)
+		freed.Cached += t.trimIdle(t.idle.low)
 	}
 	t.idle.low = t.idle.bytes
 	now := t.clock.now()
@@ -128,7 +141,6 @@ func (t *tree) sweep(all bool) Freed {
 		for _, r := range m.resources {
 			switch {
 			case !r.alive():
-				freed.Unreachable += r.size
 				t.leak(m, r)
 			case r.expires != 0 && now >= r.expires:
 				freed.Expired += r.size
@@ -145,7 +157,6 @@ func (t *tree) sweep(all bool) Freed {
 	for _, f := range expired {
 		f()
 	}
-	return freed
 }
 
 // recallUnused recalls the caches of the shards that nobody has used since it

@@ -39,10 +39,8 @@ func (t *tree) collect(freed *Freed) {
 	t.runCollector()
 	t.hooks.budget.spend(began, time.Since(began))
 	freed.Collected += max(0, before-heapBytes())
-	freed.Unreachable += t.findLost()
-	swept := t.sweep(true)
-	freed.Unreachable += swept.Unreachable
-	freed.Cached += swept.Cached
+	t.findLost()
+	t.sweep(true, freed)
 }
 
 func (t *tree) runCollector() {
@@ -67,7 +65,7 @@ func (t *tree) heapIsCause() bool {
 
 // findLost takes back the slots whose handles the collection has found dead.
 // Their cleanups, which the runtime runs later, then find nothing to do.
-func (t *tree) findLost() (bytes int64) {
+func (t *tree) findLost() {
 	var lost []*slot
 	t.mu.Lock()
 	t.root.eachManager(func(m *Manager) {
@@ -75,7 +73,6 @@ func (t *tree) findLost() (bytes int64) {
 			for _, sl := range s.slots {
 				if sl.held && sl.self.Value() == nil {
 					lost = append(lost, sl)
-					bytes += sl.size
 				}
 			}
 		})
@@ -84,7 +81,6 @@ func (t *tree) findLost() (bytes int64) {
 	for _, sl := range lost {
 		t.lose(sl)
 	}
-	return bytes
 }
 
 // noteCollections tells the callback about collections that have happened.

@@ -49,6 +49,7 @@ func (t *tree) lose(sl *slot) {
 func (t *tree) reportLeak(m *Manager, r record, metadata map[string]any) {
 	m.counts.leaks++
 	m.counts.leakedBytes += r.size
+	t.lostBytes += r.size
 	if !t.opts.Tracking.Disabled {
 		t.markLeaked(r.kind)
 	}

@@ -23,7 +23,10 @@ type ledger struct {
 }
 
 // claim is what a manager counts at its parent.
-func (l *ledger) claim() int64 { return max(l.used, l.guarantee) }
+func (l *ledger) claim() int64 { return l.claimWith(0) }
+
+// claimWith is what it would count with n more bytes.
+func (l *ledger) claimWith(n int64) int64 { return max(l.used+n, l.guarantee) }
 
 // charge counts n bytes, which may be negative, at m and its ancestors.
 func (m *Manager) charge(n int64) {
@@ -42,7 +45,7 @@ func (m *Manager) lacking(n int64, f func(*Manager)) {
 		if n > m.limit-m.used {
 			f(m)
 		}
-		n = max(m.used+n, m.guarantee) - m.claim()
+		n = m.claimWith(n) - m.claim()
 	}
 }
 

@@ -57,17 +57,18 @@ type tree struct {
 	detours atomic.Uint32
 	leaked  atomic.Pointer[map[Kind]bool] // kinds of which a resource was lost; replaced, not changed
 
-	mu      sync.Mutex // guards the tree and all that is said to be
-	turns   []*Manager // managers with waiting requests, whose turn it is first
-	idle    idleSlots
-	hooks   hooks
-	lastID  ID
-	history history
-	lastGC  time.Time
-	pressed int      // managers above level Normal
-	verbose bool     // log each resource
-	process *Process // of which this is the tree, or nil
-	journal journal
+	mu        sync.Mutex // guards the tree and all that is said to be
+	turns     []*Manager // managers with waiting requests, whose turn it is first
+	idle      idleSlots
+	hooks     hooks
+	lastID    ID
+	history   history
+	lastGC    time.Time
+	pressed   int      // managers above level Normal
+	lostBytes int64    // of all resources found lost so far
+	verbose   bool     // log each resource
+	process   *Process // of which this is the tree, or nil
+	journal   journal
 }
 
 // Reasons for buffers to take the slow path.

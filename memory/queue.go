@@ -170,7 +170,7 @@ func (t *tree) serveNext() bool {
 	var kept []*Manager // lack room for a request that was overtaken often enough
 	for _, m := range t.turns {
 		w := m.queue[0]
-		if m.competes(kept) {
+		if m.competes(w.bytes, kept) {
 			continue
 		}
 		if h, ok := t.place(w.request); ok {
@@ -190,15 +190,16 @@ func (t *tree) serveNext() bool {
 	return false
 }
 
-// competes reports whether a charge to m may count at one of others.
-func (m *Manager) competes(others []*Manager) bool {
+// competes reports whether n more bytes of m would count at one of others.
+func (m *Manager) competes(n int64, others []*Manager) bool {
 	if len(others) == 0 {
 		return false
 	}
-	for ; m != nil; m = m.parent {
+	for ; m != nil && n > 0; m = m.parent {
 		if slices.Contains(others, m) {
 			return true
 		}
+		n = m.claimWith(n) - m.claim()
 	}
 	return false
 }

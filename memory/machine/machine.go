@@ -16,6 +16,7 @@ import (
 // A Source is what sets a limit.
 type Source string
 
+// What Limit tells apart.
 const (
 	Container Source = "container" // a control group
 	Machine   Source = "machine"   // the memory that is built in

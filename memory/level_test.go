@@ -1,0 +1,126 @@
+package memory_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/streamflow/streamflow/memory"
+)
+
+// levels reads what has been published so far.
+func levels(sub *memory.Subscription) (names []string, last memory.LevelChange) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		synctest.Wait()
+		cancel()
+	}()
+	for e := range sub.Events(ctx) {
+		if change, ok := e.(memory.LevelChange); ok {
+			names = append(names, change.To.String())
+			last = change
+		}
+	}
+	return names, last
+}
+
+func TestLevels(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newManager(t, &memory.Options{Limit: 1000 * kib})
+		sub := m.Subscribe()
+		defer sub.Close()
+		var held []memory.Buffer
+		use := func(n int) { // in units of a tenth of the limit
+			for len(held) < n {
+				held = append(held, acquire(t, m, 100*kib)) // costs 112 KiB
+			}
+			for len(held) > n {
+				release(t, held[len(held)-1])
+				held = held[:len(held)-1]
+			}
+			synctest.Wait()
+		}
+		for _, step := range []struct {
+			name    string
+			buffers int
+			want    []string
+			level   memory.Level
+		}{
+			{"below the mark", 6, nil, memory.Normal},
+			{"warning", 7, []string{"warning"}, memory.Warning},
+			{"no event while there", 7, nil, memory.Warning},
+			{"within the hysteresis", 6, nil, memory.Warning},
+			{"critical", 8, nil, memory.Warning},
+			{"below the lower mark", 5, []string{"normal"}, memory.Normal},
+			{"warning again", 7, []string{"warning"}, memory.Warning},
+			{"back", 0, []string{"normal"}, memory.Normal},
+		} {
+			use(step.buffers)
+			got, last := levels(sub)
+			if !slices.Equal(got, step.want) || m.Level() != step.level {
+				t.Errorf("%s: events %v, level %v; want %v, %v", step.name, got, m.Level(), step.want, step.level)
+			}
+			if step.name == "warning again" && (last.Count != 2 || last.Threshold != 0.7 || last.Usage < 0.7 || last.Limit != 1000*kib) {
+				t.Errorf("second warning: %+v", last)
+			}
+		}
+	})
+}
+
+func TestWarningComesBeforeCritical(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newManager(t, &memory.Options{Limit: 1024 * kib})
+		sub := m.Subscribe()
+		defer sub.Close()
+		b := acquire(t, m, 1000*kib)
+		if got, _ := levels(sub); !slices.Equal(got, []string{"warning", "critical"}) {
+			t.Errorf("on the way up: %v", got)
+		}
+		release(t, b)
+		if got, _ := levels(sub); !slices.Equal(got, []string{"warning", "normal"}) {
+			t.Errorf("on the way down: %v", got)
+		}
+	})
+}
+
+// Whoever reads too late still learns how often each level was entered.
+func TestSlowSubscriber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newManager(t, &memory.Options{Limit: 1024 * kib})
+		slow, dead := m.Subscribe(), m.Subscribe()
+		defer dead.Close()
+		for range 100 {
+			release(t, acquire(t, m, 1000*kib))
+		}
+		counts := make(map[memory.Level]uint64)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		for e := range slow.Events(ctx) {
+			change := e.(memory.LevelChange)
+			counts[change.To] = change.Count
+		}
+		if counts[memory.Critical] != 100 || counts[memory.Normal] != 100 || counts[memory.Warning] != 200 {
+			t.Errorf("counts %v, want 100 times up and down", counts)
+		}
+		slow.Close()
+		for range slow.Events(t.Context()) {
+			t.Error("an event after Close")
+		}
+	})
+}
+
+func TestCachedBuffersRaiseNoLevel(t *testing.T) {
+	m := newManager(t, &memory.Options{Limit: 1024 * kib})
+	children := []*memory.Manager{newChild(t, m, "a", nil), newChild(t, m, "b", nil), newChild(t, m, "c", nil)}
+	for range 10 {
+		for _, c := range children {
+			release(t, acquire(t, c, 320*kib))
+		}
+	}
+	if s := m.Stats(); s.Level != memory.Normal || s.Allocated != 0 {
+		t.Errorf("%+v", s)
+	}
+}
