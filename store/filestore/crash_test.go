@@ -1,0 +1,267 @@
+package filestore_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/streamflow/streamflow/store"
+	"github.com/streamflow/streamflow/store/filestore"
+)
+
+func TestCrashInFinish(t *testing.T) {
+	for _, byID := range []bool{false, true} {
+		for steps := 1; steps <= 2; steps++ {
+			t.Run(fmt.Sprintf("by id %v, after step %d", byID, steps), func(t *testing.T) {
+				dir, mem, opts := t.TempDir(), newMemory(t, 1<<20), &filestore.Options{ByID: byID}
+				data := randomBytes(100_000)
+				u := create(t, openStore(t, dir, mem, opts), store.Spec{Name: "sub/f", Length: int64(len(data))})
+				write(t, u, 0, data)
+				if err := filestore.FinishSteps(t.Context(), u, steps); err != nil {
+					t.Fatal(err)
+				}
+
+				s := openStore(t, dir, mem, opts)
+				info, err := s.Stat(t.Context(), infoOf(t, u).ID)
+				if err != nil || info.Offset != info.Length || info.Complete != (steps == 2) {
+					t.Fatalf("after the crash: %+v, %v", info, err)
+				}
+				again := open(t, s, info.ID)
+				for range 2 {
+					if got := readFile(t, finish(t, again, data).Location); !bytes.Equal(got, data) {
+						t.Fatal("the file is not the upload")
+					}
+				}
+				if !byID {
+					wantTree(t, dir, "sub", "sub/f")
+				}
+			})
+		}
+	}
+}
+
+func TestCrashInAbort(t *testing.T) {
+	for steps := 1; steps <= 2; steps++ {
+		for _, sealed := range []bool{false, true} {
+			t.Run(fmt.Sprintf("after step %d, finishing %v", steps, sealed), func(t *testing.T) {
+				dir, mem := t.TempDir(), newMemory(t, 1<<20)
+				u := create(t, openStore(t, dir, mem, nil), store.Spec{Name: "f", Length: 10})
+				write(t, u, 0, randomBytes(10))
+				id := infoOf(t, u).ID
+				if sealed {
+					if err := filestore.FinishSteps(t.Context(), u, 1); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := filestore.AbortSteps(t.Context(), u, steps); err != nil {
+					t.Fatal(err)
+				}
+				_, err := openStore(t, dir, mem, nil).Stat(t.Context(), id)
+				wantError(t, err, store.ErrNotFound, "")
+				if err := u.Abort(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				wantTree(t, dir)
+			})
+		}
+	}
+}
+
+// After a reboot only what was synced counts.
+func TestReboot(t *testing.T) {
+	for name, c := range map[string]struct {
+		opts filestore.Options
+		want int64
+	}{
+		"acknowledgements in memory": {want: 0},
+		"acknowledgements synced":    {opts: filestore.Options{SyncAcks: true}, want: 3000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, data := t.TempDir(), randomBytes(5000)
+			u := create(t, openInBoot(t, "one", dir, &c.opts), store.Spec{Name: "f", Length: 5000})
+			write(t, u, 0, data[:3000])
+			id := infoOf(t, u).ID
+
+			same := openInBoot(t, "one", dir, &c.opts)
+			if info, err := same.Stat(t.Context(), id); err != nil || info.Offset != 3000 {
+				t.Fatalf("in the same boot: %+v, %v", info, err)
+			}
+			s := openInBoot(t, "two", dir, &c.opts)
+			again := open(t, s, id)
+			if got := infoOf(t, again).Offset; got != c.want {
+				t.Fatalf("after a reboot the offset is %d, want %d", got, c.want)
+			}
+			write(t, again, c.want, data[c.want:4000])
+			if got := infoOf(t, again).Offset; got != 4000 {
+				t.Fatalf("offset is %d", got)
+			}
+			write(t, again, 4000, data[4000:])
+			finish(t, again, data)
+			if !bytes.Equal(readFile(t, filepath.Join(dir, "f")), data) {
+				t.Fatal("the file is not the upload")
+			}
+		})
+	}
+}
+
+// Sealed means synced: it holds over a reboot.
+func TestRebootInFinish(t *testing.T) {
+	dir, data := t.TempDir(), randomBytes(5000)
+	u := create(t, openInBoot(t, "one", dir, nil), store.Spec{Name: "f", Length: 5000})
+	write(t, u, 0, data)
+	if err := filestore.FinishSteps(t.Context(), u, 1); err != nil {
+		t.Fatal(err)
+	}
+	again := open(t, openInBoot(t, "two", dir, nil), infoOf(t, u).ID)
+	finish(t, again, data)
+	wantTree(t, dir, "f")
+}
+
+// Whatever of the log is left, what it says is there, and the upload goes on.
+func TestTornLog(t *testing.T) {
+	dir, mem, data := t.TempDir(), newMemory(t, 1<<20), randomBytes(4000)
+	u := create(t, openStore(t, dir, mem, nil), store.Spec{Name: "f", Length: 4000})
+	for off := int64(0); off < 3000; off += 1000 {
+		write(t, u, off, data[off:off+1000])
+	}
+	id := infoOf(t, u).ID
+	log := logPath(dir, id)
+	whole := readFile(t, log)
+	begin := bytes.IndexByte(whole, '\n') + 1
+	for cut := range whole {
+		for _, tail := range []string{"", "garbage", "\n", "00000000 written 0 4000 -\n"} {
+			writeFile(t, log, append(bytes.Clone(whole[:cut]), tail...))
+			s := openStore(t, dir, mem, nil)
+			info, err := s.Stat(t.Context(), id)
+			if cut < begin && !(cut == begin-1 && tail == "\n") {
+				wantError(t, err, store.ErrNotFound, "log")
+				continue
+			}
+			records := bytes.Count(whole[:cut], []byte("\n")) - 1
+			if cut > 0 && tail == "\n" && whole[cut] == '\n' {
+				records++
+			}
+			if err != nil || info.Offset != int64(records)*1000 {
+				t.Fatalf("cut at %d, then %q: offset %d of %d records, %v", cut, tail, info.Offset, records, err)
+			}
+			if cut%7 != 0 {
+				continue
+			}
+			again := open(t, s, id)
+			write(t, again, info.Offset, data[info.Offset:3500])
+			if got := infoOf(t, again); got.Offset != 3500 || got.Sum != sumOf(data[:3500]) {
+				t.Fatalf("cut at %d, then %q, then written on: %+v", cut, tail, got)
+			}
+		}
+	}
+}
+
+// The part says what is there where the log says too much.
+func TestShortPart(t *testing.T) {
+	dir, data := t.TempDir(), randomBytes(4000)
+	s := openStore(t, dir, newMemory(t, 1<<20), nil)
+	u := create(t, s, store.Spec{Name: "f", Length: 4000})
+	write(t, u, 0, data)
+	id := infoOf(t, u).ID
+	part := filepath.Join(dir, ".streamflow", id+".part")
+	if err := os.Truncate(part, 1500); err != nil {
+		t.Fatal(err)
+	}
+	if got := infoOf(t, u).Offset; got != 1500 {
+		t.Fatalf("offset is %d", got)
+	}
+	write(t, u, 1500, data[1500:])
+	finish(t, u, data)
+
+	lost := create(t, s, store.Spec{Name: "g", Length: 1})
+	id = infoOf(t, lost).ID
+	if err := os.Remove(filepath.Join(dir, ".streamflow", id+".part")); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Open(t.Context(), id)
+	wantError(t, err, store.ErrNotFound, "its bytes")
+}
+
+func TestLogStaysSmall(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir, newMemory(t, 1<<20), nil)
+	const units = 5000
+	u := create(t, s, store.Spec{Name: "f", Length: 16 * units})
+	data := randomBytes(16 * units)
+	id := infoOf(t, u).ID
+	largest := int64(0)
+	for i := range units {
+		write(t, u, int64(16*i), data[16*i:16*i+16])
+		info, err := os.Stat(logPath(dir, id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		largest = max(largest, info.Size())
+	}
+	if largest > 64<<10 {
+		t.Errorf("the log grew to %d bytes", largest)
+	}
+	if got := infoOf(t, u); got.Sum != sumOf(data) {
+		t.Errorf("sum is %v", got.Sum)
+	}
+	finish(t, u, data)
+}
+
+func FuzzReadLog(f *testing.F) {
+	dir := f.TempDir()
+	s := openStore(f, dir, newMemory(f, 1<<20), nil)
+	u := create(f, s, store.Spec{Name: "a b\n\xff", Length: 3000, UnitBytes: 7, Metadata: map[string]string{"k": "v", "": "\x00"}})
+	for _, off := range []int64{2000, 0, 500, 1000} {
+		write(f, u, off, randomBytes(1000))
+	}
+	f.Add(readFile(f, logPath(dir, infoOf(f, u).ID)))
+	if err := filestore.FinishSteps(f.Context(), u, 1); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(readFile(f, logPath(dir, infoOf(f, u).ID)))
+	f.Add([]byte("00000000 upload 1"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		info, valid, again, err := filestore.ReadLog(bytes.NewReader(data))
+		if err != nil {
+			return
+		}
+		if valid <= 0 || valid > int64(len(data)) || data[valid-1] != '\n' {
+			t.Fatalf("%d of %d bytes are valid", valid, len(data))
+		}
+		last := info.Offset
+		for i, r := range info.Written {
+			if r.Start >= r.End || i > 0 && r.Start <= info.Written[i-1].End {
+				t.Fatalf("ranges %v", info.Written)
+			}
+			last = r.End
+		}
+		if info.Offset > last {
+			t.Fatalf("offset %d, ranges %v", info.Offset, info.Written)
+		}
+		second, valid, _, err := filestore.ReadLog(bytes.NewReader(again))
+		if err != nil || valid != int64(len(again)) || fmt.Sprint(second) != fmt.Sprint(info) {
+			t.Fatalf("%+v became %+v, %v", info, second, err)
+		}
+	})
+}
+
+func openInBoot(t *testing.T, boot, dir string, opts *filestore.Options) *filestore.Store {
+	t.Helper()
+	s, err := filestore.OpenInBoot(boot, dir, newMemory(t, 1<<20), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func logPath(dir, id string) string { return filepath.Join(dir, ".streamflow", id+".log") }
+
+func writeFile(t *testing.T, path string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,55 @@
+package filestore
+
+import (
+	"context"
+	"io"
+	"path/filepath"
+
+	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/store"
+)
+
+// OpenInBoot is Open as if the machine had been started as boot.
+func OpenInBoot(boot, dir string, mem *memory.Manager, opts *Options) (*Store, error) {
+	s, err := Open(dir, mem, opts)
+	if err == nil {
+		s.boot = boot
+	}
+	return s, err
+}
+
+// FinishSteps does the first steps of Finish, as if a crash came then.
+func FinishSteps(ctx context.Context, upload store.Upload, steps int) error {
+	u := upload.(*Upload)
+	return u.change(ctx, func(f *files) error {
+		err := u.seal(ctx, f, store.Sum{})
+		if err == nil && steps > 1 {
+			err = u.store.move(u.id, f.state)
+		}
+		return err
+	})
+}
+
+// AbortSteps does the first steps of Abort, as if a crash came then.
+func AbortSteps(ctx context.Context, upload store.Upload, steps int) error {
+	u := upload.(*Upload)
+	return u.change(ctx, func(f *files) error {
+		err := f.add(record{verb: verbAborted})
+		if err == nil && steps > 1 {
+			err = remove(u.store.root, filepath.Join(stateDir, partName(u.id)))
+		}
+		return err
+	})
+}
+
+// ReadLog reads a log, and writes what it says as a new one.
+func ReadLog(r io.Reader) (info store.Info, valid int64, again []byte, err error) {
+	st, valid, err := readLog(r)
+	if err != nil {
+		return store.Info{}, 0, nil, err
+	}
+	for _, r := range st.records() {
+		again = append(again, r.encode()...)
+	}
+	return st.info(), valid, again, nil
+}
