@@ -15,6 +15,7 @@ import (
 // ErrInvalid is in every error of Parse.
 var ErrInvalid = errors.New("a size is a number and a unit, as in 64MiB, 1.5GiB or 100MB")
 
+// The binary units.
 const (
 	KiB = 1 << 10
 	MiB = 1 << 20

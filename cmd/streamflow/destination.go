@@ -1,0 +1,111 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/store"
+	"github.com/streamflow/streamflow/store/filestore"
+	"github.com/streamflow/streamflow/store/tusstore"
+)
+
+// A destination is where DESTINATION points to: a directory or a tus server.
+type destination struct {
+	// name is what the journal calls it: an absolute directory or a URL.
+	name      string
+	directory bool
+}
+
+// parseDestination reads DESTINATION without touching it.
+func parseDestination(cmd *cobra.Command, text string) (destination, error) {
+	scheme, rest, isURL := strings.Cut(text, "://")
+	if !isURL {
+		return directoryAt(cmd, text)
+	}
+	switch strings.ToLower(scheme) {
+	case "http", "https":
+		u, err := url.Parse(text)
+		if err != nil || u.Host == "" {
+			return destination{}, usagef(cmd, "destination %q is no URL: want http://HOST/PATH", text)
+		}
+		return destination{name: u.String()}, nil
+	case "file":
+		host, path, _ := strings.Cut(rest, "/")
+		if host != "" && host != "localhost" {
+			return destination{}, usagef(cmd, "destination %s is on another machine: file:// is for this one", text)
+		}
+		path, err := url.PathUnescape("/" + path)
+		if err != nil {
+			return destination{}, usagef(cmd, "destination %s: %w", text, err)
+		}
+		return directoryAt(cmd, path)
+	case "s3":
+		return destination{}, usagef(cmd, "destination %s: s3:// is not supported yet", text)
+	default:
+		return destination{}, usagef(cmd, "destination %s: scheme %q is none of file, http, https", text, scheme)
+	}
+}
+
+func directoryAt(cmd *cobra.Command, path string) (destination, error) {
+	if path == "" {
+		return destination{}, usagef(cmd, "the destination is empty")
+	}
+	dir, err := filepath.Abs(path)
+	if err != nil {
+		return destination{}, fmt.Errorf("destination %s: %w", path, err)
+	}
+	d := destination{name: dir, directory: true}
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && os.IsPathSeparator(path[len(path)-1]):
+		// It is made when it is opened.
+	case errors.Is(err, fs.ErrNotExist):
+		return d, fmt.Errorf("destination %s: %w: end it in / to have the directory made", path, fs.ErrNotExist)
+	case err != nil:
+		return d, fmt.Errorf("destination %s: %w", path, err)
+	case !info.IsDir():
+		return d, usagef(cmd, "destination %s is a file, not a directory", path)
+	}
+	return d, nil
+}
+
+// open returns the store of d. token may be empty.
+func (d destination) open(mem *memory.Manager, token string, logger *slog.Logger) (store.Store, error) {
+	if !d.directory {
+		st, err := tusstore.Open(d.name, mem, &tusstore.Options{Token: token})
+		if err != nil {
+			return nil, fmt.Errorf("destination %s: %w", d.name, err)
+		}
+		return st, nil
+	}
+	st, err := filestore.Open(d.name, mem, &filestore.Options{Logger: logger})
+	if err != nil {
+		return nil, fmt.Errorf("destination %s: %w", d.name, err)
+	}
+	return st, nil
+}
+
+// readToken returns the one line of the file at path, or "" without a path.
+func readToken(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("--token-file: %w", err)
+	}
+	token := strings.TrimSpace(string(text))
+	if token == "" || strings.ContainsAny(token, " \t\r\n") {
+		return "", fmt.Errorf("--token-file %s: want one line with one token", path)
+	}
+	return token, nil
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/streamflow/streamflow/internal/bytesize"
+)
+
+// flagError says shortly what pflag says of a flag with a wrong value. The
+// errors of Set name the value.
+func flagError(err error) error {
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) {
+		return fmt.Errorf("--%s: %w", invalid.GetFlag().Name, invalid.Unwrap())
+	}
+	return err
+}
+
+// choices is the value of a flag that takes some of a few words, parted by
+// commas.
+type choices struct {
+	of     []string
+	chosen []string
+}
+
+func (c *choices) Set(s string) error {
+	words := strings.Split(s, ",")
+	for _, word := range words {
+		if !slices.Contains(c.of, word) {
+			return fmt.Errorf("%q is none of %s", word, strings.Join(c.of, ", "))
+		}
+	}
+	c.chosen = words
+	return nil
+}
+
+func (c *choices) words() []string      { return c.of }
+func (c *choices) has(word string) bool { return slices.Contains(c.chosen, word) }
+func (c *choices) String() string       { return strings.Join(c.chosen, ",") }
+func (c *choices) Type() string         { return strings.Join(c.of, ",") }
+
+// A choice is the value of a flag that takes one of a few words.
+type choice struct {
+	of     []string
+	chosen string
+}
+
+func (c *choice) Set(s string) error {
+	if !slices.Contains(c.of, s) {
+		return fmt.Errorf("%q is none of %s", s, strings.Join(c.of, ", "))
+	}
+	c.chosen = s
+	return nil
+}
+
+func (c *choice) words() []string { return c.of }
+func (c *choice) String() string  { return c.chosen }
+func (c *choice) Type() string    { return strings.Join(c.of, "|") }
+
+// A size is the value of a flag in bytes.
+type size int64
+
+func (n *size) Set(s string) error {
+	bytes, err := bytesize.Parse(s)
+	*n = size(bytes)
+	return err
+}
+
+func (n *size) String() string {
+	if *n == 0 {
+		return "0" // so that help doesn't call it the default
+	}
+	return bytesize.Format(int64(*n))
+}
+
+func (n *size) Type() string { return "size" }
+
+// A logLevel is the value of --log-level.
+type logLevel struct{ slog.Level }
+
+func (l *logLevel) Set(s string) error {
+	if err := l.UnmarshalText([]byte(s)); err != nil {
+		return fmt.Errorf("%q is none of debug, info, warn, error", s)
+	}
+	return nil
+}
+
+func (l *logLevel) String() string { return strings.ToLower(l.Level.String()) }
+func (l *logLevel) Type() string   { return "debug|info|warn|error" }

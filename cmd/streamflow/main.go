@@ -1,0 +1,21 @@
+// Streamflow uploads anything of any size inside a memory budget you choose,
+// and serves as the other end. "streamflow help" says how.
+package main
+
+import (
+	"context"
+	"os"
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run executes one command line and returns the exit code.
+func run(args []string) int {
+	ctx, stop := interruptible(context.Background())
+	defer stop()
+	cmd := newRootCommand()
+	cmd.SetArgs(args)
+	err := cmd.ExecuteContext(ctx)
+	printError(cmd.ErrOrStderr(), err)
+	return exitCode(err)
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/mattn/go-runewidth"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/streamflow/streamflow"
+	"github.com/streamflow/streamflow/internal/bytesize"
+	"github.com/streamflow/streamflow/memory"
+)
+
+// nameColumns is the widest name beside a bar.
+const nameColumns = 24
+
+// bars draws one bar for each upload under way, and one for all with the
+// memory in use.
+type bars struct {
+	results
+	console *console
+	drawing *mpb.Progress
+	memory  *memory.Manager
+	all     *mpb.Bar
+	files   int
+	bytes   int64 // of all files, or 0 where unknown
+
+	barsMu sync.Mutex
+	shown  map[*streamflow.Upload]*bar
+	done   int   // files
+	moved  int64 // bytes of those
+}
+
+// A bar is the bar of one upload with its last figures.
+type bar struct {
+	*mpb.Bar
+
+	mu   sync.Mutex
+	last streamflow.Progress
+}
+
+func newBars(stdout io.Writer, c *console, mem *memory.Manager, sources []source) *bars {
+	if isTerminal(stdout) {
+		stdout = c // or the results would be written into the bars
+	}
+	b := &bars{
+		results: results{stdout: stdout},
+		console: c,
+		drawing: mpb.New(mpb.WithOutput(c.w), mpb.WithAutoRefresh()),
+		memory:  mem,
+		files:   len(sources),
+		bytes:   totalBytes(sources),
+		shown:   map[*streamflow.Upload]*bar{},
+	}
+	c.above(b.drawing)
+	b.all = b.drawing.AddBar(b.bytes, mpb.BarPriority(math.MaxInt),
+		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return b.allLabel() }, decor.WCSyncSpaceR)),
+		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return b.allFigures() })))
+	return b
+}
+
+// totalBytes of sources, or 0 where that is unknown.
+func totalBytes(sources []source) int64 {
+	var total int64
+	for _, s := range sources {
+		if s.size < 0 {
+			return 0
+		}
+		total += s.size
+	}
+	return total
+}
+
+func (b *bars) started(path string, u *streamflow.Upload) {
+	line := &bar{last: streamflow.Progress{Upload: u, TotalBytes: u.State().Total, Remaining: -1}}
+	label := runewidth.Truncate(escapeControls(path), nameColumns, "…")
+	line.Bar = b.drawing.AddBar(max(0, line.last.TotalBytes),
+		mpb.PrependDecorators(decor.Name(label, decor.WCSyncSpaceR)),
+		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return line.figures() })))
+	b.barsMu.Lock()
+	defer b.barsMu.Unlock()
+	b.shown[u] = line
+}
+
+func (b *bars) event(e streamflow.Event) {
+	p, ok := e.(streamflow.Progress)
+	if !ok {
+		return
+	}
+	b.barsMu.Lock()
+	line := b.shown[p.Upload]
+	b.barsMu.Unlock()
+	if line == nil {
+		return // it has ended
+	}
+	line.mu.Lock()
+	line.last = p
+	line.mu.Unlock()
+	line.SetCurrent(p.BytesUploaded)
+	moved, _ := b.figures()
+	b.all.SetCurrent(moved)
+}
+
+func (b *bars) finished(path string, u *streamflow.Upload, r streamflow.Result) {
+	b.remove(u, r.Bytes)
+	b.results.finished(path, u, r)
+}
+
+func (b *bars) failed(_ string, u *streamflow.Upload, _ error) { b.remove(u, 0) }
+
+// remove takes the bar of an upload off the screen. u may be nil.
+func (b *bars) remove(u *streamflow.Upload, moved int64) {
+	b.barsMu.Lock()
+	line := b.shown[u]
+	delete(b.shown, u)
+	b.done++
+	b.moved += moved
+	b.barsMu.Unlock()
+	if line != nil {
+		line.Abort(true)
+	}
+}
+
+func (b *bars) close(s summary) {
+	b.all.Abort(true)
+	b.drawing.Wait()
+	b.console.above(nil)
+	if s.files > 0 {
+		fmt.Fprintln(b.console, s)
+	}
+}
+
+// figures of all uploads together.
+func (b *bars) figures() (moved int64, bytesPerSecond float64) {
+	b.barsMu.Lock()
+	defer b.barsMu.Unlock()
+	moved = b.moved
+	for _, line := range b.shown {
+		p := line.progress()
+		moved += p.BytesUploaded
+		bytesPerSecond += p.Speed
+	}
+	return moved, bytesPerSecond
+}
+
+func (b *bars) allLabel() string {
+	b.barsMu.Lock()
+	defer b.barsMu.Unlock()
+	return fmt.Sprintf("%d of %s", b.done, files(b.files))
+}
+
+func (b *bars) allFigures() string {
+	moved, bytesPerSecond := b.figures()
+	text := " " + speed(bytesPerSecond)
+	if left := b.bytes - moved; left > 0 && bytesPerSecond > 0 {
+		text += fmt.Sprintf(", %s left", roughly(time.Duration(float64(left)/bytesPerSecond*float64(time.Second))))
+	}
+	stats := b.memory.Stats()
+	return text + fmt.Sprintf(", memory %s of %s", bytesize.Format(stats.Allocated), bytesize.Format(stats.Limit))
+}
+
+func (l *bar) progress() streamflow.Progress {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last
+}
+
+func (l *bar) figures() string { return " " + describe(l.progress()) }

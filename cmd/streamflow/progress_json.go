@@ -1,0 +1,176 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/streamflow/streamflow"
+	"github.com/streamflow/streamflow/memory"
+)
+
+// jsonProgress writes JSON Lines. Sizes are bytes, times seconds, speeds bytes
+// a second; what is unknown is null.
+type jsonProgress struct {
+	mu     sync.Mutex
+	out    *json.Encoder
+	moving map[*streamflow.Upload]bool // their last line is still to come
+}
+
+func newJSONProgress(w io.Writer) *jsonProgress {
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
+	return &jsonProgress{out: out, moving: map[*streamflow.Upload]bool{}}
+}
+
+// A message is one line. Its type says which fields follow.
+type message struct {
+	Type string `json:"message_type"`
+	Name string `json:"name,omitempty"`
+}
+
+type statusMessage struct {
+	message
+	Status        string   `json:"status"`
+	ID            string   `json:"id,omitempty"`
+	Percentage    *float64 `json:"percentage"`
+	BytesUploaded int64    `json:"bytes_uploaded"`
+	TotalBytes    *int64   `json:"total_bytes"`
+	Speed         float64  `json:"speed"`
+	Remaining     *float64 `json:"estimated_time_remaining"`
+}
+
+type performanceMessage struct {
+	message
+	Speed          float64 `json:"speed"`
+	MemoryUsage    int64   `json:"memory_usage"`
+	ProcessingTime float64 `json:"processing_time"`
+}
+
+type memoryMessage struct {
+	message
+	Usage     float64 `json:"usage"` // fraction of the limit
+	Threshold float64 `json:"threshold"`
+	Used      int64   `json:"used_bytes"`
+	Limit     int64   `json:"limit_bytes"`
+	Count     uint64  `json:"count"`
+}
+
+type fileMessage struct {
+	message
+	Path          string  `json:"path"`
+	ID            string  `json:"id"`
+	Location      string  `json:"location"`
+	Bytes         int64   `json:"bytes"`
+	Resumed       int64   `json:"resumed_bytes"`
+	Seconds       float64 `json:"seconds"`
+	Retries       int     `json:"retries"`
+	CRC32C        string  `json:"crc32c,omitempty"`
+	RestartReason string  `json:"restart_reason,omitempty"`
+}
+
+type errorMessage struct {
+	message
+	Path    string `json:"path"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+type summaryMessage struct {
+	message
+	Files      int     `json:"files"`
+	Failed     int     `json:"failed"`
+	Bytes      int64   `json:"bytes"`
+	Seconds    float64 `json:"seconds"`
+	PeakMemory int64   `json:"peak_memory_bytes"`
+	PeakRSS    int64   `json:"peak_rss_bytes"`
+	Retries    int     `json:"retries"`
+	Resumed    int64   `json:"resumed_bytes"`
+}
+
+func (p *jsonProgress) started(_ string, u *streamflow.Upload) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.moving[u] = true
+}
+
+func (p *jsonProgress) event(e streamflow.Event) {
+	switch e := e.(type) {
+	case streamflow.Progress:
+		p.writeMoving(e.Upload, statusMessage{
+			message:       message{"status", e.Upload.Name()},
+			Status:        e.Upload.State().Status.String(),
+			ID:            e.Upload.ID(),
+			Percentage:    known(e.Percentage),
+			BytesUploaded: e.BytesUploaded,
+			TotalBytes:    known(e.TotalBytes),
+			Speed:         e.Speed,
+			Remaining:     known(e.Remaining.Seconds()),
+		})
+	case streamflow.Performance:
+		p.writeMoving(e.Upload, performanceMessage{message{"performance", e.Upload.Name()},
+			e.Speed, e.MemoryBytes, e.ProcessingTime.Seconds()})
+	case streamflow.Memory:
+		if change, ok := e.Event.(memory.LevelChange); ok && change.To > change.From {
+			p.write(memoryMessage{message{Type: "memory_" + change.To.String()},
+				change.Usage, change.Threshold, change.Used, change.Limit, change.Count})
+		}
+	}
+}
+
+func (p *jsonProgress) finished(path string, u *streamflow.Upload, r streamflow.Result) {
+	m := fileMessage{
+		message: message{"file", u.Name()}, Path: path, ID: r.ID, Location: r.Location, Bytes: r.Bytes,
+		Resumed: r.ResumedBytes, Seconds: r.Duration.Seconds(), Retries: r.Retries, RestartReason: r.RestartReason,
+	}
+	if r.Sum.Known {
+		m.CRC32C = fmt.Sprintf("%08x", r.Sum.CRC32C)
+	}
+	p.end(u)
+	p.write(m)
+}
+
+func (p *jsonProgress) failed(path string, u *streamflow.Upload, err error) {
+	m := errorMessage{message: message{Type: "error"}, Path: path, Code: streamflow.Code(err), Message: err.Error()}
+	if u != nil {
+		m.Name = u.Name()
+	}
+	p.end(u)
+	p.write(m)
+}
+
+func (p *jsonProgress) close(s summary) {
+	p.write(summaryMessage{message{Type: "summary"}, s.files, s.failed, s.bytes, s.duration.Round(time.Microsecond).Seconds(),
+		s.peakMemory, s.peakRSS, s.retries, s.resumed})
+}
+
+func (p *jsonProgress) write(m any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = p.out.Encode(m) // a reader that is gone is no reason to stop uploading
+}
+
+// writeMoving drops what comes late: the last line of an upload is its last.
+func (p *jsonProgress) writeMoving(u *streamflow.Upload, m any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.moving[u] {
+		_ = p.out.Encode(m)
+	}
+}
+
+func (p *jsonProgress) end(u *streamflow.Upload) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.moving, u)
+}
+
+// known returns nil for a negative value, which stands for an unknown one.
+func known[T int64 | float64](v T) *T {
+	if v < 0 {
+		return nil
+	}
+	return &v
+}

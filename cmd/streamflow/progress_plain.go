@@ -1,0 +1,76 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/streamflow/streamflow"
+	"github.com/streamflow/streamflow/internal/bytesize"
+	"github.com/streamflow/streamflow/memory"
+)
+
+// plainInterval is how often plain progress speaks.
+const plainInterval = 10 * time.Second
+
+// plainProgress writes a line now and then, for logs and pipes.
+type plainProgress struct {
+	results
+	console *console
+	last    time.Time // guarded by results.mu
+}
+
+func (p *plainProgress) started(string, *streamflow.Upload) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.last.IsZero() {
+		p.last = time.Now()
+	}
+}
+
+func (p *plainProgress) event(e streamflow.Event) {
+	switch e := e.(type) {
+	case streamflow.Progress:
+		p.mu.Lock()
+		due := time.Since(p.last) >= plainInterval
+		if due {
+			p.last = time.Now()
+		}
+		p.mu.Unlock()
+		if due {
+			p.say("%s: %s", e.Upload.Name(), describe(e))
+		}
+	case streamflow.Memory:
+		if change, ok := e.Event.(memory.LevelChange); ok && change.To > change.From {
+			p.say("memory %s: %s of %s in use", change.To, bytesize.Format(change.Used), bytesize.Format(change.Limit))
+		}
+	}
+}
+
+func (p *plainProgress) finished(path string, u *streamflow.Upload, r streamflow.Result) {
+	if r.RestartReason != "" {
+		p.say("%s: started anew: %s", path, r.RestartReason)
+	}
+	p.results.finished(path, u, r)
+}
+
+func (p *plainProgress) close(s summary) {
+	if s.files > 0 {
+		p.say("%s", s)
+	}
+}
+
+func (p *plainProgress) say(format string, args ...any) {
+	fmt.Fprintln(p.console, escapeControls(fmt.Sprintf(format, args...)))
+}
+
+// describe says in a few words how far an upload is.
+func describe(e streamflow.Progress) string {
+	if e.TotalBytes < 0 {
+		return fmt.Sprintf("%s, %s", bytesize.Format(e.BytesUploaded), speed(e.Speed))
+	}
+	text := fmt.Sprintf("%.0f %% of %s, %s", e.Percentage, bytesize.Format(e.TotalBytes), speed(e.Speed))
+	if e.Remaining >= 0 {
+		text += fmt.Sprintf(", %s left", e.Remaining.Round(time.Second))
+	}
+	return text
+}

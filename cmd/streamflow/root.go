@@ -1,0 +1,114 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+const rootLong = `Streamflow uploads anything of any size inside a memory budget you choose.
+
+Files, or standard input, go to a directory or to a tus server; "streamflow
+serve" is one. An upload that was cut off goes on where it stopped.
+
+Every flag has a variable: STREAMFLOW_MAX_MEMORY is --max-memory. A flag has
+precedence over its variable.`
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "streamflow",
+		Short: "Upload anything of any size inside a memory budget",
+		Long:  rootLong,
+		Example: `  streamflow serve
+  streamflow upload holiday.iso http://127.0.0.1:8080/files/`,
+		Args:              cobra.ArbitraryArgs,
+		RunE:              noCommand,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return applyEnvironment(cmd.Flags()) },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &usageError{cmd.CommandPath(), flagError(err)}
+	})
+	root.SuggestionsMinimumDistance = 2
+	root.AddCommand(newUploadCommand(), newServeCommand(), newVersionCommand())
+	return root
+}
+
+// noCommand answers a command line that names no command, or none there is.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usagef(cmd, "no command given")
+	}
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return usagef(cmd, "there is no command %q; is it %s?", args[0], strings.Join(near, " or "))
+	}
+	return usagef(cmd, "there is no command %q", args[0])
+}
+
+func newVersionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "streamflow %s %s %s/%s\n",
+				version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+}
+
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef(cmd, "%q is one argument too many", args[0])
+	}
+	return nil
+}
+
+// A flagGroup is flags under one heading of a command's help.
+type flagGroup struct {
+	title string
+	flags *pflag.FlagSet
+}
+
+func newFlagGroup(title string) flagGroup {
+	flags := pflag.NewFlagSet(title, pflag.ContinueOnError)
+	flags.SortFlags = false
+	return flagGroup{title, flags}
+}
+
+// addFlags adds groups to cmd, and shows them apart in its help.
+func addFlags(cmd *cobra.Command, groups ...flagGroup) {
+	for _, g := range groups {
+		cmd.Flags().AddFlagSet(g.flags)
+		g.flags.VisitAll(func(f *pflag.Flag) { completeWords(cmd, f) })
+	}
+	cmd.SetUsageFunc(func(cmd *cobra.Command) error {
+		w := cmd.OutOrStderr()
+		fmt.Fprintf(w, "Usage:\n  %s\n\nExamples:\n%s\n", cmd.UseLine(), cmd.Example)
+		for _, g := range groups {
+			fmt.Fprintf(w, "\n%s:\n%s", g.title, g.flags.FlagUsages())
+		}
+		return nil
+	})
+}
+
+// completeWords has the shell complete a flag that takes one of a few words.
+func completeWords(cmd *cobra.Command, f *pflag.Flag) {
+	if v, ok := f.Value.(interface{ words() []string }); ok {
+		// It fails for unknown flags only, and f is one of cmd's.
+		_ = cmd.RegisterFlagCompletionFunc(f.Name, cobra.FixedCompletions(v.words(), cobra.ShellCompDirectiveNoFileComp))
+	}
+}

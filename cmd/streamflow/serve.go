@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/streamflow/streamflow/internal/durable"
+	"github.com/streamflow/streamflow/server"
+	"github.com/streamflow/streamflow/store/filestore"
+)
+
+const (
+	serveLong = `Take uploads from tus clients and keep them in a directory.
+
+It prints the URL for uploads when it is ready. On SIGTERM or SIGINT it takes
+nothing new, brings what is under way to a safe offset, and ends; nothing
+acknowledged is lost.`
+
+	serveExample = `  streamflow serve
+  streamflow serve --listen 127.0.0.1:0 --ready-file url.txt --store /srv/uploads
+  streamflow serve --max-memory auto --max-file-size 20GiB`
+)
+
+type serveFlags struct {
+	memory          memoryFlags
+	listen          string
+	storeDir        string
+	basePath        string
+	readyFile       string
+	maxFileBytes    size
+	sync            bool
+	insecure        bool
+	shutdownTimeout time.Duration
+	logLevel        logLevel
+}
+
+func newServeCommand() *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use:                   "serve [flags]",
+		Short:                 "Run the upload server",
+		Long:                  serveLong,
+		Example:               serveExample,
+		Args:                  noArguments,
+		RunE:                  func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+		DisableFlagsInUseLine: true,
+	}
+	addFlags(cmd, f.group(), f.memory.group())
+	return cmd
+}
+
+func (f *serveFlags) group() flagGroup {
+	g := newFlagGroup("Server")
+	g.flags.StringVar(&f.listen, "listen", "127.0.0.1:8080", "address to listen on; port 0 takes a free one")
+	g.flags.StringVar(&f.storeDir, "store", "./streamflow-data", "directory that keeps the uploads")
+	g.flags.StringVar(&f.basePath, "base-path", "/files/", "path of the uploads")
+	g.flags.StringVar(&f.readyFile, "ready-file", "", "file to write the URL to when ready; removed at the end")
+	g.flags.Var(&f.maxFileBytes, "max-file-size", "largest upload; 0 is any")
+	g.flags.BoolVar(&f.sync, "sync", false, "sync to disk before each acknowledgement, to survive power loss in the middle of an upload")
+	g.flags.BoolVar(&f.insecure, "insecure", false, "listen on other addresses than loopback, where anybody may upload")
+	g.flags.DurationVar(&f.shutdownTimeout, "shutdown-timeout", 30*time.Second, "time that requests under way have to end")
+	g.flags.Var(&f.logLevel, "log-level", "least level that is logged to standard error")
+	return g
+}
+
+func (f *serveFlags) check(cmd *cobra.Command) error {
+	switch {
+	case f.shutdownTimeout <= 0:
+		return usagef(cmd, "--shutdown-timeout %v: want more than 0", f.shutdownTimeout)
+	case !strings.HasPrefix(f.basePath, "/") || !strings.HasSuffix(f.basePath, "/") || strings.Contains(f.basePath, "//"):
+		return usagef(cmd, "--base-path %s: want /, or a path that begins and ends with /", f.basePath)
+	case strings.Contains(f.storeDir, "://"):
+		return usagef(cmd, "--store %s: only a directory is supported yet", f.storeDir)
+	}
+	host, _, err := net.SplitHostPort(f.listen)
+	if err != nil {
+		return usagef(cmd, "--listen %s: want HOST:PORT: %w", f.listen, err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && !ip.IsLoopback() && !f.insecure {
+		return usagef(cmd, "--listen %s: without tokens, others could upload too; give --insecure if you want that", f.listen)
+	}
+	return nil
+}
+
+func (f *serveFlags) run(cmd *cobra.Command) (err error) {
+	if err := f.check(cmd); err != nil {
+		return err
+	}
+	level := f.logLevel.Level
+	if f.memory.debug.has("memory") {
+		level = slog.LevelDebug
+	}
+	stderr := &console{w: cmd.ErrOrStderr()}
+	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	process, err := f.memory.open(cmd, logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, process.Close()) }()
+	stop := onCleanupSignal(func() { cleanUp(process.Manager(), stderr) })
+	defer stop()
+	st, err := filestore.Open(f.storeDir, process.Manager(), &filestore.Options{ByID: true, SyncAcks: f.sync, Logger: logger})
+	if err != nil {
+		return fmt.Errorf("--store %s: %w", f.storeDir, err)
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	srv, err := server.New(st, process.Manager(), &server.Options{
+		BasePath:        f.basePath,
+		MaxFileBytes:    int64(f.maxFileBytes),
+		ShutdownTimeout: f.shutdownTimeout,
+		Logger:          logger,
+	})
+	if err != nil {
+		return fmt.Errorf("set up the server: %w", err)
+	}
+	listener, err := new(net.ListenConfig).Listen(cmd.Context(), "tcp", f.listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", f.listen, err)
+	}
+	if err := f.announce(cmd.OutOrStdout(), listener.Addr()); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer f.withdraw(logger)
+	logger.Info("ready", "listen", listener.Addr().String(), "store", f.storeDir, "memory", f.memory.max.String())
+	return f.serve(cmd.Context(), srv, listener, logger)
+}
+
+// serve serves until ctx ends, which is how a server ends well.
+func (f *serveFlags) serve(ctx context.Context, srv *server.Server, listener net.Listener, logger *slog.Logger) error {
+	stop := context.AfterFunc(ctx, func() {
+		logger.Info("shutting down; a second signal ends at once", "timeout", f.shutdownTimeout)
+	})
+	defer stop()
+	err := srv.Serve(ctx, listener)
+	if err == nil || errors.Is(err, http.ErrServerClosed) || errors.Is(err, errInterrupted) {
+		return nil
+	}
+	return fmt.Errorf("serve: %w", err)
+}
+
+// announce tells the URL.
+func (f *serveFlags) announce(stdout io.Writer, addr net.Addr) error {
+	u := url.URL{Scheme: "http", Host: addr.String(), Path: f.basePath}
+	if _, err := fmt.Fprintln(stdout, u.String()); err != nil {
+		return fmt.Errorf("print the URL: %w", err)
+	}
+	if f.readyFile == "" {
+		return nil
+	}
+	if err := writeFile(f.readyFile, u.String()+"\n"); err != nil {
+		return fmt.Errorf("write --ready-file: %w", err)
+	}
+	return nil
+}
+
+// writeFile makes the file appear whole, for those who wait for it.
+func writeFile(path, text string) error {
+	dir, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return durable.WriteFile(dir, filepath.Base(path), []byte(text), false)
+}
+
+// withdraw removes the ready file, which would be wrong from now on.
+func (f *serveFlags) withdraw(logger *slog.Logger) {
+	if f.readyFile == "" {
+		return
+	}
+	if err := os.Remove(f.readyFile); err != nil {
+		logger.Warn("ready file stays", "err", err)
+	}
+}

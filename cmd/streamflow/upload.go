@@ -1,0 +1,235 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/streamflow/streamflow"
+	"github.com/streamflow/streamflow/internal/bytesize"
+	"github.com/streamflow/streamflow/memory"
+)
+
+const (
+	uploadLong = `Upload files to a directory or to a tus server.
+
+SOURCE is a file, or - for standard input. DESTINATION is a directory (one that
+ends in / is made), a file:// URL, or the http:// or https:// URL of a tus
+server's uploads.
+
+The same command again resumes what was cut off, also after a crash. Standard
+input can't be read again, so it can't be resumed by a later command.
+
+Exit codes: 0 done, 1 error, 2 usage, 3 some files failed, 4 not found,
+5 retries exhausted, 6 authentication, 7 integrity, 8 refused for memory or
+quota, 130 interrupted.`
+
+	uploadExample = `  streamflow upload disk.iso http://127.0.0.1:8080/files/
+  streamflow upload --max-memory 64MiB a.iso b.iso /mnt/backup
+  tar c photos | streamflow upload --name photos.tar - https://example.com/files/
+  streamflow upload --json disk.iso /mnt/backup | jq .`
+)
+
+type uploadFlags struct {
+	memory      memoryFlags
+	chunkBytes  size
+	streams     int
+	retries     int
+	checksum    bool
+	concurrency int
+	resume      bool
+	stateDir    string
+	name        string
+	dryRun      bool
+	tokenFile   string
+	progress    choice
+	json        bool
+	logLevel    logLevel
+}
+
+func newUploadCommand() *cobra.Command {
+	var f uploadFlags
+	cmd := &cobra.Command{
+		Use:     "upload [flags] SOURCE... DESTINATION",
+		Short:   "Upload files or standard input",
+		Long:    uploadLong,
+		Example: uploadExample,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) < 2 {
+				return usagef(cmd, "want at least one SOURCE, and a DESTINATION")
+			}
+			return nil
+		},
+		RunE:                  func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+		DisableFlagsInUseLine: true,
+	}
+	addFlags(cmd, f.group(), f.memory.group(), f.outputGroup())
+	return cmd
+}
+
+func (f *uploadFlags) group() flagGroup {
+	f.chunkBytes = streamflow.DefaultChunkBytes
+	g := newFlagGroup("Upload")
+	g.flags.Var(&f.chunkBytes, "chunk-size", "what of a stream is held until acknowledged, and what a file is cut into")
+	g.flags.IntVar(&f.streams, "streams", streamflow.DefaultStreams, "chunks under way in one upload")
+	g.flags.IntVar(&f.concurrency, "concurrency", 4, "files at once")
+	g.flags.IntVar(&f.retries, "retries", streamflow.DefaultRetries, "failures in a row, spread over 45 s or more, that end an upload")
+	g.flags.BoolVar(&f.checksum, "checksum", true, "compute CRC-32C on the way and have it compared")
+	g.flags.BoolVar(&f.resume, "resume", true, "go on where an earlier upload of the same file stopped")
+	g.flags.VarPF(negation{&f.resume}, "no-resume", "", "start anew, and discard what an earlier upload left").NoOptDefVal = "true"
+	g.flags.Lookup("no-resume").Annotations = map[string][]string{insteadOf: {"resume"}}
+	g.flags.StringVar(&f.stateDir, "state-dir", "", "where unfinished uploads are remembered (default $XDG_STATE_HOME/streamflow)")
+	g.flags.StringVar(&f.name, "name", "", `name at the destination, for a single SOURCE (default its own; "stdin" for -)`)
+	g.flags.StringVar(&f.tokenFile, "token-file", "", "file with the token to send to the server")
+	g.flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be uploaded, and upload nothing")
+	return g
+}
+
+func (f *uploadFlags) outputGroup() flagGroup {
+	f.progress = choice{of: []string{"auto", "plain", "json", "none"}, chosen: "auto"}
+	f.logLevel.Level = slog.LevelWarn
+	g := newFlagGroup("Output")
+	g.flags.Var(&f.progress, "progress", "how to show progress; auto: bars on a terminal, else plain")
+	g.flags.BoolVar(&f.json, "json", false, "the same as --progress json: JSON Lines on standard output")
+	g.flags.Var(&f.logLevel, "log-level", "least level that is logged to standard error")
+	return g
+}
+
+func (f *uploadFlags) check(cmd *cobra.Command, sources int) error {
+	switch {
+	case f.chunkBytes <= 0:
+		return usagef(cmd, "--chunk-size %d: want more than 0", f.chunkBytes)
+	case f.streams < 1:
+		return usagef(cmd, "--streams %d: want 1 or more", f.streams)
+	case f.concurrency < 1:
+		return usagef(cmd, "--concurrency %d: want 1 or more", f.concurrency)
+	case f.retries < 0:
+		return usagef(cmd, "--retries %d: want 0 or more", f.retries)
+	case f.name != "" && sources > 1:
+		return usagef(cmd, "--name %s: there are %d sources to name so", f.name, sources)
+	case f.name != "" && (!fs.ValidPath(f.name) || f.name == "."):
+		return usagef(cmd, "--name %q: want a relative path without . and .. elements", f.name)
+	}
+	return nil
+}
+
+func (f *uploadFlags) run(cmd *cobra.Command, args []string) error {
+	last := len(args) - 1
+	if err := f.check(cmd, last); err != nil {
+		return err
+	}
+	dst, err := parseDestination(cmd, args[last])
+	if err != nil {
+		return err
+	}
+	sources, err := parseSources(cmd, args[:last], f.name, dst)
+	if err != nil {
+		return err
+	}
+	if f.dryRun {
+		return dryRun(cmd.OutOrStdout(), sources, dst)
+	}
+	token, err := readToken(f.tokenFile)
+	if err != nil {
+		return err
+	}
+	console := &console{w: cmd.ErrOrStderr()}
+	logger := slog.New(slog.NewTextHandler(console, &slog.HandlerOptions{Level: f.level()}))
+	process, err := f.memory.open(cmd, logger)
+	if err != nil {
+		return err
+	}
+	stop := onCleanupSignal(func() { cleanUp(process.Manager(), console) })
+	defer stop()
+	manager, err := f.manager(dst, token, process, logger)
+	if err != nil {
+		return errors.Join(err, process.Close())
+	}
+	u := &uploader{
+		manager:  manager,
+		process:  process,
+		console:  console,
+		progress: f.newProgress(cmd.OutOrStdout(), console, process.Manager(), sources),
+		atOnce:   f.concurrency,
+	}
+	err = u.run(cmd.Context(), sources)
+	if closing := errors.Join(manager.Close(), process.Close()); err == nil && closing != nil {
+		err = fmt.Errorf("close the memory budget: %w", closing)
+	}
+	return err
+}
+
+// level is --log-level, or all there is where --debug asks for it.
+func (f *uploadFlags) level() slog.Level {
+	if f.memory.debug.has("memory") {
+		return slog.LevelDebug
+	}
+	return f.logLevel.Level
+}
+
+func (f *uploadFlags) manager(dst destination, token string, process *memory.Process, logger *slog.Logger) (*streamflow.Manager, error) {
+	st, err := dst.open(process.Manager(), token, logger)
+	if err != nil {
+		return nil, err
+	}
+	stateDir := f.stateDir
+	if stateDir == "" {
+		if stateDir, err = defaultStateDir(); err != nil {
+			logger.Warn("uploads can't be resumed by a later command: give --state-dir", "err", err)
+		}
+	}
+	retries := f.retries
+	if retries == 0 {
+		retries = -1 // where 0 is the default
+	}
+	manager, err := streamflow.New(st, &streamflow.Options{
+		Memory:          process.Manager(),
+		ChunkBytes:      int64(f.chunkBytes),
+		Streams:         f.streams,
+		Retries:         retries,
+		DisableChecksum: !f.checksum,
+		StateDir:        stateDir,
+		Destination:     dst.name,
+		NoResume:        !f.resume,
+		Logger:          logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up the upload: %w", err)
+	}
+	return manager, nil
+}
+
+// defaultStateDir follows the XDG Base Directory Specification.
+func defaultStateDir() (string, error) {
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "streamflow"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(home, ".local", "state", "streamflow"), nil
+}
+
+func dryRun(w io.Writer, sources []source, dst destination) error {
+	for _, src := range sources {
+		amount := "what comes"
+		if !src.stdin() {
+			info, err := os.Stat(src.path)
+			if err != nil {
+				return fmt.Errorf("upload %s: %w", src.path, err)
+			}
+			amount = bytesize.Format(info.Size())
+		}
+		if _, err := fmt.Fprintf(w, "would upload %s (%s) as %s to %s\n", src.path, amount, src.name, dst.name); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/streamflow/streamflow"
+	"github.com/streamflow/streamflow/internal/bytesize"
+	"github.com/streamflow/streamflow/memory"
+)
+
+// An uploader sends the sources of one command, some at once.
+type uploader struct {
+	manager  *streamflow.Manager
+	process  *memory.Process
+	console  *console
+	progress progress
+	atOnce   int
+
+	mu    sync.Mutex
+	total summary
+	errs  []error // of single files
+}
+
+// run uploads all sources and returns how that went as a whole.
+func (u *uploader) run(ctx context.Context, sources []source) error {
+	begun := time.Now()
+	events := u.manager.Subscribe()
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for e := range events.Events(context.Background()) {
+			u.progress.event(e)
+		}
+	})
+	stop := context.AfterFunc(ctx, func() {
+		fmt.Fprintln(u.console, "streamflow: interrupted: leaving uploads resumable; once more ends at once")
+	})
+	u.uploadAll(ctx, sources)
+	stop()
+	events.Close()
+	watching.Wait()
+	u.progress.close(u.summary(time.Since(begun)))
+	return u.outcome(ctx, len(sources))
+}
+
+func (u *uploader) uploadAll(ctx context.Context, sources []source) {
+	next := make(chan source)
+	var workers sync.WaitGroup
+	for range min(u.atOnce, len(sources)) {
+		workers.Go(func() {
+			for src := range next {
+				u.uploadOne(ctx, src)
+			}
+		})
+	}
+	for _, src := range sources {
+		if ctx.Err() != nil {
+			break
+		}
+		next <- src
+	}
+	close(next)
+	workers.Wait()
+}
+
+func (u *uploader) uploadOne(ctx context.Context, src source) {
+	upload, result, err := u.transfer(ctx, src)
+	if err == nil {
+		u.mu.Lock()
+		u.total.add(result)
+		u.mu.Unlock()
+		u.progress.finished(src.path, upload, result)
+		return
+	}
+	if upload != nil {
+		state := upload.State()
+		u.mu.Lock()
+		u.total.retries += state.Retries
+		u.mu.Unlock()
+		if interrupted(ctx, err) {
+			err = interruption(src, upload.ID(), state)
+		}
+	}
+	err = explainRefusal(err, src.path, u.process)
+	u.progress.failed(src.path, upload, err)
+	printError(u.console, err)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.errs = append(u.errs, err)
+}
+
+func (u *uploader) transfer(ctx context.Context, src source) (*streamflow.Upload, streamflow.Result, error) {
+	opened, err := src.open()
+	if err != nil {
+		return nil, streamflow.Result{}, err
+	}
+	upload, err := u.manager.Upload(ctx, opened)
+	if err != nil {
+		return nil, streamflow.Result{}, fmt.Errorf("upload %s: %w", src.path, err)
+	}
+	u.progress.started(src.path, upload)
+	// ctx ends the upload itself; Wait is for when that is done.
+	result, err := upload.Wait(context.WithoutCancel(ctx))
+	return upload, result, err
+}
+
+func interrupted(ctx context.Context, err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, errInterrupted) || errors.Is(context.Cause(ctx), errInterrupted)
+}
+
+// interruption says what is left of an upload that was interrupted.
+func interruption(src source, id string, state streamflow.State) error {
+	switch {
+	case src.stdin():
+		return fmt.Errorf("upload %s: %w after %s: discarded, because standard input can't be read again",
+			src.name, errInterrupted, bytesize.Format(state.Bytes))
+	case id == "":
+		return fmt.Errorf("upload %s: %w before it began", src.path, errInterrupted)
+	default:
+		return fmt.Errorf("upload %s: %w after %s of %s: run the same command again to go on",
+			src.path, errInterrupted, bytesize.Format(state.Bytes), bytesize.Format(state.Total))
+	}
+}
+
+func (u *uploader) summary(took time.Duration) summary {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	s := u.total
+	s.duration, s.failed = took, len(u.errs)
+	stats := u.manager.MemoryStats()
+	s.peakMemory = stats.Peak
+	if p := stats.Process; p != nil {
+		s.peakRSS, s.budget = p.PeakRSS, p.Budget
+	}
+	return s
+}
+
+// outcome is the error of the whole command. The errors of single files are
+// on the console already.
+func (u *uploader) outcome(ctx context.Context, sources int) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case u.total.files == sources:
+		return nil
+	case ctx.Err() != nil && u.total.files+len(u.errs) < sources:
+		return fmt.Errorf("%w before the last %s", context.Cause(ctx), files(sources-u.total.files-len(u.errs)))
+	case ctx.Err() != nil:
+		return printedError{context.Cause(ctx)}
+	case len(u.errs) == sources && sameExitCode(u.errs):
+		return printedError{u.errs[0]}
+	default:
+		return &partialError{len(u.errs), sources}
+	}
+}
+
+func sameExitCode(errs []error) bool {
+	for _, err := range errs {
+		if exitCode(err) != exitCode(errs[0]) {
+			return false
+		}
+	}
+	return true
+}
