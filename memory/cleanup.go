@@ -74,17 +74,19 @@ func (t *tree) removeHook(list *[]*hook, h *hook) {
 //
 // The only error is that of ctx, which ends it between two steps.
 func (m *Manager) Cleanup(ctx context.Context) (Freed, error) {
-	return m.tree.cleanUp(ctx)
+	return m.tree.cleanUp(ctx, true)
 }
 
-func (t *tree) cleanUp(ctx context.Context) (freed Freed, err error) {
+// cleanUp runs the chain. Unless all is set it leaves the idle buffers that were
+// needed lately: they are given up anyway before a request has to wait.
+func (t *tree) cleanUp(ctx context.Context, all bool) (freed Freed, err error) {
 	t.hooks.running.Lock()
 	defer t.hooks.running.Unlock()
 	// Whether the runtime's cleanup finds a lost resource or the sweep does,
 	// it was freed by this cleanup.
 	lost := t.lostSoFar()
 	defer func() { freed.Unreachable = t.lostSoFar() - lost }()
-	t.sweep(true, &freed)
+	t.sweep(all, &freed)
 	for _, h := range t.hookList(&t.hooks.cleanup) {
 		if ctx.Err() != nil {
 			return freed, context.Cause(ctx)
@@ -94,7 +96,7 @@ func (t *tree) cleanUp(ctx context.Context) (freed Freed, err error) {
 	if ctx.Err() != nil {
 		return freed, context.Cause(ctx)
 	}
-	t.collect(&freed)
+	t.collect(all, &freed)
 	return freed, nil
 }
 

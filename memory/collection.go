@@ -28,7 +28,7 @@ func (b *collectionBudget) spend(began time.Time, took time.Duration) {
 
 // collect runs a collection where objects of the Go heap take part of the
 // budget, and the share allows one. hooks.running is locked.
-func (t *tree) collect(freed *Freed) {
+func (t *tree) collect(all bool, freed *Freed) {
 	if time.Now().Before(t.hooks.budget.next) || !t.heapIsCause() {
 		return
 	}
@@ -40,7 +40,7 @@ func (t *tree) collect(freed *Freed) {
 	t.hooks.budget.spend(began, time.Since(began))
 	freed.Collected += max(0, before-heapBytes())
 	t.findLost()
-	t.sweep(true, freed)
+	t.sweep(all, freed)
 }
 
 func (t *tree) runCollector() {

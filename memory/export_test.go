@@ -140,3 +140,6 @@ func (c *checker) queue() {
 
 // ClockTick is how exact creation times are.
 const ClockTick = clockTick
+
+// LimitOf is the limit of the root manager of a process with the budget.
+func LimitOf(budget int64) int64 { return budget - reserveFor(budget) }

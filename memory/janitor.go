@@ -96,7 +96,7 @@ func (j *janitor) work(ctx context.Context) {
 func (j *janitor) cleanUp(ctx context.Context, pressed bool) {
 	var freed Freed
 	if pressed {
-		freed, _ = j.tree.cleanUp(ctx) // the only error is that of ctx, which ends work too
+		freed, _ = j.tree.cleanUp(ctx, false) // the only error is that of ctx, which ends work too
 	} else {
 		freed = j.tree.tidy()
 	}

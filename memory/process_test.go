@@ -1,0 +1,62 @@
+package memory_test
+
+import (
+	"errors"
+	"math"
+	"runtime/debug"
+	"testing"
+
+	"github.com/streamflow/streamflow/memory"
+)
+
+const mib = 1 << 20
+
+func TestOpenProcess(t *testing.T) {
+	before := debug.SetMemoryLimit(-1)
+	p, err := memory.OpenProcess(&memory.Options{Limit: 64 * mib})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if limit := p.Manager().Limit(); limit < 32*mib || limit > 56*mib {
+		t.Errorf("the manager hands out %d bytes of a budget of 64 MiB", limit)
+	}
+	if heap := debug.SetMemoryLimit(-1); heap+p.Manager().Limit() > 64*mib {
+		t.Errorf("heap %d and manager %d together exceed the budget", heap, p.Manager().Limit())
+	}
+	s := p.Manager().Stats().Process
+	if s == nil || s.Budget != 64*mib || s.Reserve+p.Manager().Limit() != s.Budget || s.Runtime == 0 {
+		t.Errorf("stats %+v", s)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if after := debug.SetMemoryLimit(-1); after != before {
+		t.Errorf("memory limit of the runtime is %d after Close, was %d", after, before)
+	}
+}
+
+func TestBudgetTooSmall(t *testing.T) {
+	_, err := memory.OpenProcess(&memory.Options{Limit: memory.MinBudget - 1})
+	var limit *memory.LimitError
+	if !errors.As(err, &limit) || limit.Needed != memory.MinBudget {
+		t.Errorf("got %v, want a LimitError that names %d", err, memory.MinBudget)
+	}
+}
+
+// BudgetFor is the smallest budget that would do, not just one that would.
+func TestBudgetFor(t *testing.T) {
+	p, err := memory.OpenProcess(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for _, limit := range []int64{1, mib, 12 * mib, 43 * mib, 100 * mib, 1000 * mib, math.MaxInt32 * 16} {
+		budget := p.BudgetFor(limit)
+		if got := memory.LimitOf(budget); got < limit {
+			t.Errorf("BudgetFor(%d) = %d, which leaves only %d", limit, budget, got)
+		}
+		if budget > memory.MinBudget && memory.LimitOf(budget-1) >= limit {
+			t.Errorf("BudgetFor(%d) = %d, but one byte less would do", limit, budget)
+		}
+	}
+}
