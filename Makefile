@@ -33,7 +33,7 @@ run: build ## start the upload server on 127.0.0.1:8080; ARGS="..." adds flags
 
 # Quick checks first, the tests last: their lines are what a CI judges by.
 # Every check runs though another has failed, so one run shows all there is.
-CHECKS := fmt-check vet lint tidy-check generate-check cross bench-build fuzz race unit
+CHECKS := fmt-check vet lint tidy-check generate-check cross bench-build bench-quick fuzz race unit
 
 .PHONY: test
 test: ## run everything CI runs
@@ -93,8 +93,12 @@ $(CROSS:%=cross/%):
 	CGO_ENABLED=0 GOOS=$(word 2,$(subst /, ,$@)) GOARCH=$(notdir $@) $(GO) build ./...
 
 .PHONY: bench-build
-bench-build: ## build and vet the benchmarks' module
-	cd bench && $(GO) build ./... && $(GO) vet ./...
+bench-build: ## build, vet and test the benchmarks' module
+	cd bench && $(GO) vet ./... && $(GO) test -count=1 ./...
+
+.PHONY: bench-quick
+bench-quick: ## measure peak memory and kills from outside, in little time
+	@$(MAKE) -C bench quick
 
 .PHONY: clean
 clean: ## remove what was built
