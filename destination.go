@@ -22,9 +22,6 @@ func (u *Upload) locate(ctx context.Context) (store.Info, error) {
 	if err != nil {
 		return store.Info{}, fmt.Errorf("ask for the offset: %w", err)
 	}
-	if info.UnitBytes > 0 {
-		u.unitBytes = info.UnitBytes
-	}
 	if u.ID() == "" {
 		u.setID(info.ID, u.resumed)
 		u.save() // before the first byte
@@ -82,7 +79,13 @@ func (u *Upload) reopen(ctx context.Context) (store.Upload, error) {
 	case info.Length != u.src.Size():
 		u.reason = fmt.Sprintf("the unfinished upload is of %d bytes, the source of %d", info.Length, u.src.Size())
 	default:
-		u.resumed = presentBytes(info)
+		if info.UnitBytes > 0 {
+			u.unitBytes = info.UnitBytes
+		}
+		u.resumed = info.Offset
+		if u.m.dst.Limits().Unordered {
+			u.resumed = presentBytes(info, info.Length, u.unitBytes)
+		}
 		return old, nil
 	}
 	u.m.opts.Logger.Warn("starting anew", "upload", u.Name(), "reason", u.reason)

@@ -31,6 +31,7 @@ type transfer struct {
 
 	dest      store.Upload // nil before it is created
 	resumed   int64        // bytes that were there when dest was opened
+	sent      bool         // nothing but Finish is left to do
 	restarted bool
 	reason    string // of a restart
 }
@@ -107,6 +108,15 @@ func (u *Upload) try() (store.Info, error) {
 
 // attempt goes all the way, from where the destination says the upload stands.
 func (u *Upload) attempt(ctx context.Context) (store.Info, error) {
+	if u.sent {
+		// Info may not know an upload any more whose Finish succeeded, but
+		// whose answer was lost. Finish again does.
+		info, err := u.finish(ctx)
+		if !errors.Is(err, store.ErrIncomplete) {
+			return info, err
+		}
+		u.sent = false
+	}
 	if err := u.src.check(); err != nil {
 		return store.Info{}, err
 	}
@@ -122,17 +132,25 @@ func (u *Upload) attempt(ctx context.Context) (store.Info, error) {
 		return store.Info{}, err
 	}
 	u.arrived(info)
-	if !info.Complete {
+	// Of a stream, units may still be held that are there already.
+	if !info.Complete || u.stream != nil {
 		if err := u.move(ctx, info); err != nil {
 			return store.Info{}, err
 		}
 	}
+	u.sent = true
 	return u.finish(ctx)
 }
 
-// arrived notes what the destination says is there.
+// arrived notes what the destination says is there. Of a stream's units in any
+// order, only those count that were acknowledged: the others are sent again.
 func (u *Upload) arrived(info store.Info) {
-	n := presentBytes(info)
+	n := info.Offset
+	if u.m.dst.Limits().Unordered {
+		if n = u.acked.Load(); u.stream == nil {
+			n = presentBytes(info, u.src.Size(), u.unitBytes)
+		}
+	}
 	u.counters.bytes.Store(n)
 	u.acked.Store(n)
 	u.progressed()
@@ -216,8 +234,9 @@ func (u *Upload) restart(failure error) bool {
 	}
 	u.restarted = true
 	u.reason = "the upload was gone at the destination"
-	u.dest, u.resumed, u.most = nil, 0, 0
+	u.dest, u.sent, u.resumed, u.most = nil, false, 0, 0
 	u.counters.bytes.Store(0)
+	u.acked.Store(0)
 	u.setID("", 0)
 	u.m.opts.Logger.Warn("the upload is gone at the destination: starting anew", "upload", u.Name())
 	return true

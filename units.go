@@ -61,14 +61,14 @@ func present(info store.Info, r store.Range) bool {
 	return false
 }
 
-// presentBytes is how much is at the destination.
-func presentBytes(info store.Info) int64 {
-	if info.Written == nil {
-		return info.Offset
-	}
+// presentBytes is how much of length bytes needn't be sent to an unordered
+// store: units are sent whole, so one that is there in part counts for nothing.
+func presentBytes(info store.Info, length, unit int64) int64 {
 	var n int64
-	for _, w := range info.Written {
-		n += w.End - w.Start
+	for r := range units(length, unit) {
+		if present(info, r) {
+			n += r.End - r.Start
+		}
 	}
 	return n
 }
