@@ -1,6 +1,7 @@
 package tus
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -142,7 +143,9 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		// net/http drains too, without a deadline unless there is one. It
 		// clears the deadline before the connection's next request.
 		if rc.SetReadDeadline(time.Now().Add(drainTime)) == nil {
-			_, _ = io.CopyN(io.Discard, r.Body, drainBytes)
+			if _, err := io.CopyN(io.Discard, r.Body, drainBytes); !errors.Is(err, io.EOF) {
+				w.Header().Set("Connection", "close")
+			}
 		}
 	}
 	if code := writeProblem(w, r, err); code == http.StatusInternalServerError {

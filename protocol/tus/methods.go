@@ -1,11 +1,14 @@
 package tus
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/streamflow/streamflow/store"
@@ -93,12 +96,18 @@ func (h *Handler) patch(w http.ResponseWriter, r *http.Request, id string) error
 	if err != nil {
 		return err
 	}
+	b := &body{Reader: r.Body, rc: http.NewResponseController(w)}
 	info, err := h.uploads.Append(r.Context(), id, Chunk{
 		Offset: offset,
 		Length: length,
 		Size:   r.ContentLength, // -1 is store.UnknownLength
-		Body:   body{r.Body, http.NewResponseController(w)},
+		Body:   b,
 	})
+	if b.ended.Load() {
+		// A deadline that passes ends the context of the whole connection,
+		// for the requests after this one too.
+		w.Header().Set("Connection", "close")
+	}
 	if info.ID != "" {
 		setOffset(w, r, info)
 	}
@@ -163,7 +172,21 @@ func single(header http.Header, name string) (string, error) {
 // body is a request's body with its connection's read deadline.
 type body struct {
 	io.Reader
-	rc *http.ResponseController
+	rc    *http.ResponseController
+	ended atomic.Bool // by a deadline
 }
 
-func (b body) SetReadDeadline(t time.Time) error { return b.rc.SetReadDeadline(t) }
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		b.ended.Store(true)
+	}
+	return n, err
+}
+
+func (b *body) SetReadDeadline(t time.Time) error {
+	if !t.IsZero() && !t.After(time.Now()) {
+		b.ended.Store(true)
+	}
+	return b.rc.SetReadDeadline(t)
+}

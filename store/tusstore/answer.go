@@ -43,6 +43,11 @@ func (a *answer) check(method string) error {
 	return a.failure()
 }
 
+// mismatch: the server expects another offset, and says which.
+func (a *answer) mismatch() bool {
+	return a.status == http.StatusConflict && a.problem().Code != tus.CodeSuperseded
+}
+
 // foreign: a status by which something that doesn't know tus refuses a POST.
 func (a *answer) foreign() bool {
 	switch a.status {

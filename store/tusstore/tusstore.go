@@ -10,10 +10,13 @@
 // its URL before Finish; an Upload calls what it wrote itself complete only
 // after Finish. Where the sums differ Finish fails, and the caller aborts.
 //
-// Open, Info and Stat are a HEAD, and servers end a Write under way at a HEAD
-// of the same upload (it fails with store.ErrSuperseded at a server of ours).
-// An older Upload without a Write under way isn't told of a takeover: only the
-// offset guards the server then.
+// Open ends a Write under way of the same upload. Info and Stat are a HEAD like
+// it, at which most servers do so too, wherever the Write comes from. An older
+// Upload without a Write under way isn't told that it was taken over: only the
+// offset guards the bytes then.
+//
+// A request that was cut off may reach the server later than the next one, and
+// would then end that. So the next one is held back for a tenth of a second.
 //
 // # Memory
 //
@@ -33,6 +36,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/protocol/tus"
@@ -57,6 +61,9 @@ type Store struct {
 	header    http.Header
 	transport http.RoundTripper
 	mem       *memory.Manager
+
+	mu      sync.Mutex
+	writing map[string]*writing // the Write under way, by upload id
 }
 
 var _ store.Store = (*Store)(nil)
@@ -74,7 +81,7 @@ func Open(endpoint string, mem *memory.Manager, opts *Options) (*Store, error) {
 	if !remote(u) {
 		return nil, fmt.Errorf("tus endpoint %s is not an http or https URL", u.Redacted())
 	}
-	s := &Store{endpoint: u, header: opts.Header.Clone(), transport: opts.Transport, mem: mem}
+	s := &Store{endpoint: u, header: opts.Header.Clone(), transport: opts.Transport, mem: mem, writing: make(map[string]*writing)}
 	if s.header == nil {
 		s.header = make(http.Header)
 	}
@@ -154,6 +161,12 @@ func (s *Store) Open(ctx context.Context, id string) (store.Upload, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open upload: %w", err)
 	}
+	s.mu.Lock()
+	if w := s.writing[id]; w != nil {
+		w.end(store.ErrSuperseded)
+		u.brokeOff()
+	}
+	s.mu.Unlock()
 	if _, err := u.Info(ctx); err != nil {
 		return nil, err
 	}

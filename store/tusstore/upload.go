@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/streamflow/streamflow/internal/detach"
 	"github.com/streamflow/streamflow/memory"
@@ -30,7 +31,14 @@ type Upload struct {
 	// unfinished: this Upload wrote, and its Finish is still to come.
 	unfinished bool
 	superseded bool
+	// strays counts requests that were cut off and may still reach the server;
+	// quiet is when the last of them should have.
+	strays int
+	quiet  time.Time
 }
+
+// strayTime is how much later than its successor a request may arrive.
+const strayTime = 100 * time.Millisecond
 
 var _ store.Upload = (*Upload)(nil)
 
@@ -146,17 +154,61 @@ func (u *Upload) write(ctx context.Context, off int64, r io.Reader, size int64) 
 	}
 	source := detach.NewReader(r)
 	defer source.Detach() // the transport may still be reading
+	ctx, end := u.begin(ctx)
+	defer end()
 	a, err := u.patch(ctx, off, source, size)
 	if ctx.Err() != nil {
-		return 0, ctx.Err()
+		u.brokeOff()
+		return 0, u.cause(ctx)
 	}
 	if broken := sourceError(source, size); broken != nil {
+		u.brokeOff()
 		return u.keptOf(ctx, off), broken
 	}
 	if err != nil {
+		u.brokeOff()
 		return 0, err
 	}
 	return u.acknowledged(a, off, source.Bytes(), size)
+}
+
+// writing is a Write under way.
+type writing struct{ end context.CancelCauseFunc }
+
+// begin makes the Write one that Open can end.
+func (u *Upload) begin(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	w := &writing{cancel}
+	u.store.mu.Lock()
+	defer u.store.mu.Unlock()
+	u.store.writing[u.id] = w
+	return ctx, func() {
+		cancel(nil)
+		u.store.mu.Lock()
+		defer u.store.mu.Unlock()
+		if u.store.writing[u.id] == w {
+			delete(u.store.writing, u.id)
+		}
+	}
+}
+
+// cause is why a Write's context has ended.
+func (u *Upload) cause(ctx context.Context) error {
+	if cause := context.Cause(ctx); errors.Is(cause, store.ErrSuperseded) {
+		u.mu.Lock()
+		u.superseded = true
+		u.mu.Unlock()
+		return cause
+	}
+	return ctx.Err()
+}
+
+// brokeOff notes that a request of this upload may be on its way yet.
+func (u *Upload) brokeOff() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.strays++
+	u.quiet = time.Now().Add(strayTime)
 }
 
 // admit checks a unit as far as that needs no server.
@@ -192,15 +244,10 @@ func (u *Upload) patch(ctx context.Context, off int64, body io.Reader, size int6
 
 // acknowledged reads from the answer how much of a unit the server has.
 func (u *Upload) acknowledged(a *answer, off, sent, size int64) (int64, error) {
-	refused := a.check(http.MethodPatch)
-	if errors.Is(refused, store.ErrSuperseded) {
-		u.mu.Lock()
-		u.superseded = true
-		u.mu.Unlock()
-	}
+	refused := u.overtaken(a.check(http.MethodPatch))
 	offset, err := a.number(tus.HeaderOffset)
 	switch {
-	case refused != nil && a.status == http.StatusConflict && !errors.Is(refused, store.ErrSuperseded) && err == nil:
+	case a.mismatch() && err == nil:
 		return 0, &store.OffsetError{Expected: offset, Provided: off}
 	case refused != nil && (err != nil || offset < off || offset-off > sent):
 		return 0, refused
@@ -219,6 +266,22 @@ func (u *Upload) acknowledged(a *answer, off, sent, size int64) (int64, error) {
 		return n, store.Transient(fmt.Errorf("the server took %d of %d bytes", n, size))
 	}
 	return offset - off, refused
+}
+
+// overtaken decides who ended a Write that the server calls superseded: a stray
+// of our own, which passes, or somebody else.
+func (u *Upload) overtaken(err error) error {
+	if !errors.Is(err, store.ErrSuperseded) {
+		return err
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.strays > 0 {
+		u.strays--
+		return store.Transient(errors.New("an earlier request of this upload came late and ended this one"))
+	}
+	u.superseded = true
+	return err
 }
 
 // keptOf asks what the server kept of a unit whose source failed, or 0.
@@ -307,7 +370,13 @@ func (u *Upload) Abort(ctx context.Context) error {
 func (u *Upload) do(ctx context.Context, r *request) (*answer, error) {
 	u.mu.Lock()
 	r.url = u.url
+	quiet := u.quiet
 	u.mu.Unlock()
+	select {
+	case <-time.After(time.Until(quiet)):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	a, err := u.store.do(ctx, r)
 	if err == nil {
 		u.mu.Lock()

@@ -1,0 +1,107 @@
+package tus_test
+
+import (
+	"errors"
+	"maps"
+	"testing"
+
+	"github.com/streamflow/streamflow/protocol/tus"
+	"github.com/streamflow/streamflow/store"
+)
+
+func TestParseMetadata(t *testing.T) {
+	for name, c := range map[string]struct {
+		header string
+		want   map[string]string // nil: refused
+	}{
+		"one pair":               {"filename d29ybGQ=", map[string]string{"filename": "world"}},
+		"several":                {"a YQ==,b Yg==", map[string]string{"a": "a", "b": "b"}},
+		"space after a comma":    {"a YQ==, b Yg==", map[string]string{"a": "a", "b": "b"}},
+		"no value":               {"is_confidential", map[string]string{"is_confidential": ""}},
+		"empty value":            {"a ,b Yg==", map[string]string{"a": "", "b": "b"}},
+		"odd characters":         {"n w7bDpAoA/w==", map[string]string{"n": "öä\n\x00\xff"}},
+		"duplicate key":          {"a YQ==,a Yg==", nil},
+		"bad base64":             {"a !!!!", nil},
+		"base64 without padding": {"a YQ", nil},
+		"two spaces":             {"a  YQ==", nil},
+		"empty pair":             {"a YQ==,", nil},
+		"only a comma":           {",", nil},
+		"key that is not ASCII":  {"é YQ==", nil},
+		"key with a control":     {"a\x01 YQ==", nil},
+		"line break":             {"a YQ\r\n==", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := tus.ParseMetadata(c.header)
+			if c.want == nil {
+				if !errors.Is(err, store.ErrInvalid) {
+					t.Fatalf("ParseMetadata = %q, %v, want ErrInvalid", got, err)
+				}
+				return
+			}
+			if err != nil || !maps.Equal(got, c.want) {
+				t.Errorf("ParseMetadata = %q, %v, want %q", got, err, c.want)
+			}
+		})
+	}
+}
+
+func TestEncodeMetadata(t *testing.T) {
+	got, err := tus.EncodeMetadata(map[string]string{"filename": "world", "b": "", "a": "\r\nEvil: 1"})
+	if want := "a DQpFdmlsOiAx,b,filename d29ybGQ="; err != nil || got != want {
+		t.Errorf("EncodeMetadata = %q, %v, want %q", got, err, want)
+	}
+	for _, key := range []string{"", "a b", "a,b", "a\r\nEvil: 1", "é"} {
+		if _, err := tus.EncodeMetadata(map[string]string{key: "v"}); !errors.Is(err, store.ErrInvalid) {
+			t.Errorf("key %q: %v, want ErrInvalid", key, err)
+		}
+	}
+}
+
+func FuzzMetadata(f *testing.F) {
+	f.Add("filename d29ybGQ=,is_confidential")
+	f.Add("a YQ==,a Yg==")
+	f.Add(", ,")
+	f.Fuzz(func(t *testing.T, header string) {
+		first, err := tus.ParseMetadata(header)
+		if err != nil {
+			return
+		}
+		encoded, err := tus.EncodeMetadata(first)
+		if err != nil {
+			t.Fatalf("%q was read and can't be written: %v", header, err)
+		}
+		again, err := tus.ParseMetadata(encoded)
+		if err != nil || !maps.Equal(first, again) {
+			t.Fatalf("%q became %q: %q, %v", header, encoded, again, err)
+		}
+	})
+}
+
+func TestDigest(t *testing.T) {
+	sum := store.Sum{CRC32C: 0xe3069283, Known: true} // of "123456789"
+	if got, want := tus.FormatDigest(sum), "crc32c=:4waSgw==:"; got != want {
+		t.Errorf("FormatDigest = %s, want %s", got, want)
+	}
+	for header, want := range map[string]store.Sum{
+		"crc32c=:4waSgw==:":                 sum,
+		"sha-256=:AAAA:, crc32c=:4waSgw==:": sum,
+		"crc32c=4waSgw==":                   {},
+		"crc32c=:4waSgwAA:":                 {},
+		"crc32c=:":                          {},
+		"crc32c":                            {},
+		"":                                  {},
+	} {
+		if got := tus.ParseDigest(header); got != want {
+			t.Errorf("ParseDigest(%q) = %+v, want %+v", header, got, want)
+		}
+	}
+}
+
+func FuzzDigest(f *testing.F) {
+	f.Add("crc32c=:4waSgw==:")
+	f.Fuzz(func(t *testing.T, header string) {
+		if sum := tus.ParseDigest(header); sum.Known && tus.ParseDigest(tus.FormatDigest(sum)) != sum {
+			t.Fatalf("%q is %+v, which doesn't survive", header, sum)
+		}
+	})
+}

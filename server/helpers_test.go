@@ -1,0 +1,160 @@
+package server_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/protocol/tus"
+	"github.com/streamflow/streamflow/server"
+	"github.com/streamflow/streamflow/store"
+	"github.com/streamflow/streamflow/store/filestore"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A rig is a real server on a real directory.
+type rig struct {
+	*testing.T
+	files  *filestore.Store
+	mem    *memory.Manager
+	server *server.Server
+	url    string // of the server, without a path
+}
+
+func newRig(t *testing.T, opts *server.Options) *rig {
+	t.Helper()
+	mem, err := memory.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filestore.Open(t.TempDir(), mem, &filestore.Options{ByID: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRigOver(t, files, mem, opts)
+	r.files = files
+	t.Cleanup(func() {
+		if held := mem.Stats().Active; held != 0 {
+			t.Errorf("%d resources were not released", held)
+		}
+		r.must(files.Close())
+		r.must(mem.Close())
+	})
+	return r
+}
+
+func newRigOver(t *testing.T, st store.Store, mem *memory.Manager, opts *server.Options) *rig {
+	t.Helper()
+	srv, err := server.New(st, mem, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hs := httptest.NewServer(srv)
+	// Cleanups run last in, first out: the store outlives the requests.
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+	})
+	r := &rig{T: t, mem: mem, server: srv, url: hs.URL}
+	t.Cleanup(hs.Close)
+	return r
+}
+
+func (r *rig) must(err error) {
+	r.Helper()
+	if err != nil {
+		r.Fatal(err)
+	}
+}
+
+// do makes a tus request. Headers are pairs; an empty value leaves one out.
+func (r *rig) do(method, path string, body io.Reader, headers ...string) (*http.Response, []byte) {
+	r.Helper()
+	req, err := http.NewRequestWithContext(r.Context(), method, r.url+path, body)
+	r.must(err)
+	req.Header.Set(tus.HeaderResumable, tus.Version)
+	for i := 0; i < len(headers); i += 2 {
+		switch {
+		case headers[i+1] == "":
+			req.Header.Del(headers[i])
+		default:
+			req.Header.Add(headers[i], headers[i+1])
+		}
+	}
+	resp, err := http.DefaultClient.Do(req)
+	r.must(err)
+	text, err := io.ReadAll(resp.Body)
+	r.must(err)
+	r.must(resp.Body.Close())
+	return resp, text
+}
+
+// create makes an upload and returns its path.
+func (r *rig) create(headers ...string) string {
+	r.Helper()
+	resp, text := r.do("POST", "/files/", nil, headers...)
+	if resp.StatusCode != http.StatusCreated {
+		r.Fatalf("create: %s %s", resp.Status, text)
+	}
+	return resp.Header.Get("Location")
+}
+
+func (r *rig) patch(path, offset string, body io.Reader, headers ...string) (*http.Response, []byte) {
+	r.Helper()
+	return r.do("PATCH", path, body, append([]string{"Content-Type", tus.ContentType, "Upload-Offset", offset}, headers...)...)
+}
+
+// content of a finished upload, as it lies on disk.
+func (r *rig) content(path string) []byte {
+	r.Helper()
+	info := r.stat(path)
+	if !info.Complete {
+		r.Fatalf("%s is not complete: %+v", path, info)
+	}
+	b, err := os.ReadFile(info.Location)
+	r.must(err)
+	return b
+}
+
+func (r *rig) stat(path string) store.Info {
+	r.Helper()
+	info, err := r.files.Stat(r.Context(), path[strings.LastIndexByte(path, '/')+1:])
+	r.must(err)
+	return info
+}
+
+func (r *rig) offset(path string) string {
+	r.Helper()
+	resp, _ := r.do("HEAD", path, nil)
+	return resp.Header.Get("Upload-Offset")
+}
+
+// wantProblem checks the body of an error.
+func (r *rig) wantProblem(resp *http.Response, text []byte, status int, code string) {
+	r.Helper()
+	if resp.StatusCode != status {
+		r.Errorf("status is %d, want %d: %s", resp.StatusCode, status, text)
+	}
+	if code == "" || resp.Request.Method == "HEAD" {
+		return
+	}
+	var p tus.Problem
+	if err := json.Unmarshal(text, &p); err != nil || resp.Header.Get("Content-Type") != tus.ProblemType {
+		r.Fatalf("%s is no problem: %s", resp.Header.Get("Content-Type"), text)
+	}
+	if p.Code != code || p.Status != status || p.Title == "" || p.Type == "" {
+		r.Errorf("problem is %s, want code %s", text, code)
+	}
+}
+
+func chunked(s string) io.Reader { return struct{ io.Reader }{strings.NewReader(s)} }
+
+func sequence(n int) []byte { return bytes.Repeat([]byte("0123456789abcdef"), n/16+1)[:n] }

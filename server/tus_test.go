@@ -1,0 +1,204 @@
+package server_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/streamflow/streamflow/protocol/tus"
+	"github.com/streamflow/streamflow/server"
+)
+
+// TestStatus is the table of what the tus side answers, each case on an upload
+// of its own, of which 5 of 10 bytes are there.
+func TestStatus(t *testing.T) {
+	const octets = tus.ContentType
+	type headers []string
+	long := strings.Repeat("x", 300<<10)
+	for name, c := range map[string]struct {
+		method, path string // path "" is the upload's
+		headers      headers
+		body         io.Reader
+		status       int
+		code         string
+		offset       string // on the answer
+		after        string // what HEAD says then; default 5
+	}{
+		"head":                                 {method: "HEAD", status: 200, offset: "5"},
+		"head of an unknown upload":            {method: "HEAD", path: "/files/0123456789abcdef0123456789abcdef", status: 404},
+		"head of a path that escapes":          {method: "HEAD", path: "/files/..%2f..%2fetc%2fpasswd", status: 404},
+		"head of an id with a NUL":             {method: "HEAD", path: "/files/a%00b", status: 404},
+		"get":                                  {method: "GET", status: 405, code: "METHOD_NOT_ALLOWED"},
+		"get of the collection":                {method: "GET", path: "/files/", status: 405, code: "METHOD_NOT_ALLOWED"},
+		"options":                              {method: "OPTIONS", path: "/files/", status: 204},
+		"options of another version":           {method: "OPTIONS", path: "/files/", headers: headers{"Tus-Resumable", "", "Tus-Resumable", "0.2"}, status: 204},
+		"another version":                      {method: "HEAD", headers: headers{"Tus-Resumable", "", "Tus-Resumable", "0.2.2"}, status: 412},
+		"no version":                           {method: "PATCH", headers: headers{"Tus-Resumable", "", "Content-Type", octets, "Upload-Offset", "5"}, body: strings.NewReader("56789"), status: 412, code: "UNSUPPORTED_VERSION"},
+		"delete without a version":             {method: "DELETE", headers: headers{"Tus-Resumable", ""}, status: 412, code: "UNSUPPORTED_VERSION"},
+		"create":                               {method: "POST", path: "/files/", headers: headers{"Upload-Length", "3"}, status: 201},
+		"create without the slash":             {method: "POST", path: "/files", headers: headers{"Upload-Length", "3"}, status: 201},
+		"create empty":                         {method: "POST", path: "/files/", headers: headers{"Upload-Length", "0"}, status: 201},
+		"create with a deferred length":        {method: "POST", path: "/files/", headers: headers{"Upload-Defer-Length", "1"}, status: 201},
+		"create without a length":              {method: "POST", path: "/files/", status: 400, code: "VALIDATION_ERROR"},
+		"create with length and defer":         {method: "POST", path: "/files/", headers: headers{"Upload-Length", "3", "Upload-Defer-Length", "1"}, status: 400, code: "VALIDATION_ERROR"},
+		"create with defer 2":                  {method: "POST", path: "/files/", headers: headers{"Upload-Defer-Length", "2"}, status: 400, code: "VALIDATION_ERROR"},
+		"create with a negative length":        {method: "POST", path: "/files/", headers: headers{"Upload-Length", "-1"}, status: 400, code: "VALIDATION_ERROR"},
+		"create with a huge length":            {method: "POST", path: "/files/", headers: headers{"Upload-Length", "9223372036854775808"}, status: 400, code: "VALIDATION_ERROR"},
+		"create with a length in text":         {method: "POST", path: "/files/", headers: headers{"Upload-Length", "ten"}, status: 400, code: "VALIDATION_ERROR"},
+		"create with a signed length":          {method: "POST", path: "/files/", headers: headers{"Upload-Length", "+3"}, status: 400, code: "VALIDATION_ERROR"},
+		"create with two lengths":              {method: "POST", path: "/files/", headers: headers{"Upload-Length", "3", "Upload-Length", "4"}, status: 400, code: "VALIDATION_ERROR"},
+		"create too large":                     {method: "POST", path: "/files/", headers: headers{"Upload-Length", "1001"}, status: 413, code: "INVALID_FILE"},
+		"create with a repeated key":           {method: "POST", path: "/files/", headers: headers{"Upload-Length", "3", "Upload-Metadata", "a YQ==,a YQ=="}, status: 400, code: "VALIDATION_ERROR"},
+		"create with bad base64":               {method: "POST", path: "/files/", headers: headers{"Upload-Length", "3", "Upload-Metadata", "a *"}, status: 400, code: "VALIDATION_ERROR"},
+		"create with a bad key":                {method: "POST", path: "/files/", headers: headers{"Upload-Length", "3", "Upload-Metadata", "é YQ=="}, status: 400, code: "VALIDATION_ERROR"},
+		"patch":                                {method: "PATCH", headers: headers{"Content-Type", octets, "Upload-Offset", "5"}, body: strings.NewReader("56"), status: 204, offset: "7", after: "7"},
+		"patch to the end":                     {method: "PATCH", headers: headers{"Content-Type", octets, "Upload-Offset", "5"}, body: strings.NewReader("56789"), status: 204, offset: "10", after: "10"},
+		"patch in chunks":                      {method: "PATCH", headers: headers{"Content-Type", octets, "Upload-Offset", "5"}, body: chunked("56789"), status: 204, offset: "10", after: "10"},
+		"patch without a body":                 {method: "PATCH", headers: headers{"Content-Type", octets, "Upload-Offset", "5"}, status: 204, offset: "5"},
+		"patch by override":                    {method: "POST", headers: headers{"X-HTTP-Method-Override", "PATCH", "Content-Type", octets, "Upload-Offset", "5"}, body: strings.NewReader("56"), status: 204, offset: "7", after: "7"},
+		"patch of an unknown upload":           {method: "PATCH", path: "/files/0123456789abcdef0123456789abcdef", headers: headers{"Content-Type", octets, "Upload-Offset", "0"}, body: strings.NewReader("a"), status: 404, code: "NOT_FOUND"},
+		"patch at another offset":              {method: "PATCH", headers: headers{"Content-Type", octets, "Upload-Offset", "4"}, body: strings.NewReader("4"), status: 409, code: "OFFSET_MISMATCH", offset: "5"},
+		"patch beyond what is there":           {method: "PATCH", headers: headers{"Content-Type", octets, "Upload-Offset", "6"}, body: strings.NewReader("4"), status: 409, code: "OFFSET_MISMATCH", offset: "5"},
+		"patch at a negative offset":           {method: "PATCH", headers: headers{"Content-Type", octets, "Upload-Offset", "-1"}, body: strings.NewReader("4"), status: 400, code: "VALIDATION_ERROR"},
+		"patch at an offset in text":           {method: "PATCH", headers: headers{"Content-Type", octets, "Upload-Offset", "x"}, body: strings.NewReader("4"), status: 400, code: "VALIDATION_ERROR"},
+		"patch without an offset":              {method: "PATCH", headers: headers{"Content-Type", octets}, body: strings.NewReader("4"), status: 400, code: "VALIDATION_ERROR"},
+		"patch of another type":                {method: "PATCH", headers: headers{"Content-Type", "text/plain", "Upload-Offset", "5"}, body: strings.NewReader("4"), status: 415, code: "UNSUPPORTED_MEDIA_TYPE"},
+		"patch without a type":                 {method: "PATCH", headers: headers{"Upload-Offset", "5"}, body: strings.NewReader("4"), status: 415, code: "UNSUPPORTED_MEDIA_TYPE"},
+		"patch longer than declared":           {method: "PATCH", headers: headers{"Content-Type", octets, "Upload-Offset", "5"}, body: strings.NewReader("56789x"), status: 413, code: "INVALID_FILE", offset: "5"},
+		"patch much longer":                    {method: "PATCH", headers: headers{"Content-Type", octets, "Upload-Offset", "5"}, body: strings.NewReader(long), status: 413, code: "INVALID_FILE", offset: "5"},
+		"patch in chunks, too long":            {method: "PATCH", headers: headers{"Content-Type", octets, "Upload-Offset", "5"}, body: chunked("56789x"), status: 413, code: "INVALID_FILE", offset: "5"},
+		"patch in chunks, much too long":       {method: "PATCH", headers: headers{"Content-Type", octets, "Upload-Offset", "5"}, body: chunked(long), status: 413, code: "INVALID_FILE", offset: "5"},
+		"patch that changes the length":        {method: "PATCH", headers: headers{"Content-Type", octets, "Upload-Offset", "5", "Upload-Length", "11"}, body: strings.NewReader("5"), status: 400, code: "VALIDATION_ERROR", offset: "5"},
+		"patch that repeats the length":        {method: "PATCH", headers: headers{"Content-Type", octets, "Upload-Offset", "5", "Upload-Length", "10"}, body: strings.NewReader("5"), status: 204, offset: "6", after: "6"},
+		"terminate":                            {method: "DELETE", status: 204, after: "gone"},
+		"terminate an unknown upload":          {method: "DELETE", path: "/files/0123456789abcdef0123456789abcdef", status: 404, code: "NOT_FOUND"},
+		"method that doesn't exist":            {method: "BREW", status: 405, code: "METHOD_NOT_ALLOWED"},
+		"post to an upload":                    {method: "POST", headers: headers{"Upload-Length", "1"}, status: 405, code: "METHOD_NOT_ALLOWED"},
+		"metadata that is no header injection": {method: "POST", path: "/files/", headers: headers{"Upload-Length", "0", "Upload-Metadata", "filename DQpFdmlsOiAx"}, status: 201},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, &server.Options{MaxFileBytes: 1000})
+			upload := r.create("Upload-Length", "10")
+			r.patch(upload, "0", strings.NewReader("01234"))
+			path := c.path
+			if path == "" {
+				path = upload
+			}
+			resp, text := r.do(c.method, path, c.body, c.headers...)
+			r.wantProblem(resp, text, c.status, c.code)
+			if got := resp.Header.Get("Tus-Resumable"); got != "1.0.0" {
+				r.Errorf("Tus-Resumable is %q", got)
+			}
+			if got := resp.Header.Get("Upload-Offset"); got != c.offset {
+				r.Errorf("Upload-Offset is %q, want %q", got, c.offset)
+			}
+			if c.status == 412 && resp.Header.Get("Tus-Version") != "1.0.0" {
+				r.Error("412 without Tus-Version")
+			}
+			if c.method == "HEAD" && resp.Header.Get("Cache-Control") != "no-store" {
+				r.Error("HEAD may be cached")
+			}
+			switch c.after {
+			case "":
+				c.after = "5"
+			case "gone":
+				if resp, _ := r.do("HEAD", upload, nil); resp.StatusCode != 404 {
+					r.Errorf("then HEAD is %s", resp.Status)
+				}
+				return
+			}
+			if got := r.offset(upload); got != c.after {
+				r.Errorf("then the offset is %s, want %s", got, c.after)
+			}
+			if c.after == "10" && string(r.content(upload)) != "0123456789" {
+				r.Errorf("stored %q", r.content(upload))
+			}
+		})
+	}
+}
+
+func TestOptionsSayWhatThereIs(t *testing.T) {
+	r := newRig(t, &server.Options{MaxFileBytes: 1000})
+	resp, _ := r.do("OPTIONS", "/files/", nil)
+	for name, want := range map[string]string{
+		"Tus-Version": "1.0.0", "Tus-Max-Size": "1000", "Tus-Extension": "creation,creation-defer-length,termination",
+	} {
+		if got := resp.Header.Get(name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestHeadGivesMetadataBackAsSent(t *testing.T) {
+	r := newRig(t, nil)
+	for _, metadata := range []string{"filename d29ybGQ=,filetype dGV4dA==", "z eg==, a YQ==", "flag,other ", "filename Li4vLi4vZXRjL3Bhc3N3ZA=="} {
+		upload := r.create("Upload-Length", "1", "Upload-Metadata", metadata)
+		resp, _ := r.do("HEAD", upload, nil)
+		// A header's value ends before its trailing space.
+		if got := resp.Header.Get("Upload-Metadata"); got != strings.TrimRight(metadata, " ") {
+			t.Errorf("Upload-Metadata is %q, want %q", got, metadata)
+		}
+	}
+}
+
+func TestDeferredLength(t *testing.T) {
+	r := newRig(t, &server.Options{MaxFileBytes: 1000})
+	upload := r.create("Upload-Defer-Length", "1")
+	resp, _ := r.do("HEAD", upload, nil)
+	if resp.Header.Get("Upload-Defer-Length") != "1" || len(resp.Header.Values("Upload-Length")) != 0 {
+		t.Errorf("HEAD says %v", resp.Header)
+	}
+	r.patch(upload, "0", strings.NewReader("0123456789"))
+	for _, c := range []struct {
+		length string
+		status int
+	}{{"9", 400}, {"-1", 400}, {"1001", 413}, {"12", 204}, {"12", 204}, {"13", 400}} {
+		resp, text := r.patch(upload, "10", nil, "Upload-Length", c.length)
+		if resp.StatusCode != c.status {
+			t.Errorf("length %s: %s %s", c.length, resp.Status, text)
+		}
+	}
+	r.patch(upload, "10", strings.NewReader("ab"))
+	if got := r.content(upload); string(got) != "0123456789ab" {
+		t.Errorf("stored %q", got)
+	}
+}
+
+func TestDeferredLengthIsBounded(t *testing.T) {
+	r := newRig(t, &server.Options{MaxFileBytes: 1000})
+	for name, body := range map[string]io.Reader{"sized": strings.NewReader(string(sequence(1001))), "chunked": chunked(string(sequence(1001)))} {
+		upload := r.create("Upload-Defer-Length", "1")
+		resp, text := r.patch(upload, "0", body)
+		if resp.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("%s: %s %s", name, resp.Status, text)
+		}
+	}
+}
+
+func TestLengthZeroCompletesAtOnce(t *testing.T) {
+	r := newRig(t, nil)
+	if got := r.content(r.create("Upload-Length", "0")); len(got) != 0 {
+		t.Errorf("stored %q", got)
+	}
+}
+
+func TestReprDigest(t *testing.T) {
+	r := newRig(t, nil)
+	upload := r.create("Upload-Length", "9")
+	resp, _ := r.patch(upload, "0", strings.NewReader("1234"), "Want-Repr-Digest", "crc32c=1")
+	if got := resp.Header.Get("Repr-Digest"); got != "" {
+		t.Errorf("digest of an incomplete upload is %s", got)
+	}
+	const want = "crc32c=:4waSgw==:"
+	resp, _ = r.patch(upload, "4", strings.NewReader("56789"), "Want-Repr-Digest", "sha-256=10, crc32c=1")
+	if got := resp.Header.Get("Repr-Digest"); got != want {
+		t.Errorf("PATCH says %s, want %s", got, want)
+	}
+	for wish, want := range map[string]string{"crc32c=1": want, "crc32c=0": "", "sha-256=1": "", "crc32c": "", "": ""} {
+		resp, _ = r.do("HEAD", upload, nil, "Want-Repr-Digest", wish)
+		if got := resp.Header.Get("Repr-Digest"); got != want {
+			t.Errorf("HEAD with %q says %q, want %q", wish, got, want)
+		}
+	}
+}
