@@ -315,3 +315,10 @@ func wantError(t testing.TB, err, target error, text string) {
 		t.Fatalf("error is %v, want %v with %q", err, target, text)
 	}
 }
+
+func wantAs[E error](t testing.TB, err error, target *E) {
+	t.Helper()
+	if !errors.As(err, target) {
+		t.Fatalf("error is %v, want a %T", err, *target)
+	}
+}

@@ -246,13 +246,14 @@ func (t *transfer) put(ctx context.Context, p []byte) error {
 	return nil
 }
 
-// full adds to an error of a full disk how much room the unit still needs.
+// full adds to an error of a full disk how much room the unit needs, as far as
+// its size is known.
 func (t *transfer) full(err error, lost int) error {
 	err = translate(err)
 	if !errors.Is(err, store.ErrNoSpace) {
 		return err
 	}
-	return fmt.Errorf("no room for %d bytes and what follows: %w", max(t.left, int64(lost)), err)
+	return fmt.Errorf("no room for %d bytes: %w", max(t.left, int64(lost)), err)
 }
 
 // announce tells the log that bytes in n are about to be replaced, if there are

@@ -1,0 +1,134 @@
+package filestore_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/streamflow/streamflow/store"
+	"github.com/streamflow/streamflow/store/filestore"
+)
+
+// A directory that somebody else can write to must not lead out of the store.
+func TestSymlinks(t *testing.T) {
+	for name, c := range map[string]struct {
+		link   string // in the store, to a directory or file outside
+		target string
+		object string
+	}{
+		"directory":           {link: "d", target: ".", object: "d/f"},
+		"file":                {link: "f", target: "victim", object: "f"},
+		"dangling":            {link: "f", target: "new", object: "f"},
+		"dangling directory":  {link: "d", target: "new", object: "d/f"},
+		"state directory":     {link: ".streamflow", target: ".", object: "f"},
+		"in an inner element": {link: "a/d", target: ".", object: "a/d/e/f"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			outside, dir := t.TempDir(), t.TempDir()
+			writeFile(t, filepath.Join(outside, "victim"), []byte("precious"))
+			link := filepath.Join(dir, c.link)
+			if err := os.MkdirAll(filepath.Dir(link), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			symlink(t, filepath.Join(outside, c.target), link)
+			s := openStore(t, dir, newMemory(t, 1<<20), nil)
+			if _, err := s.Create(t.Context(), store.Spec{Name: c.object, Length: 1}); err == nil {
+				t.Error("Create followed a link out of the store")
+			}
+			wantTree(t, outside, "victim")
+			if got := readFile(t, filepath.Join(outside, "victim")); string(got) != "precious" {
+				t.Errorf("the file outside holds %q", got)
+			}
+		})
+	}
+}
+
+// The same links, made between Create and Finish.
+func TestSymlinksBeforeFinish(t *testing.T) {
+	outside, dir := t.TempDir(), t.TempDir()
+	writeFile(t, filepath.Join(outside, "victim"), []byte("precious"))
+	s := openStore(t, dir, newMemory(t, 1<<20), nil)
+	for link, object := range map[string]string{"d": "d/f", "f": "f"} {
+		u := create(t, s, store.Spec{Name: object, Length: 4})
+		write(t, u, 0, []byte("evil"))
+		target := outside
+		if link == "f" {
+			target = filepath.Join(outside, "victim")
+		}
+		symlink(t, target, filepath.Join(dir, link))
+		_, err := u.Finish(t.Context(), store.Sum{})
+		wantError(t, err, store.ErrInvalid, "name")
+
+		// Without the link it goes on.
+		if err := os.Remove(filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+		finish(t, u, []byte("evil"))
+	}
+	wantTree(t, outside, "victim")
+	if got := readFile(t, filepath.Join(outside, "victim")); string(got) != "precious" {
+		t.Errorf("the file outside holds %q", got)
+	}
+}
+
+// Links in place of an upload's own files.
+func TestSymlinkedState(t *testing.T) {
+	for _, file := range []string{".part", ".log"} {
+		t.Run(file, func(t *testing.T) {
+			outside, dir := t.TempDir(), t.TempDir()
+			victim := filepath.Join(outside, "victim")
+			s := openStore(t, dir, newMemory(t, 1<<20), nil)
+			u := create(t, s, store.Spec{Name: "f", Length: 4})
+			path := strings.TrimSuffix(logPath(dir, infoOf(t, u).ID), ".log") + file
+			writeFile(t, victim, readFile(t, path))
+			before := readFile(t, victim)
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			symlink(t, victim, path)
+			if _, err := u.Write(t.Context(), 0, strings.NewReader("evil"), 4); err == nil {
+				t.Error("wrote through a link")
+			}
+			if got := readFile(t, victim); string(got) != string(before) {
+				t.Errorf("the file outside holds %q", got)
+			}
+		})
+	}
+}
+
+func TestNameIsTaken(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "directory"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(dir, "file"), nil)
+	s := openStore(t, dir, newMemory(t, 1<<20), nil)
+	for name, text := range map[string]string{
+		"directory": "taken by something that is not a regular file",
+		"file/f":    "can't be used here",
+		"../f":      "is not a path within the destination",
+		"a//b":      "has an element that is empty",
+	} {
+		_, err := s.Create(t.Context(), store.Spec{Name: name, Length: 1})
+		wantError(t, err, store.ErrInvalid, text)
+	}
+}
+
+func TestOpenFails(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "file"), nil)
+	if _, err := filestore.Open(filepath.Join(dir, "file"), newMemory(t, 1<<20), nil); err == nil {
+		t.Error("opened a file as a store")
+	}
+	if _, err := filestore.Open(filepath.Join(dir, "new/deep"), newMemory(t, 1<<20), nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func symlink(t *testing.T, target, link string) {
+	t.Helper()
+	if err := os.Symlink(target, link); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,140 @@
+package filestore_test
+
+import (
+	"bytes"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/store"
+)
+
+// A size of 1 GiB goes through one transfer buffer, and nothing else of size.
+func TestMemoryOfWrite(t *testing.T) {
+	const length = 1 << 30
+	dir, mem := t.TempDir(), newMemory(t, 16<<20)
+	s := openStore(t, dir, mem, nil)
+	u := create(t, s, store.Spec{Name: "f", Length: length})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	n, err := u.Write(t.Context(), 0, io.LimitReader(zeros{}, length), length)
+	runtime.ReadMemStats(&after)
+	if err != nil || n != length {
+		t.Fatalf("wrote %d bytes, %v", n, err)
+	}
+	stats := mem.Stats()
+	if stats.Peak == 0 || stats.Peak > 2*256<<10 || stats.Kinds[memory.KindTransfer].Active != 0 {
+		t.Errorf("peak is %d bytes, %d buffers are still held", stats.Peak, stats.Kinds[memory.KindTransfer].Active)
+	}
+	if heap := after.TotalAlloc - before.TotalAlloc; heap > 1<<20 {
+		t.Errorf("%d bytes of heap for one Write", heap)
+	}
+	if err := u.Abort(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// Under pressure buffers are smaller, and a Write always gets one.
+func TestMemoryPressure(t *testing.T) {
+	mem := newMemory(t, 1<<20)
+	s := openStore(t, t.TempDir(), mem, nil)
+	for _, held := range []int{0, 720 << 10, 940 << 10} {
+		ballast, err := mem.Acquire(t.Context(), memory.KindChunk, max(held, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		u := create(t, s, store.Spec{Name: "f", Length: 1 << 20})
+		largest := 0
+		r := &measured{r: bytes.NewReader(make([]byte, 1<<20)), largest: &largest}
+		if _, err := u.Write(t.Context(), 0, r, 1<<20); err != nil {
+			t.Fatal(err)
+		}
+		want := map[int]int{0: 256 << 10, 720 << 10: 64 << 10, 940 << 10: 16 << 10}[held]
+		if largest != want {
+			t.Errorf("with %d bytes held the buffer has %d bytes at level %v, want %d", held, largest, mem.Level(), want)
+		}
+		if err := ballast.Release(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+type measured struct {
+	r       io.Reader
+	largest *int
+}
+
+func (m *measured) Read(p []byte) (int, error) {
+	*m.largest = max(*m.largest, len(p))
+	return m.r.Read(p)
+}
+
+func BenchmarkWrite(b *testing.B) {
+	const length = 256 << 20
+	data := randomBytes(1 << 20)
+	b.Run("filestore", func(b *testing.B) {
+		s := openStore(b, b.TempDir(), newMemory(b, 16<<20), nil)
+		b.SetBytes(length)
+		for b.Loop() {
+			u := create(b, s, store.Spec{Name: "f", Length: length})
+			if _, err := u.Write(b.Context(), 0, &repeated{data: data}, length); err != nil {
+				b.Fatal(err)
+			}
+			if err := u.Abort(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("bare pwrite and sum", func(b *testing.B) {
+		path := filepath.Join(b.TempDir(), "f")
+		buffer, table := make([]byte, 256<<10), crc32.MakeTable(crc32.Castagnoli)
+		b.SetBytes(length)
+		for b.Loop() {
+			f, err := os.Create(path)
+			if err != nil {
+				b.Fatal(err)
+			}
+			r, sum := &repeated{data: data}, uint32(0)
+			for off := int64(0); off < length; off += int64(len(buffer)) {
+				_, _ = io.ReadFull(r, buffer)
+				sum = crc32.Update(sum, table, buffer)
+				if _, err := f.WriteAt(buffer, off); err != nil {
+					b.Fatal(err)
+				}
+			}
+			f.Close()
+			os.Remove(path)
+		}
+	})
+}
+
+func BenchmarkSmallUpload(b *testing.B) {
+	s := openStore(b, b.TempDir(), newMemory(b, 16<<20), nil)
+	data := randomBytes(1 << 10)
+	for b.Loop() {
+		upload(b, s, "f", data)
+	}
+}
+
+// repeated gives data for ever.
+type repeated struct {
+	data []byte
+	at   int
+}
+
+func (r *repeated) Read(p []byte) (int, error) {
+	n := copy(p, r.data[r.at:])
+	r.at = (r.at + n) % len(r.data)
+	return n, nil
+}
