@@ -1,0 +1,122 @@
+package streamflow_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/streamflow/streamflow"
+	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/store/filestore"
+)
+
+// A directory is the destination here; tusstore.Open makes a server one.
+func ExampleNew() {
+	dir, err := os.MkdirTemp("", "streamflow")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	source := filepath.Join(dir, "hello.txt")
+	if err := os.WriteFile(source, []byte("hello, world"), 0o600); err != nil {
+		log.Fatal(err)
+	}
+
+	mem, err := memory.New(&memory.Options{Limit: 64 << 20})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer mem.Close()
+	dst, err := filestore.Open(filepath.Join(dir, "uploads"), mem, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer dst.Close()
+	m, err := streamflow.New(dst, &streamflow.Options{Memory: mem})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+
+	u, err := m.UploadFile(context.Background(), source)
+	if err != nil {
+		log.Fatal(err)
+	}
+	result, err := u.Wait(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(result.Bytes, "bytes in", filepath.Base(result.Location))
+	// Output: 12 bytes in hello.txt
+}
+
+func ExampleStream() {
+	m, done := managerOfADirectory()
+	defer done()
+	src := streamflow.Stream("notes/today.txt", strings.NewReader("of any length"))
+	u, err := m.Upload(context.Background(), src)
+	if err != nil {
+		log.Fatal(err)
+	}
+	result, err := u.Wait(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%d bytes, CRC-32C %08x\n", result.Bytes, result.Sum.CRC32C)
+	// Output: 13 bytes, CRC-32C bba62e82
+}
+
+func ExampleManager_Subscribe() {
+	m, done := managerOfADirectory()
+	defer done()
+	events := m.Subscribe()
+	defer events.Close()
+	if _, err := m.Upload(context.Background(), streamflow.Stream("a.txt", strings.NewReader("12345678"))); err != nil {
+		log.Fatal(err)
+	}
+	for e := range events.Events(context.Background()) {
+		switch e := e.(type) {
+		case streamflow.Progress:
+			fmt.Printf("%s: %.0f %%\n", e.Upload.Name(), e.Percentage)
+		case streamflow.StateChange:
+			if e.State.Status == streamflow.Finished {
+				fmt.Println("finished")
+				return
+			}
+		}
+	}
+	// Output:
+	// a.txt: 100 %
+	// finished
+}
+
+// managerOfADirectory returns a Manager that uploads to a temporary directory.
+func managerOfADirectory() (m *streamflow.Manager, done func()) {
+	dir, err := os.MkdirTemp("", "streamflow")
+	if err != nil {
+		log.Fatal(err)
+	}
+	mem, err := memory.New(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	dst, err := filestore.Open(dir, mem, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	m, err = streamflow.New(dst, &streamflow.Options{Memory: mem})
+	if err != nil {
+		log.Fatal(err)
+	}
+	return m, func() {
+		if err := m.Close(); err != nil {
+			log.Print(err)
+		}
+		_ = dst.Close()
+		_ = mem.Close()
+		_ = os.RemoveAll(dir)
+	}
+}
