@@ -47,10 +47,10 @@ func (zeros) Read(p []byte) (int, error) {
 
 // Under pressure buffers are smaller, and a Write always gets one.
 func TestMemoryPressure(t *testing.T) {
-	mem := newMemory(t, 1<<20)
+	mem := newMemory(t, 7_700_000)
 	s := openStore(t, t.TempDir(), mem, nil)
-	for _, held := range []int{0, 720 << 10, 940 << 10} {
-		ballast, err := mem.Acquire(t.Context(), memory.KindChunk, max(held, 1))
+	for held, want := range map[int64]int{4 << 10: 256 << 10, 6 << 20: 64 << 10, 7 << 20: 16 << 10} {
+		ballast, err := mem.Reserve(t.Context(), memory.KindChunk, held)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +60,6 @@ func TestMemoryPressure(t *testing.T) {
 		if _, err := u.Write(t.Context(), 0, r, 1<<20); err != nil {
 			t.Fatal(err)
 		}
-		want := map[int]int{0: 256 << 10, 720 << 10: 64 << 10, 940 << 10: 16 << 10}[held]
 		if largest != want {
 			t.Errorf("with %d bytes held the buffer has %d bytes at level %v, want %d", held, largest, mem.Level(), want)
 		}
