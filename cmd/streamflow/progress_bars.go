@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"sync"
 	"time"
 
 	"github.com/mattn/go-runewidth"
+	"github.com/vbauerster/cupwriter"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
@@ -51,16 +53,18 @@ func newBars(stdout io.Writer, c *console, mem *memory.Manager, sources []source
 	b := &bars{
 		results: results{stdout: stdout},
 		console: c,
-		drawing: mpb.New(mpb.WithOutput(c.w), mpb.WithAutoRefresh()),
+		drawing: mpb.New(mpb.WithConsoleWriter(newFrameWriter(c.w)), mpb.WithAutoRefresh()),
 		memory:  mem,
 		files:   len(sources),
 		bytes:   totalBytes(sources),
 		shown:   map[*streamflow.Upload]*bar{},
 	}
 	c.above(b.drawing)
-	b.all = b.drawing.AddBar(b.bytes, mpb.BarPriority(math.MaxInt),
+	// Bars begin without a total, or they would end by themselves.
+	b.all = b.drawing.AddBar(0, mpb.BarPriority(math.MaxInt),
 		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return b.allLabel() }, decor.WCSyncSpaceR)),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return b.allFigures() })))
+	b.all.SetTotal(b.bytes, false)
 	return b
 }
 
@@ -79,9 +83,10 @@ func totalBytes(sources []source) int64 {
 func (b *bars) started(path string, u *streamflow.Upload) {
 	line := &bar{last: streamflow.Progress{Upload: u, TotalBytes: u.State().Total, Remaining: -1}}
 	label := runewidth.Truncate(escapeControls(path), nameColumns, "…")
-	line.Bar = b.drawing.AddBar(max(0, line.last.TotalBytes),
+	line.Bar = b.drawing.AddBar(0,
 		mpb.PrependDecorators(decor.Name(label, decor.WCSyncSpaceR)),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return line.figures() })))
+	line.SetTotal(max(0, line.last.TotalBytes), false)
 	b.barsMu.Lock()
 	defer b.barsMu.Unlock()
 	b.shown[u] = line
@@ -160,8 +165,10 @@ func (b *bars) allFigures() string {
 	if left := b.bytes - moved; left > 0 && bytesPerSecond > 0 {
 		text += fmt.Sprintf(", %s left", roughly(time.Duration(float64(left)/bytesPerSecond*float64(time.Second))))
 	}
-	stats := b.memory.Stats()
-	return text + fmt.Sprintf(", memory %s of %s", bytesize.Format(stats.Allocated), bytesize.Format(stats.Limit))
+	if p := b.memory.Stats().Process; p != nil {
+		text += fmt.Sprintf(", memory %s of %s", bytesize.Format(p.RSS), bytesize.Format(p.Budget))
+	}
+	return text
 }
 
 func (l *bar) progress() streamflow.Progress {
@@ -171,3 +178,22 @@ func (l *bar) progress() streamflow.Progress {
 }
 
 func (l *bar) figures() string { return " " + describe(l.progress()) }
+
+// A frameWriter draws each frame from the start of a line: the terminal may
+// have echoed ^C there.
+type frameWriter struct{ w io.Writer }
+
+func newFrameWriter(w io.Writer) *cupwriter.Writer {
+	frames := cupwriter.New(frameWriter{w}, false)
+	if f, ok := w.(*os.File); ok {
+		frames.SetTermFd(int(f.Fd()))
+	}
+	return frames
+}
+
+func (f frameWriter) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(f.w, "\r"); err != nil {
+		return 0, err
+	}
+	return f.w.Write(p)
+}

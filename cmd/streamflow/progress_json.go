@@ -110,12 +110,16 @@ func (p *jsonProgress) event(e streamflow.Event) {
 			Remaining:     known(e.Remaining.Seconds()),
 		})
 	case streamflow.Performance:
-		p.writeMoving(e.Upload, performanceMessage{message{"performance", e.Upload.Name()},
-			e.Speed, e.MemoryBytes, e.ProcessingTime.Seconds()})
+		p.writeMoving(e.Upload, performanceMessage{
+			message{"performance", e.Upload.Name()},
+			e.Speed, e.MemoryBytes, e.ProcessingTime.Seconds(),
+		})
 	case streamflow.Memory:
 		if change, ok := e.Event.(memory.LevelChange); ok && change.To > change.From {
-			p.write(memoryMessage{message{Type: "memory_" + change.To.String()},
-				change.Usage, change.Threshold, change.Used, change.Limit, change.Count})
+			p.write(memoryMessage{
+				message{Type: "memory_" + change.To.String()},
+				change.Usage, change.Threshold, change.Used, change.Limit, change.Count,
+			})
 		}
 	}
 }
@@ -142,8 +146,11 @@ func (p *jsonProgress) failed(path string, u *streamflow.Upload, err error) {
 }
 
 func (p *jsonProgress) close(s summary) {
-	p.write(summaryMessage{message{Type: "summary"}, s.files, s.failed, s.bytes, s.duration.Round(time.Microsecond).Seconds(),
-		s.peakMemory, s.peakRSS, s.retries, s.resumed})
+	p.write(summaryMessage{
+		message{Type: "summary"},
+		s.files, s.failed, s.bytes, s.duration.Round(time.Microsecond).Seconds(),
+		s.peakMemory, s.peakRSS, s.retries, s.resumed,
+	})
 }
 
 func (p *jsonProgress) write(m any) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,7 +18,7 @@ const stdinPath = "-"
 type source struct {
 	path string // as it was given
 	name string // at the destination
-	size int64  // or store.UnknownLength
+	size int64  // in bytes, 0 where missing, or store.UnknownLength
 }
 
 func (s source) stdin() bool { return s.path == stdinPath }
@@ -28,12 +29,9 @@ func parseSources(cmd *cobra.Command, paths []string, name string, dst destinati
 	sources := make([]source, 0, len(paths))
 	seen := make(map[string]string, len(paths)) // path by name
 	for _, path := range paths {
-		s := source{path: path, name: name, size: store.UnknownLength}
-		if s.name == "" {
-			s.name = filepath.Base(path)
-		}
-		if s.stdin() && name == "" {
-			s.name = "stdin"
+		s := source{path: path, name: cmp.Or(name, filepath.Base(path))}
+		if s.stdin() {
+			s.name, s.size = cmp.Or(name, "stdin"), store.UnknownLength
 		}
 		if info, err := os.Stat(path); !s.stdin() && err == nil {
 			if info.IsDir() {
