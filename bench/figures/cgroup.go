@@ -14,7 +14,7 @@ import (
 
 const cgroupLimit = 64 * mib
 
-// A cgroup that limits memory, and swap where the machine has any.
+// A cgroup that limits memory and doesn't swap.
 type cgroup struct {
 	dir     string
 	version int
@@ -41,16 +41,25 @@ func measureCgroup(ctx context.Context, b *bench) error {
 		if err := evict(source); err != nil {
 			return err
 		}
-		hits, _ := group.events()
-		t, err := b.transfer(ctx, source, size, shape, "auto", group.wrap)
-		after, kills := group.events()
+		before, _, err := group.events()
 		if err != nil {
-			b.report.note("%s: %v", shape, err)
+			return err
+		}
+		t, failed := b.transfer(ctx, source, size, shape, "auto", group.wrap)
+		after, kills, err := group.events()
+		if err != nil {
+			return err
+		}
+		if after == before {
+			return fmt.Errorf("%s: the limit was never hit, so this says nothing", shape)
+		}
+		if failed != nil {
+			b.report.note("%s: %v", shape, failed)
 		}
 		b.report.raw(t)
-		b.report.row(shape, t.ClientMiB, t.ServerMiB, t.MiBPerSec, after-hits, kills)
+		b.report.row(shape, t.ClientMiB, t.ServerMiB, t.MiBPerSec, after-before, kills)
 		b.report.atMost(shape+", processes killed", float64(kills), 0)
-		b.report.atMost(shape+", uploads failed", float64(failures(err)), 0)
+		b.report.atMost(shape+", uploads failed", float64(failures(failed)), 0)
 	}
 	b.report.note("cgroup v%d, %d MiB for both processes and the page cache of what they read and write", group.version, cgroupLimit/mib)
 	return nil
@@ -80,15 +89,11 @@ func newCgroup(limit int64) (*cgroup, error) {
 		g.remove()
 		return nil, fmt.Errorf("limit the cgroup: %w", err)
 	}
-	for _, swap := range []string{"memory.memsw.limit_in_bytes", "memory.swap.max"} {
-		value := strconv.FormatInt(limit, 10)
-		if swap == "memory.swap.max" {
-			value = "0"
-		}
-		err := os.WriteFile(filepath.Join(g.dir, swap), []byte(value), 0o644)
+	for file, value := range map[string]string{"memory.swappiness": "0", "memory.swap.max": "0"} {
+		err := os.WriteFile(filepath.Join(g.dir, file), []byte(value), 0o644)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 			g.remove()
-			return nil, fmt.Errorf("limit the swap of the cgroup: %w", err)
+			return nil, fmt.Errorf("keep the cgroup from swapping: %w", err)
 		}
 	}
 	return g, nil
@@ -105,24 +110,27 @@ func (g *cgroup) wrap(ctx context.Context, cmd *exec.Cmd) *exec.Cmd {
 
 // events returns how often the limit was hit, and how many processes were
 // killed for it.
-func (g *cgroup) events() (hits, kills int64) {
+func (g *cgroup) events() (hits, kills int64, err error) {
 	if g.version == 2 {
-		return g.field("memory.events", "max"), g.field("memory.events", "oom_kill")
+		hits, err1 := g.field("memory.events", "max ")
+		kills, err2 := g.field("memory.events", "oom_kill ")
+		return hits, kills, errors.Join(err1, err2)
 	}
-	return g.field("memory.failcnt", ""), g.field("memory.oom_control", "oom_kill")
+	hits, err1 := g.field("memory.failcnt", "")
+	kills, err2 := g.field("memory.oom_control", "oom_kill ")
+	return hits, kills, errors.Join(err1, err2)
 }
 
 // field reads a number: the line's that begins with key, or the file's.
-func (g *cgroup) field(file, key string) int64 {
+func (g *cgroup) field(file, key string) (int64, error) {
 	content, err := os.ReadFile(filepath.Join(g.dir, file))
 	if err != nil {
-		return -1
+		return 0, fmt.Errorf("read the cgroup: %w", err)
 	}
 	for line := range strings.Lines(string(content)) {
-		value, found := strings.CutPrefix(strings.TrimSpace(line), key)
-		if n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64); found && err == nil {
-			return n
+		if value, found := strings.CutPrefix(strings.TrimSpace(line), key); found {
+			return strconv.ParseInt(value, 10, 64)
 		}
 	}
-	return -1
+	return 0, fmt.Errorf("read the cgroup: no %s in %s", key, file)
 }

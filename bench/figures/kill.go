@@ -225,7 +225,6 @@ func (k *killing) reportKills(blows []blow, last summary, stored error) {
 	}
 	k.report.columns("kills", "of the server", "resumes seen", "creations", "resent MiB in all", "most MiB at once", "last run resumed at MiB")
 	k.report.row(len(blows), servers, len(k.proxy.resumes), k.proxy.creates, inMiB(k.proxy.passed-k.size), inMiB(most), inMiB(last.ResumedBytes))
-	k.report.atLeast("kills", float64(len(blows)), float64(len(blows)))
 	k.report.atMost("files that differ from the source", float64(failures(stored)), 0)
 	k.report.atMost("resent beyond the socket buffers after one kill, MiB", inMiB(beyond), inMiB(killUnit))
 }

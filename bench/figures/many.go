@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 )
 
 const manyBudget = 64 // MiB
@@ -94,56 +93,64 @@ const refused = 8
 // measureRefusal gives a pipe chunks as large as the whole budget, then the
 // budget that the refusal names, then one a MiB smaller.
 func (b *bench) measureRefusal(ctx context.Context, source string) error {
-	began := time.Now()
-	code, said, err := b.pipeWithBudget(ctx, source, fmt.Sprintf("%dMiB", manyBudget))
+	first, err := b.pipeUnder(ctx, source, manyBudget*mib)
 	if err != nil {
 		return err
 	}
-	b.report.atMost("a pipe's chunk that can't fit is refused, seconds", time.Since(began).Seconds(), 1)
-	b.report.atMost("… with exit code 8, off by", float64(max(code-refused, refused-code)), 0)
-	needed, err := smallestBudget(said)
+	b.report.note("A pipe with chunks of %d MiB under %d MiB: %s", manyBudget, manyBudget, first.said)
+	b.report.atMost("a pipe's chunk that can't fit is refused, seconds", first.Wall.Seconds(), 1)
+	b.report.atMost("… with exit code 8, off by", first.offBy(refused), 0)
+	needed, err := smallestBudget(first.said)
 	if err != nil {
 		return err
 	}
-	b.report.note("A pipe with chunks of %d MiB under %d MiB: %s", manyBudget, manyBudget, said)
-	code, said, err = b.pipeWithBudget(ctx, source, strconv.FormatInt(needed, 10))
+	enough, err := b.pipeUnder(ctx, source, needed)
 	if err != nil {
 		return err
 	}
-	b.report.atMost("… under the smallest budget named, exit code", float64(code), 0)
-	if code != 0 {
-		b.report.note("Under %d bytes: %s", needed, said)
-	}
-	code, _, err = b.pipeWithBudget(ctx, source, strconv.FormatInt(needed-mib, 10))
+	b.report.atMost("… under the smallest budget named, exit code 0, off by", enough.offBy(0), 0)
+	b.report.atMost("… and the peak, MiB", inMiB(enough.PeakRSS), inMiB(needed))
+	less, err := b.pipeUnder(ctx, source, needed-mib)
 	if err != nil {
 		return err
 	}
-	b.report.atMost("… under a MiB less, exit code 8, off by", float64(max(code-refused, refused-code)), 0)
+	b.report.atMost("… under a MiB less, exit code 8, off by", less.offBy(refused), 0)
 	return nil
 }
 
-// pipeWithBudget returns the exit code and what was said on standard error.
-func (b *bench) pipeWithBudget(ctx context.Context, source, budget string) (int, string, error) {
+// outcome of a command that may fail.
+type outcome struct {
+	usage
+	code int
+	said string // on standard error
+}
+
+func (o outcome) offBy(code int) float64 { return float64(max(o.code-code, code-o.code)) }
+
+// pipeUnder uploads from a pipe to a directory, in chunks that don't fit
+// manyBudget.
+func (b *bench) pipeUnder(ctx context.Context, source string, budget int64) (outcome, error) {
 	store, err := b.emptyDir("store")
 	if err != nil {
-		return 0, "", err
+		return outcome{}, err
 	}
 	stdin, err := pipe(source)
 	if err != nil {
-		return 0, "", err
+		return outcome{}, err
 	}
 	defer stdin.Close()
-	cmd := b.uploadCommand(ctx, "--max-memory", budget, "--chunk-size", fmt.Sprintf("%dMiB", manyBudget), "--name", "stream", "-", store)
+	cmd := b.uploadCommand(ctx, "--max-memory", strconv.FormatInt(budget, 10),
+		"--chunk-size", fmt.Sprintf("%dMiB", manyBudget), "--name", "stream", "-", store)
 	cmd.Stdin = stdin
 	p, err := start(cmd)
 	if err != nil {
-		return 0, "", err
+		return outcome{}, err
 	}
-	<-p.done
-	if cmd.ProcessState.Exited() {
-		return cmd.ProcessState.ExitCode(), lastLines(p.stderr.String()), nil
+	used, err := p.wait()
+	if !cmd.ProcessState.Exited() {
+		return outcome{}, err
 	}
-	return 0, "", p.err
+	return outcome{used, cmd.ProcessState.ExitCode(), lastLines(p.stderr.String())}, nil
 }
 
 var namedBudget = regexp.MustCompile(`(?:smallest|at least)\D*(\d+(?:\.\d+)?) ?([KMG]i?B?)?`)
