@@ -216,13 +216,17 @@ func FuzzReadLog(f *testing.F) {
 	for _, off := range []int64{2000, 0, 500, 1000} {
 		write(f, u, off, randomBytes(1000))
 	}
-	f.Add(readFile(f, logPath(dir, infoOf(f, u).ID)))
+	f.Add(withoutSums(readFile(f, logPath(dir, infoOf(f, u).ID))), true)
 	if err := filestore.FinishSteps(f.Context(), u, 1); err != nil {
 		f.Fatal(err)
 	}
-	f.Add(readFile(f, logPath(dir, infoOf(f, u).ID)))
-	f.Add([]byte("00000000 upload 1"))
-	f.Fuzz(func(t *testing.T, data []byte) {
+	f.Add(withoutSums(readFile(f, logPath(dir, infoOf(f, u).ID))), true)
+	f.Add(readFile(f, logPath(dir, infoOf(f, u).ID)), false)
+	f.Fuzz(func(t *testing.T, data []byte, sums bool) {
+		if sums {
+			// Only with the right sums does anything get past the first check.
+			data = withSums(data)
+		}
 		info, valid, again, err := filestore.ReadLog(bytes.NewReader(data))
 		if err != nil {
 			return
@@ -245,6 +249,23 @@ func FuzzReadLog(f *testing.F) {
 			t.Fatalf("%+v became %+v, %v", info, second, err)
 		}
 	})
+}
+
+func withoutSums(log []byte) []byte {
+	var out []byte
+	for line := range bytes.Lines(log) {
+		out = append(out, line[len("00000000 "):]...)
+	}
+	return out
+}
+
+func withSums(lines []byte) []byte {
+	var out []byte
+	for line := range bytes.Lines(lines) {
+		line = bytes.TrimSuffix(line, []byte("\n"))
+		out = fmt.Appendf(out, "%08x %s\n", sumOf(line).CRC32C, line)
+	}
+	return out
 }
 
 func openInBoot(t *testing.T, boot, dir string, opts *filestore.Options) *filestore.Store {
