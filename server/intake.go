@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -63,8 +64,8 @@ func (in *intake) reason(err error) error {
 	if err == nil {
 		return nil
 	}
-	if err := in.turn.ctx.Err(); err != nil {
-		return err // Append asks for the cause: to the store it's an end like any
+	if in.turn.ended() != nil {
+		return context.Canceled // to the store it's an end like any; Append knows why
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return errIdle

@@ -19,25 +19,26 @@ var (
 // A turn is one request's time with an upload. Requests for one upload take
 // turns, the newest ending the one before.
 type turn struct {
-	ctx    context.Context // ends with the turn; its cause says why
-	cancel context.CancelCauseFunc
+	ctx    context.Context // ends with the turn, and when the client is gone
+	cancel context.CancelFunc
 	over   chan struct{}
+	idle   time.Duration
 
 	mu   sync.Mutex
 	body tus.Body // nil if the request has none
-	idle time.Duration
+	why  error    // the turn was ended
 }
 
 // begin ends the turn under way, waits until it is over, and begins the next.
 // The caller ends the new one with done.
 func (s *Server) begin(ctx context.Context, id string, body tus.Body) (t *turn, done func(), err error) {
 	t = &turn{over: make(chan struct{}), body: body, idle: s.opts.IdleTimeout}
-	t.ctx, t.cancel = context.WithCancelCause(ctx)
+	t.ctx, t.cancel = context.WithCancel(ctx)
 
 	s.mu.Lock()
 	if s.closing {
 		s.mu.Unlock()
-		t.cancel(nil)
+		t.cancel()
 		return nil, nil, errShutdown
 	}
 	before := s.turns[id]
@@ -55,7 +56,7 @@ func (s *Server) begin(ctx context.Context, id string, body tus.Body) (t *turn, 
 }
 
 func (s *Server) finish(id string, t *turn) {
-	t.cancel(nil)
+	t.cancel()
 	s.mu.Lock()
 	if s.turns[id] == t {
 		delete(s.turns, id)
@@ -69,10 +70,20 @@ func (s *Server) finish(id string, t *turn) {
 func (t *turn) end(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.cancel(err)
+	if t.why == nil {
+		t.why = err
+	}
+	t.cancel()
 	if t.body != nil {
 		_ = t.body.SetReadDeadline(time.Unix(1, 0)) // without deadlines the body ends by itself
 	}
+}
+
+// ended returns why the turn was ended, or nil.
+func (t *turn) ended() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.why
 }
 
 // extend gives the body its time to send the next bytes. Once the turn has
@@ -80,8 +91,8 @@ func (t *turn) end(err error) {
 func (t *turn) extend() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := t.ctx.Err(); err != nil {
-		return err
+	if t.why != nil {
+		return context.Canceled
 	}
 	_ = t.body.SetReadDeadline(time.Now().Add(t.idle))
 	return nil
@@ -91,7 +102,7 @@ func (t *turn) extend() error {
 func (t *turn) rest() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.ctx.Err() == nil {
+	if t.why == nil {
 		_ = t.body.SetReadDeadline(time.Time{})
 	}
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -79,7 +78,10 @@ func (u uploads) Append(ctx context.Context, id string, c tus.Chunk) (store.Info
 		n, err := u.s.write(t, up, c, length)
 		if err != nil {
 			info.Offset += n
-			return info, endReason(t.ctx, err)
+			if why := t.ended(); why != nil {
+				err = why
+			}
+			return info, err
 		}
 	}
 	// Nobody gains from ending it now: the bytes are all here.
@@ -156,14 +158,6 @@ func (s *Server) release(r *memory.Reservation) {
 	if err := r.Release(); err != nil {
 		s.opts.Logger.Error("release memory of a connection", "error", err)
 	}
-}
-
-// endReason prefers why the turn was ended to how the store noticed.
-func endReason(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
-		return cause
-	}
-	return err
 }
 
 // settle finishes an upload that has all its bytes, and says where it stands.

@@ -137,8 +137,10 @@ const (
 )
 
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	// Reading would ask a client that waits for 100 Continue to send.
-	if r.Body != http.NoBody && r.Header.Get("Expect") == "" {
+	// Reading would ask a client that waits for 100 Continue to send; and a body
+	// that was ended by a deadline is not read again.
+	ended := w.Header().Get("Connection") == "close"
+	if r.Body != http.NoBody && r.Header.Get("Expect") == "" && !ended {
 		rc := http.NewResponseController(w)
 		// net/http drains too, without a deadline unless there is one. It
 		// clears the deadline before the connection's next request.

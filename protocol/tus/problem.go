@@ -1,6 +1,7 @@
 package tus
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -72,6 +73,8 @@ func status(err error) (code int, name string, detail bool) {
 		return http.StatusServiceUnavailable, "MEMORY_LIMIT_EXCEEDED", false
 	case errors.As(err, &transient):
 		return http.StatusServiceUnavailable, "UNAVAILABLE", true
+	case errors.Is(err, context.Canceled): // the client is gone, or its connection is
+		return http.StatusServiceUnavailable, "UNAVAILABLE", false
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return http.StatusBadRequest, "INCOMPLETE_BODY", false
 	default:
