@@ -5,8 +5,9 @@
 // they lie and holds streams one unit at a time, retries what may pass, goes on
 // after a crash where a journal is kept, and narrows when memory gets tight.
 //
-//	dst, err := tusstore.Open("https://example.com/files/", nil, nil)
-//	m, err := streamflow.New(dst, nil)
+//	mem, err := memory.New(nil)
+//	dst, err := tusstore.Open("https://example.com/files/", mem, nil)
+//	m, err := streamflow.New(dst, &streamflow.Options{Memory: mem})
 //	defer m.Close()
 //	u, err := m.UploadFile(ctx, "disk.iso")
 //	result, err := u.Wait(ctx)
@@ -35,7 +36,7 @@ type Manager struct {
 	units   *memory.Manager  // child of mem that the uploads are children of
 	journal *journal.Journal // or nil
 	gate    *gate
-	ctx     context.Context //nolint:containedctx // ends with Close
+	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup // every goroutine
 	once    sync.Once      // of Close

@@ -13,7 +13,7 @@ import (
 // would waste what has been sent.
 type group struct {
 	wg   sync.WaitGroup
-	open context.Context //nolint:containedctx // ends at the first error
+	open context.Context // ends at the first error
 	stop context.CancelCauseFunc
 }
 

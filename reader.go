@@ -56,7 +56,7 @@ func (r *fileReader) Read(p []byte) (int, error) {
 
 // short explains a read that ended before end.
 func (r *fileReader) short(err error) error {
-	if err == io.EOF { //nolint:errorlint // ReadAt returns it bare
+	if err == io.EOF {
 		err = fmt.Errorf("%w: it ends at %d", ErrSourceChanged, r.off)
 	}
 	return &SourceError{Name: r.src.name, Err: err}

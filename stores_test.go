@@ -122,9 +122,10 @@ func TestFaultAtEveryCall(t *testing.T) {
 				}
 				t.Run(name+"/"+string(op), func(t *testing.T) {
 					t.Parallel()
-					for hit := true; hit; fault.Call++ {
-						fault.Op = op
-						hit = uploadWithFault(t, open, stream, p, fault)
+					fault := fault
+					fault.Op = op
+					for fault.Call = 1; uploadWithFault(t, open, stream, p, fault); {
+						fault.Call++
 					}
 				})
 			}
@@ -135,7 +136,6 @@ func TestFaultAtEveryCall(t *testing.T) {
 // uploadWithFault reports whether the fault was met.
 func uploadWithFault(t *testing.T, open func(testing.TB, *memory.Manager) site, stream bool, p []byte, fault storetest.Fault) bool {
 	t.Helper()
-	fault.Call = max(fault.Call, 1)
 	mem := budget(t, 16<<20)
 	s := open(t, mem)
 	faulty := storetest.NewFaulty(s, fault)

@@ -107,7 +107,7 @@ func fill(r io.Reader, p []byte) (int, error) {
 	for n < len(p) {
 		read, err := r.Read(p[n:])
 		n += read
-		if err == io.EOF { //nolint:errorlint // io.Reader returns it bare
+		if err == io.EOF {
 			return n, io.EOF
 		}
 		if err != nil {

@@ -99,9 +99,12 @@ func (u *Upload) reread(ctx context.Context, off, end int64, sum uint32) (uint32
 	if off == end {
 		return sum, nil
 	}
-	buf, err := u.mem.Acquire(ctx, memory.KindTransfer, int(min(end-off, rereadBytes)))
+	// From the whole budget, as a store's buffers are: it is held for this
+	// loop only, and a file is never refused for it.
+	size := min(end-off, rereadBytes, max(u.m.mem.Limit()/8, 4<<10))
+	buf, err := u.m.mem.Acquire(ctx, memory.KindTransfer, int(size))
 	if err != nil {
-		return 0, explainLimit(err, u.m.mem)
+		return 0, err
 	}
 	defer func() { _ = buf.Release() }()
 	var notSent counters

@@ -47,7 +47,7 @@ func (u *Upload) run() {
 	if err == nil {
 		u.forgetEntry()
 	} else {
-		err = u.settleFailure(err)
+		u.settleFailure(err)
 	}
 	u.end(info, err, time.Since(start))
 }
@@ -246,16 +246,17 @@ func isGone(err error) bool {
 	return errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrGone)
 }
 
-// settleFailure discards what nobody could resume, and returns the error to
-// report.
-func (u *Upload) settleFailure(err error) error {
+// settleFailure discards what nobody could resume and remembers the rest.
+func (u *Upload) settleFailure(err error) {
 	if u.stream == nil && !isAny(err, ErrAborted, ErrSourceChanged, store.ErrChecksum) {
 		u.save()
-		return err
+		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.ctx), discardTimeout)
 	defer cancel()
-	return errors.Join(err, u.discard(ctx))
+	if derr := u.discard(ctx); derr != nil { // Abort tries again
+		u.m.opts.Logger.Warn("an upload that can't be resumed stays at the destination", "upload", u.Name(), "error", derr)
+	}
 }
 
 // end is the last step of run.

@@ -20,7 +20,7 @@ type Upload struct {
 	admission *admission
 	counters  counters
 	meter     meter
-	ctx       context.Context //nolint:containedctx // an Upload is the lifetime that it bounds
+	ctx       context.Context // from Upload until done
 	cancel    context.CancelCauseFunc
 	done      chan struct{} // closed when run has ended
 	discarder chan struct{} // holds the token of who may discard

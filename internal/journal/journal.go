@@ -21,7 +21,8 @@ import (
 	"github.com/streamflow/streamflow/internal/durable"
 )
 
-// ErrBusy: another process, or another upload of this one, has the entry.
+// ErrBusy says that another process, or another upload of this one, has the
+// entry.
 var ErrBusy = errors.New("this upload is already under way")
 
 // A Journal is a directory of entries.

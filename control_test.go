@@ -1,0 +1,157 @@
+package streamflow_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/streamflow/streamflow"
+	"github.com/streamflow/streamflow/store"
+)
+
+func TestPauseAndResume(t *testing.T) {
+	eachWay(t, func(t *testing.T, s *memStore, stream bool) {
+		synctest.Test(t, func(t *testing.T) {
+			s.readBytes = 1000
+			s.before = func(ctx context.Context, call string) error { // slow
+				if call != "Read" {
+					return nil
+				}
+				select {
+				case <-time.After(10 * time.Millisecond):
+					return nil
+				case <-ctx.Done():
+					return context.Cause(ctx)
+				}
+			}
+			m := manager(t, s, streamflow.Options{ChunkBytes: 8192})
+			p := content(100_000)
+			u := begin(t, m, p, stream)
+			for range 3 {
+				time.Sleep(95 * time.Millisecond)
+				u.Pause()
+				u.Pause()
+				synctest.Wait()
+				before := u.State()
+				if before.Status != streamflow.Paused {
+					t.Fatalf("state %+v", before)
+				}
+				time.Sleep(time.Hour)
+				if after := u.State(); after != before {
+					t.Fatalf("went on while paused: %+v, %+v", before, after)
+				}
+				u.Resume()
+				u.Resume()
+			}
+			mustWait(t, u)
+			mustEqual(t, object(t, s, "data.bin"), p)
+			u.Pause() // too late, no effect
+			if got := u.State().Status; got != streamflow.Finished {
+				t.Errorf("status %s", got)
+			}
+		})
+	})
+}
+
+func TestAbort(t *testing.T) {
+	for name, at := range map[string]time.Duration{"at once": 0, "in the middle": 100 * time.Millisecond, "paused": -1, "failing": -2} {
+		t.Run(name, func(t *testing.T) {
+			eachWay(t, func(t *testing.T, s *memStore, stream bool) {
+				synctest.Test(t, func(t *testing.T) {
+					s.before = func(ctx context.Context, call string) error {
+						if call == "Abort" {
+							return nil
+						}
+						if at == -2 && call == "Write" {
+							return store.Transient(errBroken)
+						}
+						select {
+						case <-time.After(10 * time.Millisecond):
+							return nil
+						case <-ctx.Done():
+							return context.Cause(ctx)
+						}
+					}
+					m := manager(t, s, streamflow.Options{ChunkBytes: 8192, StateDir: t.TempDir(), Destination: "mem"})
+					u := begin(t, m, content(1_000_000), stream)
+					switch {
+					case at == -1:
+						time.Sleep(100 * time.Millisecond)
+						u.Pause()
+						synctest.Wait()
+					case at == -2:
+						time.Sleep(10 * time.Second)
+					default:
+						time.Sleep(at)
+					}
+					for range 2 {
+						if err := u.Abort(t.Context()); err != nil {
+							t.Fatal(err)
+						}
+					}
+					if s.count() != 0 {
+						t.Error("something is left at the destination")
+					}
+					if _, err := wait(t, u); !errors.Is(err, streamflow.ErrAborted) || u.State().Status != streamflow.Aborted {
+						t.Errorf("ended with %v, %+v", err, u.State())
+					}
+				})
+			})
+		})
+	}
+}
+
+func TestAbortAfterTheEnd(t *testing.T) {
+	s := newMemStore(false)
+	m := manager(t, s, streamflow.Options{Retries: -1})
+	u := begin(t, m, content(10), false)
+	mustWait(t, u)
+	if err := u.Abort(t.Context()); !errors.Is(err, streamflow.ErrFinished) {
+		t.Errorf("finished: got %v", err)
+	}
+	s.before = func(_ context.Context, call string) error {
+		if call == "Write" {
+			return errBroken
+		}
+		return nil
+	}
+	u = begin(t, m, content(10), false)
+	if _, err := wait(t, u); !errors.Is(err, errBroken) {
+		t.Fatal(err)
+	}
+	if err := u.Abort(t.Context()); err != nil || s.count() != 1 || u.State().Status != streamflow.Aborted {
+		t.Errorf("failed: got %v, %d uploads, %+v", err, s.count(), u.State())
+	}
+}
+
+func TestCloseWhileUploading(t *testing.T) {
+	eachWay(t, func(t *testing.T, s *memStore, stream bool) {
+		s.before = func(ctx context.Context, call string) error {
+			if call == "Read" {
+				<-ctx.Done()
+				return context.Cause(ctx)
+			}
+			return nil
+		}
+		m := manager(t, s, streamflow.Options{ChunkBytes: 4096})
+		u := begin(t, m, content(100_000), stream)
+		for u.State().Bytes == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := wait(t, u); !errors.Is(err, streamflow.ErrClosed) {
+			t.Errorf("got %v", err)
+		}
+		if _, err := m.Upload(t.Context(), streamflow.Stream("x", bytes.NewReader(nil))); !errors.Is(err, streamflow.ErrClosed) {
+			t.Errorf("after close: got %v", err)
+		}
+		if kept := s.count() == 1; kept == stream {
+			t.Errorf("kept at the destination: %v", kept)
+		}
+	})
+}
