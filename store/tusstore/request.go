@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/store"
@@ -55,15 +56,19 @@ func (s *Store) do(ctx context.Context, r *request) (*answer, error) {
 
 // send makes one exchange.
 func (s *Store) send(ctx context.Context, r *request) (*answer, error) {
-	body := r.body
-	if r.size == 0 {
-		body = nil
-	}
-	req, err := http.NewRequestWithContext(ctx, r.method, r.url.String(), body)
+	sending, cancel := context.WithCancel(ctx)
+	defer cancel()
+	req, err := http.NewRequestWithContext(sending, r.method, r.url.String(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("make request: %w", err)
 	}
-	if body != nil {
+	if r.body != nil && r.size != 0 {
+		b := &body{Reader: r.body, closed: make(chan struct{})}
+		defer func() {
+			cancel() // after an early answer it would go on
+			<-b.closed
+		}()
+		req.Body = b
 		req.ContentLength = r.size // -1 is store.UnknownLength: chunked
 	}
 	if sameOrigin(s.endpoint, r.url) {
@@ -85,6 +90,19 @@ func (s *Store) send(ctx context.Context, r *request) (*answer, error) {
 		a.body = nil // it would only explain: status and headers are there
 	}
 	return a, nil
+}
+
+// A body tells when the transport has closed it, and so is done with it and
+// with the memory it took for it.
+type body struct {
+	io.Reader
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (b *body) Close() error {
+	b.once.Do(func() { close(b.closed) })
+	return nil
 }
 
 // networkError says whether trouble on the way to the server may pass.
