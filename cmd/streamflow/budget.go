@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -126,6 +125,14 @@ func (f *memoryFlags) group() flagGroup {
 	return g
 }
 
+// logger logs to w from level up, or all there is where --debug asks for it.
+func (f *memoryFlags) logger(w io.Writer, level logLevel) *slog.Logger {
+	if f.debug.has("memory") {
+		level.Level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level.Level}))
+}
+
 // open puts the process under the budget.
 func (f *memoryFlags) open(cmd *cobra.Command, logger *slog.Logger) (*memory.Process, error) {
 	if !(f.warning > 0 && f.warning <= f.critical && f.critical <= 1) {
@@ -156,13 +163,4 @@ func (f *memoryFlags) open(cmd *cobra.Command, logger *slog.Logger) (*memory.Pro
 		process.Manager().Debug(memory.DebugOptions{Tracking: true, Verbose: true})
 	}
 	return process, nil
-}
-
-// cleanUp frees what memory it can, and logs to w what there is then.
-func cleanUp(mem *memory.Manager, w io.Writer) {
-	freed, err := mem.Cleanup(context.Background())
-	stats := mem.Stats()
-	slog.New(slog.NewTextHandler(w, nil)).Info("memory cleaned up",
-		"freed", freed, "allocated", stats.Allocated, "cached", stats.Cached, "peak", stats.Peak, "limit", stats.Limit,
-		"active", stats.Active, "level", stats.Level, "waiters", stats.Waiters, "leaks", stats.Leaks, "err", err)
 }

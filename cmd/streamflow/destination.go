@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/url"
@@ -20,10 +21,13 @@ import (
 
 // A destination is where DESTINATION points to: a directory or a tus server.
 type destination struct {
-	// name is what the journal calls it: an absolute directory or a URL.
-	name      string
-	directory bool
+	// name is what the journal and texts call it: an absolute directory, or
+	// the URL without a password.
+	name string
+	url  string // "" for a directory
 }
+
+func (d destination) directory() bool { return d.url == "" }
 
 // parseDestination reads DESTINATION without touching it.
 func parseDestination(cmd *cobra.Command, text string) (destination, error) {
@@ -35,9 +39,9 @@ func parseDestination(cmd *cobra.Command, text string) (destination, error) {
 	case "http", "https":
 		u, err := url.Parse(text)
 		if err != nil || u.Host == "" {
-			return destination{}, usagef(cmd, "destination %q is no URL: want http://HOST/PATH", text)
+			return destination{}, usagef(cmd, "the destination is no URL: want %s://HOST/PATH", scheme)
 		}
-		return destination{name: u.String()}, nil
+		return destination{name: u.Redacted(), url: text}, nil
 	case "file":
 		host, path, _ := strings.Cut(rest, "/")
 		if host != "" && host != "localhost" {
@@ -63,7 +67,7 @@ func directoryAt(cmd *cobra.Command, path string) (destination, error) {
 	if err != nil {
 		return destination{}, fmt.Errorf("destination %s: %w", path, err)
 	}
-	d := destination{name: dir, directory: true}
+	d := destination{name: dir}
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && os.IsPathSeparator(path[len(path)-1]):
@@ -78,10 +82,16 @@ func directoryAt(cmd *cobra.Command, path string) (destination, error) {
 	return d, nil
 }
 
+// closingStore is a store that has something to give back.
+type closingStore interface {
+	store.Store
+	io.Closer
+}
+
 // open returns the store of d. token may be empty.
-func (d destination) open(mem *memory.Manager, token string, logger *slog.Logger) (store.Store, error) {
-	if !d.directory {
-		st, err := tusstore.Open(d.name, mem, &tusstore.Options{Token: token})
+func (d destination) open(mem *memory.Manager, token string, logger *slog.Logger) (closingStore, error) {
+	if !d.directory() {
+		st, err := tusstore.Open(d.url, mem, &tusstore.Options{Token: token})
 		if err != nil {
 			return nil, fmt.Errorf("destination %s: %w", d.name, err)
 		}

@@ -156,7 +156,7 @@ func (p *jsonProgress) close(s summary) {
 func (p *jsonProgress) write(m any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_ = p.out.Encode(m) // a reader that is gone is no reason to stop uploading
+	_ = p.out.Encode(m) // where it fails, there is nobody to tell
 }
 
 // writeMoving drops what comes late: the last line of an upload is its last.

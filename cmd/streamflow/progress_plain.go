@@ -6,7 +6,6 @@ import (
 
 	"github.com/streamflow/streamflow"
 	"github.com/streamflow/streamflow/internal/bytesize"
-	"github.com/streamflow/streamflow/memory"
 )
 
 // plainInterval is how often plain progress speaks.
@@ -28,21 +27,18 @@ func (p *plainProgress) started(string, *streamflow.Upload) {
 }
 
 func (p *plainProgress) event(e streamflow.Event) {
-	switch e := e.(type) {
-	case streamflow.Progress:
-		p.mu.Lock()
-		due := time.Since(p.last) >= plainInterval
-		if due {
-			p.last = time.Now()
-		}
-		p.mu.Unlock()
-		if due {
-			p.say("%s: %s", e.Upload.Name(), describe(e))
-		}
-	case streamflow.Memory:
-		if change, ok := e.Event.(memory.LevelChange); ok && change.To > change.From {
-			p.say("memory %s: %s of %s in use", change.To, bytesize.Format(change.Used), bytesize.Format(change.Limit))
-		}
+	moved, ok := e.(streamflow.Progress)
+	if !ok {
+		return // the log has what happens to memory
+	}
+	p.mu.Lock()
+	due := time.Since(p.last) >= plainInterval
+	if due {
+		p.last = time.Now()
+	}
+	p.mu.Unlock()
+	if due {
+		p.say("%s: %s", moved.Upload.Name(), describe(moved))
 	}
 }
 

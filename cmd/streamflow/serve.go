@@ -98,24 +98,19 @@ func (f *serveFlags) run(cmd *cobra.Command) (err error) {
 	if err := f.check(cmd); err != nil {
 		return err
 	}
-	level := f.logLevel.Level
-	if f.memory.debug.has("memory") {
-		level = slog.LevelDebug
-	}
-	stderr := &console{w: cmd.ErrOrStderr()}
-	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	stderr := cmd.ErrOrStderr()
+	logger := f.memory.logger(stderr, f.logLevel)
 	process, err := f.memory.open(cmd, logger)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, process.Close()) }()
-	stop := onCleanupSignal(func() { cleanUp(process.Manager(), stderr) })
-	defer stop()
+	defer closing(&err, process)
+	defer watchMemory(process.Manager(), logger, stderr)()
 	st, err := filestore.Open(f.storeDir, process.Manager(), &filestore.Options{ByID: true, SyncAcks: f.sync, Logger: logger})
 	if err != nil {
 		return fmt.Errorf("--store %s: %w", f.storeDir, err)
 	}
-	defer func() { err = errors.Join(err, st.Close()) }()
+	defer closing(&err, st)
 	srv, err := server.New(st, process.Manager(), &server.Options{
 		BasePath:        f.basePath,
 		MaxFileBytes:    int64(f.maxFileBytes),

@@ -39,7 +39,7 @@ func parseSources(cmd *cobra.Command, paths []string, name string, dst destinati
 			}
 			s.size = info.Size()
 		}
-		if other, ok := seen[s.name]; ok && (dst.directory || s.stdin()) {
+		if other, ok := seen[s.name]; ok && (dst.directory() || s.stdin()) {
 			return nil, usagef(cmd, "sources %s and %s would both become %s", other, path, s.name)
 		}
 		seen[s.name] = path

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -14,6 +13,7 @@ import (
 	"github.com/streamflow/streamflow"
 	"github.com/streamflow/streamflow/internal/bytesize"
 	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/store"
 )
 
 const (
@@ -79,7 +79,7 @@ func (f *uploadFlags) group() flagGroup {
 	g.flags.Var(&f.chunkBytes, "chunk-size", "what of a stream is held until acknowledged, and what a file is cut into")
 	g.flags.IntVar(&f.streams, "streams", streamflow.DefaultStreams, "chunks under way in one upload")
 	g.flags.IntVar(&f.concurrency, "concurrency", 4, "files at once")
-	g.flags.IntVar(&f.retries, "retries", streamflow.DefaultRetries, "failures in a row, spread over 45 s or more, that end an upload")
+	g.flags.IntVar(&f.retries, "retries", streamflow.DefaultRetries, "failures in a row, spread over 45 s or more, that end an upload; 0 ends it at the first")
 	g.flags.BoolVar(&f.checksum, "checksum", true, "compute CRC-32C on the way and have it compared")
 	g.flags.BoolVar(&f.resume, "resume", true, "go on where an earlier upload of the same file stopped")
 	g.flags.VarPF(negation{&f.resume}, "no-resume", "", "start anew, and discard what an earlier upload left").NoOptDefVal = "true"
@@ -135,22 +135,32 @@ func (f *uploadFlags) run(cmd *cobra.Command, args []string) error {
 	if f.dryRun {
 		return dryRun(cmd.OutOrStdout(), sources, dst)
 	}
+	return f.upload(cmd, sources, dst)
+}
+
+func (f *uploadFlags) upload(cmd *cobra.Command, sources []source, dst destination) (err error) {
 	token, err := readToken(f.tokenFile)
 	if err != nil {
 		return err
 	}
 	console := &console{w: cmd.ErrOrStderr()}
-	logger := slog.New(slog.NewTextHandler(console, &slog.HandlerOptions{Level: f.level()}))
+	logger := f.memory.logger(console, f.logLevel)
 	process, err := f.memory.open(cmd, logger)
 	if err != nil {
 		return err
 	}
-	stop := onCleanupSignal(func() { cleanUp(process.Manager(), console) })
-	defer stop()
-	manager, err := f.manager(dst, token, process, logger)
+	defer closing(&err, process)
+	defer watchMemory(process.Manager(), logger, console)()
+	st, err := dst.open(process.Manager(), token, logger)
 	if err != nil {
-		return errors.Join(err, process.Close())
+		return err
 	}
+	defer closing(&err, st)
+	manager, err := f.manager(st, dst.name, process.Manager(), logger)
+	if err != nil {
+		return err
+	}
+	defer closing(&err, manager)
 	u := &uploader{
 		manager:  manager,
 		process:  process,
@@ -158,27 +168,18 @@ func (f *uploadFlags) run(cmd *cobra.Command, args []string) error {
 		progress: f.newProgress(cmd.OutOrStdout(), console, process.Manager(), sources),
 		atOnce:   f.concurrency,
 	}
-	err = u.run(cmd.Context(), sources)
-	if closing := errors.Join(manager.Close(), process.Close()); err == nil && closing != nil {
-		err = fmt.Errorf("close the memory budget: %w", closing)
-	}
-	return err
+	return u.run(cmd.Context(), sources)
 }
 
-// level is --log-level, or all there is where --debug asks for it.
-func (f *uploadFlags) level() slog.Level {
-	if f.memory.debug.has("memory") {
-		return slog.LevelDebug
+// closing closes c at the end of a function that returns err.
+func closing(err *error, c io.Closer) {
+	if closeErr := c.Close(); *err == nil {
+		*err = closeErr
 	}
-	return f.logLevel.Level
 }
 
-func (f *uploadFlags) manager(dst destination, token string, process *memory.Process, logger *slog.Logger) (*streamflow.Manager, error) {
-	st, err := dst.open(process.Manager(), token, logger)
-	if err != nil {
-		return nil, err
-	}
-	stateDir := f.stateDir
+func (f *uploadFlags) manager(st store.Store, name string, mem *memory.Manager, logger *slog.Logger) (*streamflow.Manager, error) {
+	stateDir, err := f.stateDir, error(nil)
 	if stateDir == "" {
 		if stateDir, err = defaultStateDir(); err != nil {
 			logger.Warn("uploads can't be resumed by a later command: give --state-dir", "err", err)
@@ -189,13 +190,13 @@ func (f *uploadFlags) manager(dst destination, token string, process *memory.Pro
 		retries = -1 // where 0 is the default
 	}
 	manager, err := streamflow.New(st, &streamflow.Options{
-		Memory:          process.Manager(),
+		Memory:          mem,
 		ChunkBytes:      int64(f.chunkBytes),
 		Streams:         f.streams,
 		Retries:         retries,
 		DisableChecksum: !f.checksum,
 		StateDir:        stateDir,
-		Destination:     dst.name,
+		Destination:     name,
 		NoResume:        !f.resume,
 		Logger:          logger,
 	})
