@@ -41,16 +41,18 @@ func multiply(a, b uint32) uint32 {
 
 // power returns x^n modulo the polynomial, for n < order.
 func power(n uint64) uint32 {
-	// squares[i] is x^(2^i).
-	squares := [31]uint32{
-		0x40000000, 0x20000000, 0x08000000, 0x00800000, 0x00008000, 0x82f63b78, 0x6ea2d55c, 0x18b8ea18,
-		0x510ac59a, 0xb82be955, 0xb8fdb1e7, 0x88e56f72, 0x74c360a4, 0xe4172b16, 0x0d65762a, 0x35d73a62,
-		0x28461564, 0xbf455269, 0xe2ea32dc, 0xfe7740e6, 0xf946610b, 0x3c204f8f, 0x538586e3, 0x59726915,
-		0x734d5309, 0xbc1ac763, 0x7d0722cc, 0xd289cabe, 0xe94ca9bc, 0x05b74f3f, 0xa51e1f42,
+	// squares[i] is x^(32 * 2^i).
+	squares := [26]uint32{
+		0x82f63b78, 0x6ea2d55c, 0x18b8ea18, 0x510ac59a, 0xb82be955, 0xb8fdb1e7, 0x88e56f72, 0x74c360a4,
+		0xe4172b16, 0x0d65762a, 0x35d73a62, 0x28461564, 0xbf455269, 0xe2ea32dc, 0xfe7740e6, 0xf946610b,
+		0x3c204f8f, 0x538586e3, 0x59726915, 0x734d5309, 0xbc1ac763, 0x7d0722cc, 0xd289cabe, 0xe94ca9bc,
+		0x05b74f3f, 0xa51e1f42,
 	}
-	result := uint32(1) << 31
-	for i := 0; n != 0; i, n = i+1, n>>1 {
-		if n&1 != 0 {
+	// Powers below 32 need no reduction: each is one bit.
+	result := uint32(1<<31) >> (n % 32)
+	n /= 32
+	for i := 0; n != 0; i, n = i+1, n/2 {
+		if n%2 != 0 {
 			result = multiply(squares[i], result)
 		}
 	}

@@ -119,6 +119,31 @@ func TestRebootInFinish(t *testing.T) {
 	wantTree(t, dir, "f")
 }
 
+// After a failed sync nobody knows which bytes the system still has.
+func TestFailedSync(t *testing.T) {
+	for name, c := range map[string]struct {
+		opts filestore.Options
+		want int64
+	}{
+		"nothing was safe": {want: 0},
+		"all was safe":     {opts: filestore.Options{SyncAcks: true}, want: 3000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, data := t.TempDir(), randomBytes(5000)
+			u := create(t, openStore(t, dir, newMemory(t, 1<<20), &c.opts), store.Spec{Name: "f", Length: 5000})
+			write(t, u, 0, data[:3000])
+			if err := filestore.FailSync(t.Context(), u); err == nil {
+				t.Fatal("no error")
+			}
+			if got := infoOf(t, u).Offset; got != c.want {
+				t.Fatalf("offset is %d, want %d", got, c.want)
+			}
+			write(t, u, c.want, data[c.want:])
+			finish(t, u, data)
+		})
+	}
+}
+
 // Whatever of the log is left, what it says is there, and the upload goes on.
 func TestTornLog(t *testing.T) {
 	dir, mem, data := t.TempDir(), newMemory(t, 1<<20), randomBytes(4000)

@@ -42,6 +42,15 @@ func AbortSteps(ctx context.Context, upload store.Upload, steps int) error {
 	})
 }
 
+// FailSync syncs an upload's bytes through a file that can't be synced.
+func FailSync(ctx context.Context, upload store.Upload) error {
+	u := upload.(*Upload)
+	return u.change(ctx, func(f *files) error {
+		f.part.Close()
+		return f.syncPart()
+	})
+}
+
 // ReadLog reads a log, and writes what it says as a new one.
 func ReadLog(r io.Reader) (info store.Info, valid int64, again []byte, err error) {
 	st, valid, err := readLog(r)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 
 	"github.com/streamflow/streamflow/internal/durable"
 	"github.com/streamflow/streamflow/store"
@@ -141,6 +142,19 @@ func (f *files) add(r record) error {
 	return nil
 }
 
+// announce tells the log that bytes in n are about to be replaced, if there are
+// any: a crash in the middle must not leave a sum that isn't theirs.
+func (f *files) announce(n span) error {
+	if !f.state.written.summed(n) {
+		return nil
+	}
+	safe := f.state.safe.summed(n)
+	if err := f.add(record{verb: verbRewrite, span: n}); err != nil || !safe {
+		return err
+	}
+	return f.log.Sync()
+}
+
 // compact replaces the log by the shortest that says the same.
 func (f *files) compact() error {
 	f.state.written = f.state.written.merge(len(f.state.written) - recentSpans)
@@ -162,6 +176,19 @@ func (f *files) compact() error {
 	f.logBytes = int64(len(data))
 	f.compactAt = max(compactBytes, 2*f.logBytes)
 	return nil
+}
+
+// syncPart makes the bytes survive power loss. A sync that fails may have
+// dropped the bytes it was for, and the next one wouldn't say so: what isn't
+// known to be safe then counts as missing.
+func (f *files) syncPart() error {
+	err := f.part.Sync()
+	if err == nil {
+		return nil
+	}
+	f.state.written = slices.Clone(f.state.safe)
+	f.state.finishing = false
+	return errors.Join(err, f.compact())
 }
 
 func (f *files) close() error {

@@ -84,7 +84,7 @@ func (u *Upload) seal(ctx context.Context, f *files, sum store.Sum) error {
 	if err := f.part.Truncate(st.length); err != nil {
 		return err
 	}
-	if err := f.part.Sync(); err != nil {
+	if err := f.syncPart(); err != nil {
 		return err
 	}
 	if err := f.add(record{verb: verbFinishing, span: span{sum: have}}); err != nil {
@@ -145,11 +145,8 @@ func (s *Store) settle(id string, st *state) error {
 			break
 		}
 	}
-	if err := durable.SyncDir(s.root, stateDir); err != nil {
-		return err
-	}
 	if s.byID {
-		return nil
+		return durable.SyncDir(s.root, stateDir) // the log stays
 	}
 	return s.discard(id)
 }

@@ -1,6 +1,7 @@
 package filestore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,6 +49,7 @@ type transfer struct {
 	left   int64 // to read, or store.UnknownLength
 	room   int64 // up to the upload's length, from start
 	due    int64 // span length at which to log
+	files  *files
 }
 
 func (t *transfer) run(ctx context.Context, r io.Reader) error {
@@ -95,6 +97,7 @@ func (t *transfer) withFiles(ctx context.Context, fn func() error) error {
 	}
 	f, err := u.attach()
 	if err == nil {
+		t.files = f
 		if err = t.admit(f.state); err != nil {
 			err = errors.Join(err, u.detach())
 		}
@@ -111,14 +114,15 @@ func (t *transfer) withFiles(ctx context.Context, fn func() error) error {
 		return beginErr
 	}
 	defer u.fence.give()
-	if u.fence.files == nil {
-		return errors.Join(err, errClosed)
+	if u.fence.files != t.files {
+		return cmp.Or(err, errClosed)
 	}
 	return errors.Join(err, t.log(), u.detach())
 }
 
-// errClosed is a Write whose Upload was finished or aborted under its hands.
-var errClosed = fmt.Errorf("%w: the upload was finished or aborted meanwhile", store.ErrNotFound)
+// errClosed is a Write whose Upload was finished or aborted, or whose disk
+// failed, under its hands. The next call says which.
+var errClosed = store.Transient(errors.New("the upload's files were closed meanwhile"))
 
 // admit says whether the unit may be written.
 func (t *transfer) admit(st *state) error {
@@ -224,8 +228,8 @@ func (t *transfer) put(ctx context.Context, p []byte) error {
 		return err
 	}
 	defer u.fence.give()
-	f := u.fence.files
-	if f == nil {
+	f := t.files
+	if u.fence.files != f {
 		return errClosed
 	}
 	if err := f.announce(span{start: t.span.end, end: t.span.end + int64(len(p))}); err != nil {
@@ -256,28 +260,16 @@ func (t *transfer) full(err error, lost int) error {
 	return fmt.Errorf("no room for %d bytes: %w", max(t.left, int64(lost)), err)
 }
 
-// announce tells the log that bytes in n are about to be replaced, if there are
-// any: a crash in the middle must not leave a sum that isn't theirs.
-func (f *files) announce(n span) error {
-	if !f.state.written.summed(n) {
-		return nil
-	}
-	safe := f.state.safe.summed(n)
-	if err := f.add(record{verb: verbRewrite, span: n}); err != nil || !safe {
-		return err
-	}
-	return f.log.Sync()
-}
-
 // log acknowledges what is in the file. It needs the turn.
 func (t *transfer) log() error {
 	if t.span.start == t.span.end {
 		return nil
 	}
-	f := t.upload.fence.files
+	f := t.files
 	if t.upload.store.syncAcks {
-		if err := f.part.Sync(); err != nil {
-			return translate(err)
+		if err := f.syncPart(); err != nil {
+			// Nor are the unlogged bytes of parallel Writes to be trusted now.
+			return errors.Join(translate(err), t.upload.fence.drop())
 		}
 	}
 	if err := f.add(record{verb: verbWritten, span: t.span}); err != nil {

@@ -79,6 +79,32 @@ func (m *measured) Read(p []byte) (int, error) {
 	return m.r.Read(p)
 }
 
+// A Write whose upload goes away under it ends, and nothing is left.
+func TestAbortUnderWrite(t *testing.T) {
+	dir := t.TempDir()
+	u := create(t, openStore(t, dir, newMemory(t, 1<<20), nil), store.Spec{Name: "f", Length: 1 << 20})
+	r := &aborting{t: t, u: u}
+	_, err := u.Write(t.Context(), 0, r, 1<<20)
+	var transient *store.TransientError
+	wantAs(t, err, &transient)
+	_, err = u.Info(t.Context())
+	wantError(t, err, store.ErrNotFound, "")
+	wantTree(t, dir)
+}
+
+// aborting aborts an upload while it is read for it.
+type aborting struct {
+	t *testing.T
+	u store.Upload
+}
+
+func (r *aborting) Read(p []byte) (int, error) {
+	if err := r.u.Abort(r.t.Context()); err != nil {
+		r.t.Error(err)
+	}
+	return len(p), nil
+}
+
 func BenchmarkWrite(b *testing.B) {
 	const length = 256 << 20
 	data := randomBytes(1 << 20)
