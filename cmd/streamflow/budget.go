@@ -86,17 +86,20 @@ type budgetError struct{ err error }
 func (e *budgetError) Error() string { return e.err.Error() }
 func (e *budgetError) Unwrap() error { return e.err }
 
+// Is reports whether target is memory.ErrLimit.
+func (e *budgetError) Is(target error) bool { return target == memory.ErrLimit }
+
 // explainRefusal says of an error for lack of memory which --max-memory would
 // do. It returns other errors as they are.
-func explainRefusal(err error, path string, process *memory.Process) error {
+func explainRefusal(err error, name string, process *memory.Process) error {
 	var refused *memory.LimitError
 	if !errors.As(err, &refused) {
 		return err
 	}
 	smallest := max(memory.MinBudget, process.BudgetFor(refused.Needed))
 	return &budgetError{fmt.Errorf(
-		"upload %s: a chunk of %s doesn't fit the memory budget: the smallest that works is --max-memory %dMiB, or take a smaller --chunk-size: %w",
-		path, bytesize.Format(refused.Requested), (smallest+bytesize.MiB-1)/bytesize.MiB, memory.ErrLimit)}
+		"upload %s: a chunk of %s doesn't fit the memory budget: the smallest that works is --max-memory %dMiB, or take a smaller --chunk-size",
+		name, bytesize.Format(refused.Requested), (smallest+bytesize.MiB-1)/bytesize.MiB)}
 }
 
 // memoryFlags are the flags of every command that has a budget.

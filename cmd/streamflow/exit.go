@@ -36,7 +36,6 @@ func exitCode(err error) int {
 	var (
 		usage     *usageError
 		partial   *partialError
-		tooSmall  *budgetError
 		exhausted *streamflow.RetryError
 	)
 	switch {
@@ -48,7 +47,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.As(err, &partial):
 		return exitSomeFailed
-	case errors.As(err, &tooSmall), errors.Is(err, memory.ErrLimit), errors.Is(err, streamflow.ErrPressure),
+	case errors.Is(err, memory.ErrLimit), errors.Is(err, streamflow.ErrPressure),
 		errors.Is(err, store.ErrNoSpace), errors.Is(err, store.ErrTooLarge):
 		return exitRefused
 	case errors.As(err, &exhausted):

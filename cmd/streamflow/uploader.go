@@ -84,7 +84,7 @@ func (u *uploader) uploadOne(ctx context.Context, src source) {
 			err = interruption(src, upload.ID(), state)
 		}
 	}
-	err = explainRefusal(err, src.path, u.process)
+	err = explainRefusal(err, src.name, u.process)
 	u.progress.failed(src.path, upload, err)
 	printError(u.console, err)
 	u.mu.Lock()
