@@ -46,7 +46,9 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	if e := hs.Shutdown(ending); e != nil {
 		err = errors.Join(err, e, hs.Close())
 	}
-	<-failed
+	if e := <-failed; !errors.Is(e, http.ErrServerClosed) {
+		err = errors.Join(err, e)
+	}
 	if err != nil {
 		return fmt.Errorf("shut down: %w", err)
 	}

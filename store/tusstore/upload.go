@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"sync"
 	"time"
 
-	"github.com/streamflow/streamflow/internal/detach"
-	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/store"
 )
@@ -36,9 +32,6 @@ type Upload struct {
 	strays int
 	quiet  time.Time
 }
-
-// strayTime is how much later than its successor a request may arrive.
-const strayTime = 100 * time.Millisecond
 
 var _ store.Upload = (*Upload)(nil)
 
@@ -123,187 +116,6 @@ func (u *Upload) SetLength(ctx context.Context, length int64) error {
 		return fmt.Errorf("set length of upload %s: %w: %d bytes are written", u.id, store.ErrInvalid, u.offset)
 	}
 	u.length, u.undeclared = length, true
-	return nil
-}
-
-// Write implements store.Upload by one PATCH. It returns 0 beside the error
-// where a connection broke, as what the server got then isn't known: Info is.
-func (u *Upload) Write(ctx context.Context, off int64, r io.Reader, size int64) (int64, error) {
-	n, err := u.write(ctx, off, r, size)
-	if err != nil {
-		return n, fmt.Errorf("write upload %s at %d: %w", u.id, off, err)
-	}
-	return n, nil
-}
-
-func (u *Upload) write(ctx context.Context, off int64, r io.Reader, size int64) (n int64, err error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
-	if err := u.admit(off, size); err != nil || size == 0 {
-		return 0, err
-	}
-	charge, err := u.store.mem.Reserve(ctx, memory.KindConnection, connectionBytes)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, charge.Release()) }()
-
-	if size != store.UnknownLength {
-		r = io.LimitReader(r, size)
-	}
-	source := detach.NewReader(r)
-	defer source.Detach() // the transport may still be reading
-	ctx, end := u.begin(ctx)
-	defer end()
-	a, err := u.patch(ctx, off, source, size)
-	if ctx.Err() != nil {
-		u.brokeOff()
-		return 0, u.cause(ctx)
-	}
-	if broken := sourceError(source, size); broken != nil {
-		u.brokeOff()
-		return u.keptOf(ctx, off), broken
-	}
-	if err != nil {
-		u.brokeOff()
-		return 0, err
-	}
-	return u.acknowledged(a, off, source.Bytes(), size)
-}
-
-// writing is a Write under way.
-type writing struct{ end context.CancelCauseFunc }
-
-// begin makes the Write one that Open can end.
-func (u *Upload) begin(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	w := &writing{cancel}
-	u.store.mu.Lock()
-	defer u.store.mu.Unlock()
-	u.store.writing[u.id] = w
-	return ctx, func() {
-		cancel(nil)
-		u.store.mu.Lock()
-		defer u.store.mu.Unlock()
-		if u.store.writing[u.id] == w {
-			delete(u.store.writing, u.id)
-		}
-	}
-}
-
-// cause is why a Write's context has ended.
-func (u *Upload) cause(ctx context.Context) error {
-	if cause := context.Cause(ctx); errors.Is(cause, store.ErrSuperseded) {
-		u.mu.Lock()
-		u.superseded = true
-		u.mu.Unlock()
-		return cause
-	}
-	return ctx.Err()
-}
-
-// brokeOff notes that a request of this upload may be on its way yet.
-func (u *Upload) brokeOff() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.strays++
-	u.quiet = time.Now().Add(strayTime)
-}
-
-// admit checks a unit as far as that needs no server.
-func (u *Upload) admit(off, size int64) error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	switch {
-	case u.superseded:
-		return store.ErrSuperseded
-	case off < 0 || size < store.UnknownLength:
-		return fmt.Errorf("%w: offset or size is negative", store.ErrInvalid)
-	case u.length != store.UnknownLength && size > u.length-off:
-		return fmt.Errorf("%w: the upload ends at %d", store.ErrTooLarge, u.length)
-	}
-	return nil
-}
-
-// patch sends one PATCH, with the length where the server doesn't know it.
-func (u *Upload) patch(ctx context.Context, off int64, body io.Reader, size int64) (*answer, error) {
-	header := http.Header{
-		"Content-Type":           {tus.ContentType},
-		tus.HeaderOffset:         {strconv.FormatInt(off, 10)},
-		tus.HeaderWantReprDigest: {tus.WantDigest},
-	}
-	u.mu.Lock()
-	if u.undeclared {
-		header.Set(tus.HeaderLength, strconv.FormatInt(u.length, 10))
-	}
-	u.unfinished = true
-	u.mu.Unlock()
-	return u.do(ctx, &request{method: http.MethodPatch, header: header, body: body, size: size})
-}
-
-// acknowledged reads from the answer how much of a unit the server has.
-func (u *Upload) acknowledged(a *answer, off, sent, size int64) (int64, error) {
-	refused := u.overtaken(a.check(http.MethodPatch))
-	offset, err := a.number(tus.HeaderOffset)
-	switch {
-	case a.mismatch() && err == nil:
-		return 0, &store.OffsetError{Expected: offset, Provided: off}
-	case refused != nil && (err != nil || offset < off || offset-off > sent):
-		return 0, refused
-	case err != nil:
-		return 0, err
-	case offset < off || offset-off > sent:
-		return 0, fmt.Errorf("%w: the server says offset %d after %d bytes at %d", store.ErrUnsupported, offset, sent, off)
-	}
-	u.mu.Lock()
-	u.offset = offset
-	if refused == nil {
-		u.undeclared = false
-	}
-	u.mu.Unlock()
-	if n := offset - off; refused == nil && size != store.UnknownLength && n < size {
-		return n, store.Transient(fmt.Errorf("the server took %d of %d bytes", n, size))
-	}
-	return offset - off, refused
-}
-
-// overtaken decides who ended a Write that the server calls superseded: a stray
-// of our own, which passes, or somebody else.
-func (u *Upload) overtaken(err error) error {
-	if !errors.Is(err, store.ErrSuperseded) {
-		return err
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.strays > 0 {
-		u.strays--
-		return store.Transient(errors.New("an earlier request of this upload came late and ended this one"))
-	}
-	u.superseded = true
-	return err
-}
-
-// keptOf asks what the server kept of a unit whose source failed, or 0.
-func (u *Upload) keptOf(ctx context.Context, off int64) int64 {
-	info, err := u.head(ctx)
-	if err != nil {
-		return 0
-	}
-	return max(info.Offset-off, 0)
-}
-
-// sourceError is the error of the reader, if it is why a request ended.
-func sourceError(source *detach.Reader, size int64) error {
-	err := source.Err()
-	switch {
-	case err == nil:
-		return nil
-	case !errors.Is(err, io.EOF):
-		return fmt.Errorf("read the unit: %w", err)
-	case size != store.UnknownLength && source.Bytes() < size:
-		return fmt.Errorf("%d of %d bytes are missing: %w", size-source.Bytes(), size, io.ErrUnexpectedEOF)
-	}
 	return nil
 }
 
