@@ -58,7 +58,9 @@ func (f *files) open(s *Store) error {
 			return err
 		}
 		// Another process may have replaced the log before the lock was ours.
-		f.log.Close()
+		if err := f.log.Close(); err != nil {
+			return err
+		}
 		if f.log, err = f.openLog(); err != nil {
 			return missing(err)
 		}
@@ -167,10 +169,12 @@ func (f *files) compact() error {
 	if err := durable.WriteFile(f.dir, logName(f.id), data, len(f.state.safe) > 0); err != nil {
 		return err
 	}
-	// The old log has lost its name: nothing more may be added to it.
-	f.log.Close()
-	var err error
-	if f.log, err = f.openLog(); err != nil {
+	// The old log has lost its name: nothing more may be added to it, also where
+	// the new one can't be opened.
+	closed := f.log.Close()
+	opened, err := f.openLog()
+	f.log = opened
+	if err := errors.Join(closed, err); err != nil {
 		return err
 	}
 	f.logBytes = int64(len(data))

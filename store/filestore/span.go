@@ -13,8 +13,6 @@ type span struct {
 	sum        store.Sum
 }
 
-func (a span) overlaps(b span) bool { return a.start < b.end && b.start < a.end }
-
 // spans are sorted and don't overlap. Neighbours with known sums stay apart
 // while they are recent, so that rewriting a unit, as retries do, costs only
 // that unit's sum and not the sum of all before it.
