@@ -19,6 +19,9 @@ const (
 	maxHeapShare = 64 << 20
 )
 
+// headroom is never taken by what the runtime takes beyond its share.
+const headroom = 1 << 20
+
 // A Process holds a whole process to a budget, as the operating system
 // measures it. Its root manager's limit is the budget less a share for the Go
 // runtime and the program's own pages; the runtime is told to keep to its part
@@ -112,18 +115,27 @@ func (p *Process) sample() {
 	p.charge(max(0, taken-reserveFor(p.budget)-foreign))
 }
 
-// foreignBytes is what is charged for other memory than buffers.
+// foreignBytes is what is charged for memory on the Go heap: for all but
+// buffers, where these lie outside it.
 func (p *Process) foreignBytes() int64 {
 	t := p.root.tree
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return max(0, p.root.used-p.overdraft-t.arena.committedBytes())
+	foreign := p.root.used - p.overdraft
+	if offHeap {
+		foreign -= t.arena.committedBytes()
+	}
+	return max(0, foreign)
 }
 
+// charge makes the root count overdraft as used. It leaves headroom, so that
+// whoever holds memory and needs a little more to let go of it gets that.
 func (p *Process) charge(overdraft int64) {
 	t := p.root.tree
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	free := p.root.limit - (p.root.used - p.overdraft)
+	overdraft = min(overdraft, max(0, free-headroom))
 	change := overdraft - p.overdraft
 	if change == 0 || p.root.closed {
 		return

@@ -1,10 +1,13 @@
 package memory_test
 
 import (
+	"context"
 	"errors"
 	"math"
+	"runtime"
 	"runtime/debug"
 	"testing"
+	"time"
 
 	"github.com/streamflow/streamflow/memory"
 )
@@ -57,6 +60,56 @@ func TestBudgetFor(t *testing.T) {
 		}
 		if budget > memory.MinBudget && memory.LimitOf(budget-1) >= limit {
 			t.Errorf("BudgetFor(%d) = %d, but one byte less would do", limit, budget)
+		}
+	}
+}
+
+// What the runtime takes beyond its share is made good by the rest, but whoever
+// holds almost all can still get the little that he needs to finish.
+func TestOverdraft(t *testing.T) {
+	p, err := memory.OpenProcess(&memory.Options{Limit: 64 * mib})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := p.Manager()
+	ballast := make([]byte, 40*mib)
+	for i := range ballast {
+		ballast[i] = 1
+	}
+	waitFor(t, "the overdraft is charged", func() bool { return m.Stats().Used > 8*mib })
+	runtime.KeepAlive(ballast)
+	ballast = nil
+	waitFor(t, "the overdraft is over", func() bool {
+		runtime.GC()
+		debug.FreeOSMemory()
+		return m.Stats().Used == 0
+	})
+
+	all := acquire(t, m, 40*mib)
+	ballast = make([]byte, 40*mib)
+	for i := range ballast {
+		ballast[i] = 1
+	}
+	waitFor(t, "the overdraft is charged again", func() bool { return m.Stats().Used > 40*mib })
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	b, err := m.Acquire(ctx, memory.KindTransfer, 256*kib)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release(t, b)
+	release(t, all)
+	runtime.KeepAlive(ballast)
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func waitFor(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(memory.ClockTick) {
+		if time.Now().After(deadline) {
+			tb.Fatalf("%s: not within 10 s", what)
 		}
 	}
 }

@@ -27,7 +27,7 @@ func TestResident(t *testing.T) {
 		}
 		useAll(t, limit)
 		fmt.Println("\nREADY")
-		bufio.NewReader(os.Stdin).ReadByte()
+		_, _ = bufio.NewReader(os.Stdin).ReadByte() // until the parent has looked
 		os.Exit(0)
 	}
 	for _, budget := range []int64{32 * mib, 64 * mib, 256 * mib} {
