@@ -31,8 +31,9 @@ type Performance struct {
 // Memory passes on an event of the budget: memory.LevelChange or memory.Leak.
 type Memory struct{ memory.Event }
 
-// A StateChange says where an upload stands now. Changes that follow each other
-// faster than the subscriber reads are merged into the last one.
+// A StateChange says where an upload stands now: in another status, or with one
+// more failed attempt behind it. Changes that follow each other faster than the
+// subscriber reads are merged into the last one.
 type StateChange struct {
 	Upload *Upload
 	State  State

@@ -108,9 +108,6 @@ func press(t *testing.T, mem *memory.Manager, fraction float64) (release func())
 		if err := b.Release(); err != nil {
 			t.Error(err)
 		}
-		if _, err := mem.Cleanup(context.Background()); err != nil {
-			t.Error(err)
-		}
 	}
 }
 

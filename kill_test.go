@@ -64,7 +64,7 @@ func TestResumeAfterKill(t *testing.T) {
 	for {
 		_, err := os.Stat(object)
 		finished := err == nil // but killed before it was forgotten
-		life := time.Duration(20+random.IntN(80)+5*kills) * time.Millisecond
+		life := time.Duration(10+random.IntN(40)+2*kills) * time.Millisecond
 		if resumed, ok := runChild(t, dir, life); ok {
 			// The first few may have died before anything was sent.
 			if resumed == 0 && kills > 3 && !finished {

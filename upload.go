@@ -189,6 +189,7 @@ func (u *Upload) failedAttempt(err error) {
 	defer u.mu.Unlock()
 	u.state.Retries++
 	u.state.Err = err
+	u.m.publishState(u, u.snapshot())
 }
 
 // beginAttempt waits while the upload is paused and returns a context for one
