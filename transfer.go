@@ -100,7 +100,7 @@ func (u *Upload) try() (store.Info, error) {
 	defer cancel(nil)
 	info, err := u.attempt(ctx)
 	if err != nil {
-		return store.Info{}, u.recover(ctx, err)
+		return store.Info{}, u.survive(ctx, err)
 	}
 	info.Complete = true
 	return info, nil
@@ -195,9 +195,9 @@ func (u *Upload) finish(ctx context.Context) (store.Info, error) {
 	return info, nil
 }
 
-// recover waits until another attempt may follow, or returns the error to end
+// survive waits until another attempt may follow, or returns the error to end
 // with.
-func (u *Upload) recover(ctx context.Context, failure error) error {
+func (u *Upload) survive(ctx context.Context, failure error) error {
 	u.progressed()
 	switch {
 	case u.ctx.Err() != nil:
