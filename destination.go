@@ -20,7 +20,7 @@ func (u *Upload) locate(ctx context.Context) (store.Info, error) {
 	}
 	info, err := u.dest.Info(ctx)
 	if err != nil {
-		return store.Info{}, fmt.Errorf("ask for the offset: %w", err)
+		return store.Info{}, err
 	}
 	if u.ID() == "" {
 		u.setID(info.ID, u.resumed)
@@ -49,7 +49,7 @@ func (u *Upload) open(ctx context.Context) error {
 	}
 	dest, err := u.m.dst.Create(ctx, spec)
 	if err != nil {
-		return fmt.Errorf("create: %w", err)
+		return err
 	}
 	u.dest = dest
 	return nil

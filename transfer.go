@@ -189,7 +189,7 @@ func (u *Upload) finish(ctx context.Context) (store.Info, error) {
 	}
 	info, err := u.dest.Finish(ctx, sum)
 	if err != nil {
-		return store.Info{}, fmt.Errorf("finish: %w", err)
+		return store.Info{}, err
 	}
 	info.Sum = sum
 	return info, nil

@@ -26,7 +26,9 @@
 // several goroutines: Write for ranges that don't overlap where
 // [Limits.Unordered] is set, one Write at a time elsewhere. Opening an upload
 // takes it over: Writes under way through an Upload that was opened earlier
-// end with [ErrSuperseded], and so does every later one.
+// end with [ErrSuperseded], and so does every later one. A store that can't
+// tell who writes, such as a tus server, at least takes no byte at a wrong
+// offset.
 package store
 
 import (
@@ -70,8 +72,8 @@ type Upload interface {
 
 	// Write stores the unit that begins at off: size bytes of r, or all of r
 	// where size is [UnknownLength]. It returns how many bytes from off are
-	// acknowledged, also beside an error: in an ordered store all that was
-	// taken before the error, in an unordered one all of the unit or nothing.
+	// acknowledged, also beside an error. An unordered store may keep a part of
+	// a unit that failed, but the whole unit is written again all the same.
 	//
 	// An ordered store takes only off == Info.Offset and answers anything else
 	// with an *[OffsetError]. Writing a range again is allowed in an unordered

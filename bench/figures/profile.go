@@ -59,7 +59,7 @@ func (b *bench) profileShape(ctx context.Context, mem *memory.Manager, source, s
 		return err
 	}
 	defer server.kill()
-	path := filepath.Join(b.work, shape+".pprof")
+	path := filepath.Join(b.root, "out", "profile-"+shape+".pprof")
 	uploads := func() error {
 		for range b.count(3, 1) {
 			if err := uploadHere(ctx, mem, server.url, source, shape); err != nil {
@@ -87,8 +87,11 @@ func (b *bench) profileShape(ctx context.Context, mem *memory.Manager, source, s
 	return nil
 }
 
-// record keeps a CPU profile of what do does.
+// record keeps a CPU profile of what do does, for go tool pprof too.
 func record(path string, do func() error) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("keep a profile: %w", err)
+	}
 	file, err := os.Create(path)
 	if err != nil {
 		return fmt.Errorf("keep a profile: %w", err)

@@ -51,6 +51,9 @@ func Open(dir string, mem *memory.Manager, opts *Options) (*Store, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
+	if mem == nil {
+		return nil, fmt.Errorf("open store: %w: it needs a memory manager", store.ErrInvalid)
+	}
 	absolute, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)

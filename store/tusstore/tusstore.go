@@ -74,6 +74,9 @@ func Open(endpoint string, mem *memory.Manager, opts *Options) (*Store, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
+	if mem == nil {
+		return nil, fmt.Errorf("open store: %w: it needs a memory manager", store.ErrInvalid)
+	}
 	u, err := url.Parse(endpoint)
 	if err != nil {
 		return nil, errors.New("tus endpoint is not a URL") // the text of err could show a password
