@@ -42,8 +42,8 @@ func (Leak) event()        {}
 
 // A Subscription gets the events of a manager. Nothing that its owner does, or
 // fails to do, holds the manager up: of the events that were not yet read, the
-// last Leak and the last LevelChange to each level are kept, and their Counts
-// say how many there were.
+// last Leak and the last LevelChange of each manager to each level are kept,
+// and their Counts say how many there were.
 type Subscription struct {
 	m    *Manager
 	wake chan struct{} // has one element while there is something to read
@@ -53,8 +53,9 @@ type Subscription struct {
 	ended   bool
 }
 
-// Subscribe returns a subscription to the level changes of m, and to the leaks
-// of m and the managers below it. Close it when it is no longer read.
+// Subscribe returns a subscription to the level changes of m and the managers
+// above it, as Level counts them, and to the leaks of m and the managers below
+// it. Close it when it is no longer read.
 func (m *Manager) Subscribe() *Subscription {
 	s := &Subscription{m: m, wake: make(chan struct{}, 1)}
 	m.tree.mu.Lock()
@@ -136,14 +137,16 @@ func (s *Subscription) signal() {
 func sameSort(a, b Event) bool {
 	la, aIsLevel := a.(LevelChange)
 	lb, bIsLevel := b.(LevelChange)
-	return aIsLevel == bIsLevel && la.To == lb.To
+	return aIsLevel == bIsLevel && la.To == lb.To && la.Manager == lb.Manager
 }
 
-// publish tells the subscribers of m, and the log.
+// publish tells the subscribers of m and of the managers below it, and the log.
 func (m *Manager) publish(e LevelChange) {
-	for _, s := range m.subs {
-		s.put(e)
-	}
+	m.eachManager(func(m *Manager) {
+		for _, s := range m.subs {
+			s.put(e)
+		}
+	})
 	severity := slog.LevelInfo
 	if e.To > e.From {
 		severity = slog.LevelWarn

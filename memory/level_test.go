@@ -112,6 +112,22 @@ func TestSlowSubscriber(t *testing.T) {
 	})
 }
 
+// Whoever subscribes to a child hears what makes its Level change.
+func TestLevelOfAncestor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		root := newManager(t, &memory.Options{Name: "all", Limit: 1024 * kib})
+		child := newChild(t, root, "child", nil)
+		sub := child.Subscribe()
+		defer sub.Close()
+		b := acquire(t, root, 800*kib)
+		got, last := levels(sub)
+		if !slices.Equal(got, []string{"warning"}) || last.Manager != "all" || child.Level() != memory.Warning {
+			t.Errorf("events %v, of %q, level %v", got, last.Manager, child.Level())
+		}
+		release(t, b)
+	})
+}
+
 func TestCachedBuffersRaiseNoLevel(t *testing.T) {
 	m := newManager(t, &memory.Options{Limit: 1024 * kib})
 	children := []*memory.Manager{newChild(t, m, "a", nil), newChild(t, m, "b", nil), newChild(t, m, "c", nil)}
