@@ -31,6 +31,10 @@ run: build ## start the upload server on 127.0.0.1:8080; ARGS="..." adds flags
 	$(BIN)/streamflow serve $(ARGS)
 
 
+.PHONY: image
+image: ## make the picture in the README from a real run; takes tmux
+	docs/images/record.sh
+
 # Quick checks first, the tests last: their lines are what a CI judges by.
 # Every check runs though another has failed, so one run shows all there is.
 CHECKS := fmt-check vet lint tidy-check generate-check cross bench-build peak-memory fuzz race unit
