@@ -68,10 +68,9 @@ func (b *bench) profileShape(ctx context.Context, mem *memory.Manager, source, s
 		}
 		return nil
 	}
-	if err := record(path, uploads); err != nil {
-		return err
-	}
-	if _, err := server.stop(); err != nil {
+	err = record(path, uploads)
+	_, stopErr := server.stop()
+	if err := errors.Join(err, stopErr); err != nil {
 		return err
 	}
 	s, err := memoryShare(path)

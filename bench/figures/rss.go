@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os/exec"
@@ -88,11 +89,8 @@ func (b *bench) transfer(ctx context.Context, source string, size int64, shape, 
 	}
 	client, err := b.sendShape(ctx, source, shape, server.url, budget, wrap)
 	served, stopErr := server.stop()
-	if err != nil {
+	if err := errors.Join(err, stopErr); err != nil {
 		return t, err
-	}
-	if stopErr != nil {
-		return t, stopErr
 	}
 	t.ClientMiB, t.ServerMiB = inMiB(client.PeakRSS), inMiB(served.PeakRSS)
 	t.ClientCPU, t.ServerCPU = client.CPU.Seconds(), served.CPU.Seconds()

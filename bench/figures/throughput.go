@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"slices"
@@ -108,11 +109,8 @@ func (b *bench) pace(ctx context.Context, p pairing, tools peerTools, source str
 	}
 	sent, err := runToEnd(cmd)
 	served, stopErr := to.stop()
-	if err != nil {
+	if err := errors.Join(err, stopErr); err != nil {
 		return pace{}, err
-	}
-	if stopErr != nil {
-		return pace{}, stopErr
 	}
 	gibs := float64(size) / gib
 	return pace{
