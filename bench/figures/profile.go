@@ -82,7 +82,9 @@ func (b *bench) profileShape(ctx context.Context, mem *memory.Manager, source, s
 	for entry, cpu := range s.Entries {
 		b.report.note("%s: %.2f %% in %s", shape, 100*float64(cpu)/float64(s.Total), entry)
 	}
-	b.report.atMost(shape+", share of the memory manager and all it calls, %", s.below(), 1)
+	if !b.quick { // a few dozen samples say nothing
+		b.report.atMost(shape+", share of the memory manager and all it calls, %", s.below(), 1)
+	}
 	return nil
 }
 
