@@ -50,7 +50,7 @@ func (b Buffer) Release() error {
 	}
 	sl.held = false
 	s.used = true
-	if sl.loan == nil && len(s.cached) < maxCached && !s.closed && s.m.tree.fast(sl.kind) {
+	if sl.loan.r == nil && len(s.cached) < maxCached && !s.closed && s.m.tree.fast(sl.kind) {
 		s.cached = append(s.cached, b.h)
 		s.mu.Unlock()
 		return nil
@@ -95,26 +95,35 @@ func (m *Manager) takeCached(kind Kind, n int) (Buffer, bool) {
 	if set == nil || n < 0 {
 		return Buffer{}, false
 	}
-	class, now := sizeClass(int64(n)), m.tree.clock.now()
-	s, home := set.near()
-	b, ok := s.take(class, kind, int64(n), now)
-	s.mu.Unlock()
-	if ok {
-		return b, true
+	class := sizeClass(int64(n))
+	s := set.near()
+	h := s.take(class)
+	if h == nil {
+		s.mu.Unlock()
+		return m.stealCached(set, class, kind, n)
 	}
-	return set.steal(home, class, kind, int64(n), now)
+	b := s.hold(h, kind, int64(n), m.tree.clock.now())
+	s.mu.Unlock()
+	return b, true
 }
 
-// steal takes a buffer out of the cache of another goroutine's shard.
-func (set *shardSet) steal(home uint, class int, kind Kind, n, now int64) (b Buffer, ok bool) {
-	mask := uint(len(set.shards) - 1)
-	for i := uint(1); i <= mask && !ok; i++ {
-		if s := &set.shards[(home+i)&mask]; s.mu.TryLock() {
-			b, ok = s.take(class, kind, n, now)
-			s.mu.Unlock()
-		}
+// stealCached moves a buffer out of the cache of other goroutines' shards to
+// the caller's, where it will find it the next time.
+func (m *Manager) stealCached(set *shardSet, class int, kind Kind, n int) (Buffer, bool) {
+	h := set.steal(class)
+	if h == nil {
+		return Buffer{}, false
 	}
-	return b, ok
+	s := set.near()
+	if s.closed {
+		s.mu.Unlock()
+		m.tree.takeBack(m, h)
+		return Buffer{}, false
+	}
+	s.add(h.slot)
+	b := s.hold(h, kind, int64(n), m.tree.clock.now())
+	s.mu.Unlock()
+	return b, true
 }
 
 // acquire is the slow path: charge by admit, then find memory.
@@ -134,16 +143,16 @@ func (m *Manager) acquire(kind Kind, n int, admit func(request) (*handle, error)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	m.counts.misses++
-	return t.hold(m, h, nil, kind, int64(n)), nil
+	return t.hold(m, h, loan{}, kind, int64(n)), nil
 }
 
 // hold hands out the slot of h, which nobody holds and which is charged to m.
 // t.mu is locked.
-func (t *tree) hold(m *Manager, h *handle, loan *reservation, kind Kind, n int64) Buffer {
-	s, _ := t.heir(m).shardSet().near()
+func (t *tree) hold(m *Manager, h *handle, l loan, kind Kind, n int64) Buffer {
+	s := t.heir(m).shardSet().near()
 	defer s.mu.Unlock()
 	s.add(h.slot)
-	h.slot.loan = loan
+	h.slot.loan = l
 	b := s.hold(h, kind, n, t.clock.now())
 	if t.wantsStack(kind) && len(h.slot.stack) == 0 {
 		h.slot.stack = callers(h.slot.stack)
@@ -168,8 +177,8 @@ func (t *tree) takeBack(m *Manager, h *handle) {
 	case t.detours.Load()&detourGuard != 0:
 		t.arena.retire(sl.mem)
 		t.giveBack(m, sl)
-	case sl.loan != nil && !sl.loan.closed:
-		sl.loan.unused = append(sl.loan.unused, h)
+	case sl.loan.open():
+		sl.loan.r.unused = append(sl.loan.r.unused, h)
 	default:
 		m.charge(-sl.bytes())
 		t.putIdle(h)
@@ -180,8 +189,8 @@ func (t *tree) takeBack(m *Manager, h *handle) {
 
 // giveBack returns only the bytes of a slot whose memory is gone.
 func (t *tree) giveBack(m *Manager, sl *slot) {
-	if sl.loan != nil && !sl.loan.closed {
-		sl.loan.left += sl.bytes()
+	if sl.loan.open() {
+		sl.loan.r.left += sl.bytes()
 		return
 	}
 	m.charge(-sl.bytes())

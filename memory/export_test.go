@@ -63,7 +63,7 @@ func (c *checker) manager(m *Manager) {
 			if sl.index != i || sl.shard.p.Load() != s {
 				c.fail("manager %q: a slot doesn't know its place", m.name)
 			}
-			if sl.loan == nil || sl.loan.closed || !sl.held {
+			if !sl.loan.open() || !sl.held {
 				used += sl.bytes()
 			}
 		}
@@ -106,7 +106,7 @@ func (c *checker) reservation(m *Manager, r *reservation) int64 {
 	}
 	m.eachShard(func(s *shard) {
 		for _, sl := range s.slots {
-			if sl.loan == r && sl.held {
+			if sl.loan.r == r && sl.loan.open() && sl.held {
 				bytes += sl.bytes()
 			}
 		}

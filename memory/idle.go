@@ -89,7 +89,7 @@ func (t *tree) dropShards(m *Manager) {
 		if m.parent == nil {
 			return
 		}
-		heir, _ := m.parent.shardSet().near()
+		heir := m.parent.shardSet().near()
 		for len(s.slots) > 0 {
 			sl := s.slots[len(s.slots)-1]
 			s.remove(sl)

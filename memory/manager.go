@@ -61,6 +61,7 @@ type tree struct {
 	turns     []*Manager // managers with waiting requests, whose turn it is first
 	idle      idleSlots
 	hooks     hooks
+	spare     []*reservationHandle // reservations that are over
 	lastID    ID
 	history   history
 	lastGC    time.Time

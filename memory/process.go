@@ -19,6 +19,10 @@ const (
 	maxHeapShare = 64 << 20
 )
 
+// codeTicks is how many samples share one look at the program's pages: they
+// change slowly, and to ask the system costs more than all the rest.
+const codeTicks = 10
+
 // headroom is never taken by what the runtime takes beyond its share.
 const headroom = 1 << 20
 
@@ -35,6 +39,8 @@ type Process struct {
 
 	mu        sync.Mutex
 	heapLimit int64
+	code      int64 // what the program's own pages take, by the last look
+	ticks     int
 	overdraft int64 // what the runtime takes beyond its share, charged to the root
 }
 
@@ -104,9 +110,13 @@ func (p *Process) sample() {
 		return
 	}
 	foreign := p.foreignBytes()
-	taken := mappedByRuntime() + codeBytes()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.ticks%codeTicks == 0 {
+		p.code = codeBytes()
+	}
+	p.ticks++
+	taken := mappedByRuntime() + p.code
 	limit := min(heapShare(p.budget)+foreign, p.previous)
 	if diff := limit - p.heapLimit; diff < 0 || diff > 1<<20 {
 		p.heapLimit = limit

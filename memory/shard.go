@@ -23,7 +23,7 @@ type slot struct {
 	held   bool
 	serial uint64 // counts the holds: a Buffer is valid for one of them
 	record
-	loan *reservation // that the bytes belong to, or nil
+	loan loan
 }
 
 type handle struct{ slot *slot }
@@ -98,34 +98,64 @@ func newShardSet(m *Manager) *shardSet {
 
 // near locks the calling goroutine's shard, or another that is free. The place
 // of the stack tells goroutines apart and mostly stays what it is.
-func (set *shardSet) near() (s *shard, home uint) {
+func (set *shardSet) near() *shard {
 	var here byte
-	home = uint(uint64(uintptr(unsafe.Pointer(&here))>>11) * 0x9E3779B97F4A7C15 >> set.shift)
-	n := uint(len(set.shards))
-	for i := range n {
-		if s = &set.shards[(home+i)&(n-1)]; s.mu.TryLock() {
-			return s, home
-		}
+	home := uint(uint64(uintptr(unsafe.Pointer(&here))>>11) * 0x9E3779B97F4A7C15 >> set.shift)
+	s := &set.shards[home&uint(len(set.shards)-1)]
+	if s.mu.TryLock() {
+		return s
 	}
-	s = &set.shards[home&(n-1)]
-	s.mu.Lock()
-	return s, home
+	return set.free(home)
 }
 
-// take holds a cached buffer of the class. s is locked.
-func (s *shard) take(class int, kind Kind, n int64, now int64) (Buffer, bool) {
+// free locks a shard that nobody else has locked, or else the one at home.
+func (set *shardSet) free(home uint) *shard {
+	mask := uint(len(set.shards) - 1)
+	for i := uint(1); i <= mask; i++ {
+		if s := &set.shards[(home+i)&mask]; s.mu.TryLock() {
+			return s
+		}
+	}
+	s := &set.shards[home&mask]
+	s.mu.Lock()
+	return s
+}
+
+// steal takes a buffer of the class out of any shard that is not locked.
+func (set *shardSet) steal(class int) *handle {
+	for i := range set.shards {
+		s := &set.shards[i]
+		if !s.mu.TryLock() {
+			continue
+		}
+		h := s.take(class)
+		if h != nil {
+			s.remove(h.slot)
+		}
+		s.mu.Unlock()
+		if h != nil {
+			return h
+		}
+	}
+	return nil
+}
+
+// take takes a buffer of the class out of the cache. s is locked.
+func (s *shard) take(class int) *handle {
 	for i := len(s.cached) - 1; i >= 0; i-- {
 		h := s.cached[i]
 		if h.slot.class != class {
 			continue
 		}
 		last := len(s.cached) - 1
-		s.cached[i] = s.cached[last]
+		if i < last {
+			s.cached[i] = s.cached[last]
+		}
 		s.cached[last] = nil
 		s.cached = s.cached[:last]
-		return s.hold(h, kind, n, now), true
+		return h
 	}
-	return Buffer{}, false
+	return nil
 }
 
 // hold hands out the slot of h, which is in s.slots. s is locked.
@@ -137,7 +167,9 @@ func (s *shard) hold(h *handle, kind Kind, n int64, now int64) Buffer {
 		sl.kind = kind
 	}
 	sl.size, sl.created = n, now
-	sl.stack = sl.stack[:0]
+	if len(sl.stack) > 0 {
+		sl.stack = sl.stack[:0]
+	}
 	s.gets++
 	s.used = true
 	if s.toSample -= n; s.toSample < 0 {
