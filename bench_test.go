@@ -22,8 +22,9 @@ type sinkUpload struct {
 	info store.Info
 }
 
-func (s *sink) Create(_ context.Context, spec store.Spec) (store.Upload, error) {
-	return &sinkUpload{s, store.Info{ID: "x", Length: spec.Length}}, nil
+func (s *sink) Create(_ context.Context, spec store.Spec) (store.Upload, store.Info, error) {
+	info := store.Info{ID: "x", Length: spec.Length}
+	return &sinkUpload{s, info}, info, nil
 }
 
 func (u *sinkUpload) Info(context.Context) (store.Info, error)              { return u.info, nil }

@@ -10,35 +10,31 @@ import (
 	"github.com/streamflow/streamflow/store"
 )
 
-// locate asks where the upload stands at the destination, after it has opened
-// or created it there.
+// locate says where the upload stands at the destination, and opens or creates
+// it there the first time.
 func (u *Upload) locate(ctx context.Context) (store.Info, error) {
-	if u.dest == nil {
-		if err := u.open(ctx); err != nil {
-			return store.Info{}, err
-		}
+	if u.dest != nil {
+		return u.dest.Info(ctx)
 	}
-	info, err := u.dest.Info(ctx)
+	dest, info, err := u.open(ctx)
 	if err != nil {
 		return store.Info{}, err
 	}
-	if u.ID() == "" {
-		u.setID(info.ID, u.resumed)
-		u.save() // before the first byte
-	}
+	u.dest = dest
+	u.setID(info.ID, u.resumed)
+	u.save() // before the first byte
 	return info, nil
 }
 
-func (u *Upload) open(ctx context.Context) error {
+func (u *Upload) open(ctx context.Context) (store.Upload, store.Info, error) {
 	if u.previous != nil {
-		dest, err := u.reopen(ctx)
+		dest, info, err := u.reopen(ctx)
 		if err != nil {
-			return fmt.Errorf("resume: %w", err)
+			return nil, store.Info{}, fmt.Errorf("resume: %w", err)
 		}
 		u.previous = nil
 		if dest != nil {
-			u.dest = dest
-			return nil
+			return dest, info, nil
 		}
 	}
 	spec := store.Spec{
@@ -47,28 +43,19 @@ func (u *Upload) open(ctx context.Context) error {
 	if u.stream != nil && u.stream.ended {
 		spec.Length = u.stream.held[len(u.stream.held)-1].end()
 	}
-	dest, err := u.m.dst.Create(ctx, spec)
-	if err != nil {
-		return err
-	}
-	u.dest = dest
-	return nil
+	return u.m.dst.Create(ctx, spec)
 }
 
 // reopen opens the unfinished upload that the journal knows. It returns nil,
 // and notes the reason, where a new one has to be made.
-func (u *Upload) reopen(ctx context.Context) (store.Upload, error) {
-	old, err := u.m.dst.Open(ctx, u.previous.UploadID)
+func (u *Upload) reopen(ctx context.Context) (store.Upload, store.Info, error) {
+	old, info, err := u.m.dst.Open(ctx, u.previous.UploadID)
 	if isGone(err) {
 		u.reason = "the unfinished upload is gone at the destination"
-		return nil, nil
+		return nil, store.Info{}, nil
 	}
 	if err != nil {
-		return nil, err
-	}
-	info, err := old.Info(ctx)
-	if err != nil {
-		return nil, err
+		return nil, store.Info{}, err
 	}
 	diff := u.previous.Source.Difference(u.src.identity)
 	switch {
@@ -86,23 +73,23 @@ func (u *Upload) reopen(ctx context.Context) (store.Upload, error) {
 		if u.m.dst.Limits().Unordered {
 			u.resumed = presentBytes(info, info.Length, u.unitBytes)
 		}
-		return old, nil
+		return old, info, nil
 	}
 	u.m.opts.Logger.Warn("starting anew", "upload", u.Name(), "reason", u.reason)
 	if info.Complete {
-		return nil, nil // only the journal didn't know: what is finished stays
+		return nil, store.Info{}, nil // only the journal didn't know: what is finished stays
 	}
 	if err := old.Abort(ctx); err != nil {
 		u.m.opts.Logger.Warn("discarding the unfinished upload failed", "upload", u.Name(), "id", info.ID, "error", err)
 	}
-	return nil, nil
+	return nil, store.Info{}, nil
 }
 
 // discard removes the unfinished upload from the destination and the journal.
 // It does nothing the second time.
 func (u *Upload) discard(ctx context.Context) error {
 	if u.dest == nil && u.previous != nil {
-		old, err := u.m.dst.Open(ctx, u.previous.UploadID)
+		old, _, err := u.m.dst.Open(ctx, u.previous.UploadID)
 		if err != nil && !isGone(err) {
 			return fmt.Errorf("discard: %w", err)
 		}

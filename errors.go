@@ -45,6 +45,9 @@ type RetryError struct {
 }
 
 func (e *RetryError) Error() string {
+	if e.Attempts == 1 {
+		return fmt.Sprintf("gave up after 1 attempt: %v", e.Err)
+	}
 	return fmt.Sprintf("gave up after %d attempts in %s: %v", e.Attempts, e.For.Round(time.Second), e.Err)
 }
 
@@ -75,14 +78,13 @@ func Code(err error) string {
 		return CodeToken
 	case isAny(err, store.ErrInvalid, store.ErrTooLarge, store.ErrExists, store.ErrUnsupported, store.ErrChecksum):
 		return CodeValidation
-	}
-	if t, ok := errors.AsType[*store.TransientError](err); ok && t.RetryAfter > 0 {
+	case errors.Is(err, store.ErrRateLimited):
 		return CodeRateLimit
-	}
-	if isType[*store.TransientError](err) || isType[net.Error](err) || isType[*RetryError](err) {
+	case isType[*store.TransientError](err), isType[net.Error](err), isType[*RetryError](err):
 		return CodeNetwork
+	default:
+		return CodeWorker
 	}
-	return CodeWorker
 }
 
 func isType[E error](err error) bool {

@@ -27,7 +27,8 @@ func TestCode(t *testing.T) {
 		"denied":          {store.ErrDenied, "INVALID_TOKEN"},
 		"too large":       {store.ErrTooLarge, "VALIDATION_ERROR"},
 		"checksum":        {store.ErrChecksum, "VALIDATION_ERROR"},
-		"asked to wait":   {&store.TransientError{Err: errBroken, RetryAfter: time.Second}, "RATE_LIMIT_EXCEEDED"},
+		"rate limited":    {store.Transient(store.ErrRateLimited), "RATE_LIMIT_EXCEEDED"},
+		"asked to wait":   {&store.TransientError{Err: errBroken, RetryAfter: time.Second}, "NETWORK_ERROR"},
 		"transient":       {store.Transient(errBroken), "NETWORK_ERROR"},
 		"network":         {&net.OpError{Err: errBroken}, "NETWORK_ERROR"},
 		"gave up":         {&streamflow.RetryError{Err: errBroken}, "NETWORK_ERROR"},
@@ -45,6 +46,18 @@ func TestCode(t *testing.T) {
 				t.Errorf("wrapped: got %q", got)
 			}
 		})
+	}
+}
+
+func TestRetryErrorText(t *testing.T) {
+	for attempts, want := range map[int]string{
+		1: "gave up after 1 attempt: broken on purpose",
+		3: "gave up after 3 attempts in 46s: broken on purpose",
+	} {
+		err := &streamflow.RetryError{Attempts: attempts, For: 46 * time.Second, Err: errBroken}
+		if err.Error() != want {
+			t.Errorf("got %q, want %q", err, want)
+		}
 	}
 }
 

@@ -44,9 +44,9 @@ func newMemStore(unordered bool) *memStore {
 
 func (s *memStore) Limits() store.Limits { return s.limits }
 
-func (s *memStore) Create(ctx context.Context, spec store.Spec) (store.Upload, error) {
+func (s *memStore) Create(ctx context.Context, spec store.Spec) (store.Upload, store.Info, error) {
 	if err := s.before(ctx, "Create"); err != nil {
-		return nil, err
+		return nil, store.Info{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,27 +57,24 @@ func (s *memStore) Create(ctx context.Context, spec store.Spec) (store.Upload, e
 		Location: "mem:" + spec.Name,
 	}}
 	s.uploads[id] = u
-	return u, nil
+	return u, u.info, nil
 }
 
-func (s *memStore) Open(ctx context.Context, id string) (store.Upload, error) {
+func (s *memStore) Open(ctx context.Context, id string) (store.Upload, store.Info, error) {
 	if err := s.before(ctx, "Open"); err != nil {
-		return nil, err
+		return nil, store.Info{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if u := s.uploads[id]; u != nil {
-		return u, nil
+		return u, u.known(), nil
 	}
-	return nil, store.ErrNotFound
+	return nil, store.Info{}, store.ErrNotFound
 }
 
 func (s *memStore) Stat(ctx context.Context, id string) (store.Info, error) {
-	u, err := s.Open(ctx, id)
-	if err != nil {
-		return store.Info{}, err
-	}
-	return u.Info(ctx)
+	_, info, err := s.Open(ctx, id)
+	return info, err
 }
 
 // object returns the content of the finished upload of that name.
@@ -129,9 +126,14 @@ func (u *memUpload) Info(ctx context.Context) (store.Info, error) {
 	}
 	u.s.mu.Lock()
 	defer u.s.mu.Unlock()
+	return u.known(), nil
+}
+
+// known needs the lock of the store.
+func (u *memUpload) known() store.Info {
 	info := u.info
 	info.Written = slices.Clone(info.Written)
-	return info, nil
+	return info
 }
 
 func (u *memUpload) SetLength(ctx context.Context, n int64) error {

@@ -22,11 +22,11 @@ func (u uploads) Create(ctx context.Context, spec store.Spec) (store.Info, error
 	if u.s.isClosing() {
 		return store.Info{}, errShutdown
 	}
-	up, err := u.s.store.Create(ctx, spec)
+	up, info, err := u.s.store.Create(ctx, spec)
 	if err != nil {
 		return store.Info{}, fmt.Errorf("create upload: %w", err)
 	}
-	return settle(ctx, up)
+	return settle(ctx, up, info)
 }
 
 func (u uploads) Info(ctx context.Context, id string) (store.Info, error) {
@@ -44,11 +44,11 @@ func (u uploads) Info(ctx context.Context, id string) (store.Info, error) {
 	}
 	// The process died between the last byte and Finish. A client that hears
 	// the final offset sends nothing more, so it is finished here.
-	up, err := u.s.store.Open(t.ctx, id)
+	up, info, err := u.s.store.Open(t.ctx, id)
 	if err != nil {
 		return store.Info{}, fmt.Errorf("open upload: %w", err)
 	}
-	return settle(t.ctx, up)
+	return settle(t.ctx, up, info)
 }
 
 func (u uploads) Append(ctx context.Context, id string, c tus.Chunk) (store.Info, error) {
@@ -57,13 +57,9 @@ func (u uploads) Append(ctx context.Context, id string, c tus.Chunk) (store.Info
 		return store.Info{}, err
 	}
 	defer done()
-	up, err := u.s.store.Open(t.ctx, id)
+	up, info, err := u.s.store.Open(t.ctx, id)
 	if err != nil {
 		return store.Info{}, fmt.Errorf("open upload: %w", err)
-	}
-	info, err := up.Info(t.ctx)
-	if err != nil {
-		return store.Info{}, fmt.Errorf("look up upload: %w", err)
 	}
 	length, err := u.s.admit(info, c)
 	if err != nil {
@@ -85,8 +81,12 @@ func (u uploads) Append(ctx context.Context, id string, c tus.Chunk) (store.Info
 		}
 	}
 	// Nobody gains from ending it now: the bytes are all here.
-	after, err := settle(context.WithoutCancel(t.ctx), up)
+	ctx = context.WithoutCancel(t.ctx)
+	after, err := up.Info(ctx)
 	if err != nil {
+		return info, fmt.Errorf("look up upload: %w", err)
+	}
+	if after, err = settle(ctx, up, after); err != nil {
 		return info, err
 	}
 	return after, nil
@@ -98,7 +98,7 @@ func (u uploads) Terminate(ctx context.Context, id string) error {
 		return err
 	}
 	defer done()
-	up, err := u.s.store.Open(t.ctx, id)
+	up, _, err := u.s.store.Open(t.ctx, id)
 	if err != nil {
 		return fmt.Errorf("open upload: %w", err)
 	}
@@ -154,23 +154,20 @@ func (s *Server) write(t *turn, up store.Upload, c tus.Chunk, length int64) (int
 	return n, nil
 }
 
-func (s *Server) release(r *memory.Reservation) {
+func (s *Server) release(r memory.Reservation) {
 	if err := r.Release(); err != nil {
 		s.opts.Logger.Error("release memory of a connection", "error", err)
 	}
 }
 
 // settle finishes an upload that has all its bytes, and says where it stands.
-func settle(ctx context.Context, up store.Upload) (store.Info, error) {
-	info, err := up.Info(ctx)
-	if err != nil {
-		return store.Info{}, fmt.Errorf("look up upload: %w", err)
-	}
+func settle(ctx context.Context, up store.Upload, info store.Info) (store.Info, error) {
 	if !whole(info) {
 		return info, nil
 	}
 	// The store has its own sum: what was written is what it checks.
-	if info, err = up.Finish(ctx, store.Sum{}); err != nil {
+	info, err := up.Finish(ctx, store.Sum{})
+	if err != nil {
 		return store.Info{}, fmt.Errorf("finish upload: %w", err)
 	}
 	return info, nil

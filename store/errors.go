@@ -19,6 +19,7 @@ var (
 	ErrSuperseded  = errors.New("a newer request took the upload over")
 	ErrIncomplete  = errors.New("upload is incomplete")
 	ErrChecksum    = errors.New("checksum differs")
+	ErrRateLimited = errors.New("too many requests")
 )
 
 // An OffsetError is a Write at another place than an ordered store expects.

@@ -42,16 +42,18 @@ type Store interface {
 	// Limits returns what this store can take. It is constant and does no I/O.
 	Limits() Limits
 
-	// Create begins an upload. It returns an *Upload with no bytes in it.
+	// Create begins an upload with no bytes in it. The Info is what the store
+	// can tell of it without being asked again.
 	//
 	// Errors: [ErrTooLarge], [ErrInvalid] for a name or metadata the store
 	// can't keep, [ErrDenied], [ErrUnsupported].
-	Create(ctx context.Context, spec Spec) (Upload, error)
+	Create(ctx context.Context, spec Spec) (Upload, Info, error)
 
-	// Open takes over the upload with the given id, finished or not.
+	// Open takes over the upload with the given id, finished or not. The Info
+	// is that of the moment of the takeover: where to go on.
 	//
 	// Errors: [ErrNotFound], [ErrGone].
-	Open(ctx context.Context, id string) (Upload, error)
+	Open(ctx context.Context, id string) (Upload, Info, error)
 
 	// Stat reports on an upload without taking it over.
 	//

@@ -69,14 +69,14 @@ func pattern(off int64, p []byte) {
 	}
 }
 
-func openChildUpload() store.Upload {
+func openChildUpload() (store.Upload, store.Info) {
 	mem, err := memory.New(&memory.Options{Limit: 4 << 20})
 	exitOn(err)
 	s, err := filestore.Open(os.Args[1], mem, nil)
 	exitOn(err)
-	u, err := s.Open(context.Background(), os.Args[2])
+	u, info, err := s.Open(context.Background(), os.Args[2])
 	exitOn(err)
-	return u
+	return u, info
 }
 
 func exitOn(err error) {
@@ -89,9 +89,7 @@ func exitOn(err error) {
 // writeUnits goes on with an upload in units of random size, and says after
 // each how far it is.
 func writeUnits() {
-	u := openChildUpload()
-	info, err := u.Info(context.Background())
-	exitOn(err)
+	u, info := openChildUpload()
 	off := info.Offset
 	unit := make([]byte, 300<<10)
 	for off < info.Length {
@@ -108,10 +106,8 @@ func writeUnits() {
 // writeStream goes on with an upload in one Write that doesn't end, and says
 // before each Read how much it has given.
 func writeStream() {
-	u := openChildUpload()
-	info, err := u.Info(context.Background())
-	exitOn(err)
-	_, err = u.Write(context.Background(), info.Offset, &talkative{off: info.Offset}, store.UnknownLength)
+	u, info := openChildUpload()
+	_, err := u.Write(context.Background(), info.Offset, &talkative{off: info.Offset}, store.UnknownLength)
 	exitOn(err)
 }
 

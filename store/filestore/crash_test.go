@@ -205,7 +205,7 @@ func TestShortPart(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, ".streamflow", id+".part")); err != nil {
 		t.Fatal(err)
 	}
-	_, err := s.Open(t.Context(), id)
+	_, _, err := s.Open(t.Context(), id)
 	wantError(t, err, store.ErrNotFound, "its bytes")
 }
 

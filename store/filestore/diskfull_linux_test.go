@@ -81,7 +81,7 @@ func TestFullDiskForCreate(t *testing.T) {
 	}
 	s := openStore(t, dir, newMemory(t, 1<<20), nil)
 	fill(t, filepath.Join(dir, "ballast"))
-	_, err := s.Create(t.Context(), store.Spec{Name: "f", Length: 1, Metadata: map[string]string{"k": strings.Repeat("v", 20000)}})
+	_, _, err := s.Create(t.Context(), store.Spec{Name: "f", Length: 1, Metadata: map[string]string{"k": strings.Repeat("v", 20000)}})
 	wantError(t, err, store.ErrNoSpace, "create upload of \"f\"")
 	grow(t, dir)
 	upload(t, s, "f", []byte("x"))
@@ -130,7 +130,7 @@ func hitFileSizeLimit() {
 	s, err := filestore.Open(os.Args[1], mem, nil)
 	exitOn(err)
 	data := randomBytes(3 << 20)
-	u, err := s.Create(ctx, store.Spec{Name: "f", Length: int64(len(data))})
+	u, _, err := s.Create(ctx, store.Spec{Name: "f", Length: int64(len(data))})
 	exitOn(err)
 	limit(1_500_000)
 	n, err := u.Write(ctx, 0, bytes.NewReader(data), int64(len(data)))

@@ -31,7 +31,7 @@ func Example() {
 	defer files.Close()
 
 	ctx := context.Background()
-	upload, err := files.Create(ctx, store.Spec{Name: "greetings/hello.txt", Length: 12})
+	upload, info, err := files.Create(ctx, store.Spec{Name: "greetings/hello.txt", Length: 12})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -40,11 +40,7 @@ func Example() {
 	}
 
 	// The connection breaks here. Later, maybe in another process:
-	info, err := upload.Info(ctx)
-	if err != nil {
-		log.Fatal(err)
-	}
-	again, err := files.Open(ctx, info.ID)
+	again, info, err := files.Open(ctx, info.ID)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -45,15 +45,6 @@ func (f *fence) take(ctx context.Context) error {
 
 func (f *fence) give() { <-f.turn }
 
-// takeOver begins a new epoch and returns it.
-func (f *fence) takeOver(ctx context.Context) (uint64, error) {
-	if err := f.take(ctx); err != nil {
-		return 0, err
-	}
-	defer f.give()
-	return f.epoch.Add(1), f.drop()
-}
-
 // drop closes the files under the hands of their users, who find that out at
 // their next turn.
 func (f *fence) drop() error {

@@ -46,7 +46,7 @@ type Store struct {
 var _ store.Store = (*Store)(nil)
 
 // Open returns the store in dir, which is made if it is missing. Transfer
-// buffers come from mem. A nil opts means defaults.
+// buffers come from mem, which is required. A nil opts means defaults.
 func Open(dir string, mem *memory.Manager, opts *Options) (*Store, error) {
 	if opts == nil {
 		opts = &Options{}
@@ -89,24 +89,25 @@ func (s *Store) Limits() store.Limits { return store.Limits{Unordered: true} }
 // Create implements [store.Store]. By name, it refuses names that are not
 // relative slash-separated paths within the directory, or that something other
 // than a regular file has.
-func (s *Store) Create(ctx context.Context, spec store.Spec) (store.Upload, error) {
-	u, err := s.create(ctx, spec)
+func (s *Store) Create(ctx context.Context, spec store.Spec) (store.Upload, store.Info, error) {
+	id, err := s.create(ctx, spec)
 	if err != nil {
-		return nil, fmt.Errorf("create upload of %q: %w", spec.Name, err)
+		return nil, store.Info{}, fmt.Errorf("create upload of %q: %w", spec.Name, err)
 	}
-	return u, nil
+	return s.Open(ctx, id)
 }
 
-func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, error) {
+// create makes the files of an upload and returns its id.
+func (s *Store) create(ctx context.Context, spec store.Spec) (string, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return "", err
 	}
 	if spec.Length < store.UnknownLength || spec.UnitBytes < 0 {
-		return nil, fmt.Errorf("%w length %d or unit size %d", store.ErrInvalid, spec.Length, spec.UnitBytes)
+		return "", fmt.Errorf("%w length %d or unit size %d", store.ErrInvalid, spec.Length, spec.UnitBytes)
 	}
 	if !s.byID {
 		if err := s.checkTarget(spec.Name); err != nil {
-			return nil, err
+			return "", err
 		}
 	}
 	first := record{
@@ -115,13 +116,10 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, error) {
 	}
 	line := first.encode()
 	if len(line) > maxRecordBytes {
-		return nil, fmt.Errorf("%w: name and metadata take %d bytes of at most %d", store.ErrInvalid, len(line), maxRecordBytes)
+		return "", fmt.Errorf("%w: name and metadata take %d bytes of at most %d", store.ErrInvalid, len(line), maxRecordBytes)
 	}
 	id := newID()
-	if err := s.makeFiles(id, line); err != nil {
-		return nil, translate(err)
-	}
-	return s.takeOver(ctx, id)
+	return id, translate(s.makeFiles(id, line))
 }
 
 // makeFiles makes the files of an upload whose log begins with line. It tries
@@ -159,24 +157,13 @@ func (s *Store) tryMakeFiles(id string, line []byte) error {
 }
 
 // Open implements [store.Store].
-func (s *Store) Open(ctx context.Context, id string) (store.Upload, error) {
-	if _, err := s.Stat(ctx, id); err != nil {
-		return nil, err
-	}
-	u, err := s.takeOver(ctx, id)
+func (s *Store) Open(ctx context.Context, id string) (store.Upload, store.Info, error) {
+	u := &Upload{store: s, id: id, fence: s.fences.get(id)}
+	st, err := u.takeOver(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("open upload %s: %w", id, err)
+		return nil, store.Info{}, fmt.Errorf("open upload %s: %w", id, err)
 	}
-	return u, nil
-}
-
-func (s *Store) takeOver(ctx context.Context, id string) (*Upload, error) {
-	f := s.fences.get(id)
-	epoch, err := f.takeOver(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return &Upload{store: s, id: id, fence: f, epoch: epoch}, nil
+	return u, s.info(id, st), nil
 }
 
 // Stat implements [store.Store].

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"hash/crc32"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -219,9 +220,19 @@ func openStore(t testing.TB, dir string, mem *memory.Manager, opts *filestore.Op
 	return s
 }
 
+func TestOpenNeedsMemory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new")
+	if _, err := filestore.Open(dir, nil, nil); !errors.Is(err, store.ErrInvalid) {
+		t.Errorf("error is %v", err)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the directory was made: %v", err)
+	}
+}
+
 func create(t testing.TB, s store.Store, spec store.Spec) store.Upload {
 	t.Helper()
-	u, err := s.Create(t.Context(), spec)
+	u, _, err := s.Create(t.Context(), spec)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +241,7 @@ func create(t testing.TB, s store.Store, spec store.Spec) store.Upload {
 
 func open(t testing.TB, s store.Store, id string) store.Upload {
 	t.Helper()
-	u, err := s.Open(t.Context(), id)
+	u, _, err := s.Open(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}

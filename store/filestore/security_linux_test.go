@@ -33,7 +33,7 @@ func TestSymlinks(t *testing.T) {
 			}
 			symlink(t, filepath.Join(outside, c.target), link)
 			s := openStore(t, dir, newMemory(t, 1<<20), nil)
-			if _, err := s.Create(t.Context(), store.Spec{Name: c.object, Length: 1}); err == nil {
+			if _, _, err := s.Create(t.Context(), store.Spec{Name: c.object, Length: 1}); err == nil {
 				t.Error("Create followed a link out of the store")
 			}
 			wantTree(t, outside, "victim")
@@ -110,7 +110,7 @@ func TestNameIsTaken(t *testing.T) {
 		"../f":      "is not a path within the destination",
 		"a//b":      "has an element that is empty",
 	} {
-		_, err := s.Create(t.Context(), store.Spec{Name: name, Length: 1})
+		_, _, err := s.Create(t.Context(), store.Spec{Name: name, Length: 1})
 		wantError(t, err, store.ErrInvalid, text)
 	}
 }

@@ -22,6 +22,21 @@ type Upload struct {
 
 var _ store.Upload = (*Upload)(nil)
 
+// takeOver begins a new epoch, which is u's, and returns what it begins with.
+// It does nothing where the upload can't be read.
+func (u *Upload) takeOver(ctx context.Context) (*state, error) {
+	if err := u.fence.take(ctx); err != nil {
+		return nil, err
+	}
+	defer u.fence.give()
+	st, err := u.store.load(u.id)
+	if err != nil {
+		return nil, err
+	}
+	u.epoch = u.fence.epoch.Add(1)
+	return st, u.fence.drop()
+}
+
 // begin takes the upload's turn, unless a newer request took the upload over.
 // It is given back by fence.give.
 func (u *Upload) begin(ctx context.Context) error {

@@ -9,12 +9,16 @@ import (
 )
 
 func (s *suite) create() {
-	u, info := s.begin(12345)
-	if info.ID == "" || info.Length != 12345 || info.Offset != 0 || info.Written != nil || info.Complete {
+	u, info, err := s.store.Create(s.ctx, store.Spec{Name: "object.bin", Length: 12345, UnitBytes: s.unit})
+	s.must(err)
+	if info.ID == "" || info.Name != "object.bin" || info.Length != 12345 || info.Offset != 0 || info.Written != nil || info.Complete {
 		s.Errorf("info of a new upload is %+v", info)
 	}
 	if info.Sum.Known && info.Sum.CRC32C != 0 {
 		s.Errorf("sum of nothing is %08x", info.Sum.CRC32C)
+	}
+	if asked := s.info(u); asked.ID != info.ID || asked.Length != info.Length || asked.Offset != 0 || asked.UnitBytes != info.UnitBytes {
+		s.Errorf("create says %+v, and the upload %+v", info, asked)
 	}
 	_, other := s.begin(12345)
 	if other.ID == info.ID {
@@ -24,11 +28,11 @@ func (s *suite) create() {
 }
 
 func (s *suite) createNonsense() {
-	if _, err := s.store.Create(s.ctx, store.Spec{Name: "x", Length: -2}); err == nil {
+	if _, _, err := s.store.Create(s.ctx, store.Spec{Name: "x", Length: -2}); err == nil {
 		s.Error("length -2 was taken")
 	}
 	if s.limits.MaxLength > 0 {
-		_, err := s.store.Create(s.ctx, store.Spec{Name: "x", Length: s.limits.MaxLength + 1, UnitBytes: s.unit})
+		_, _, err := s.store.Create(s.ctx, store.Spec{Name: "x", Length: s.limits.MaxLength + 1, UnitBytes: s.unit})
 		s.want(err, store.ErrTooLarge)
 	}
 }
@@ -46,13 +50,13 @@ func (s *suite) oddNames() {
 			s := *s
 			s.T = t
 			data := content(int64(1000 + len(name)))
-			u, err := s.store.Create(s.ctx, store.Spec{Name: name, Length: int64(len(data)), UnitBytes: s.unit})
+			u, info, err := s.store.Create(s.ctx, store.Spec{Name: name, Length: int64(len(data)), UnitBytes: s.unit})
 			if err != nil {
 				s.want(err, store.ErrInvalid)
 				return
 			}
-			if got := s.info(u).Name; got != name {
-				s.Errorf("name is %q", got)
+			if got := s.info(u).Name; got != name || info.Name != name {
+				s.Errorf("name is %q, and was %q at first", got, info.Name)
 			}
 			s.write(u, data, 0, int64(len(data)))
 			s.finish(u, data)
@@ -62,7 +66,7 @@ func (s *suite) oddNames() {
 
 func (s *suite) badNames() {
 	for _, name := range s.opts.BadNames {
-		_, err := s.store.Create(s.ctx, store.Spec{Name: name, Length: 1, UnitBytes: s.unit})
+		_, _, err := s.store.Create(s.ctx, store.Spec{Name: name, Length: 1, UnitBytes: s.unit})
 		if err == nil {
 			s.Errorf("name %q was taken", name)
 			continue
@@ -75,10 +79,12 @@ func (s *suite) metadata() {
 	want := map[string]string{
 		"filename": "a file.txt", "empty": "", "odd": "line\nend \"quoted\" = ; ,", "utf8": "日本語", "bytes": "\xff\x00\xfe",
 	}
-	u, err := s.store.Create(s.ctx, store.Spec{Name: "object.bin", Length: 1, UnitBytes: s.unit, Metadata: want})
+	u, info, err := s.store.Create(s.ctx, store.Spec{Name: "object.bin", Length: 1, UnitBytes: s.unit, Metadata: want})
 	s.must(err)
-	if got := s.info(u).Metadata; !s.opts.DropsMetadata && !maps.Equal(got, want) {
-		s.Errorf("metadata is %q, want %q", got, want)
+	for _, got := range []map[string]string{info.Metadata, s.info(u).Metadata} {
+		if !s.opts.DropsMetadata && !maps.Equal(got, want) {
+			s.Errorf("metadata is %q, want %q", got, want)
+		}
 	}
 }
 
@@ -90,7 +96,7 @@ func (s *suite) unknownID() {
 	}
 	similar := info.ID[:len(info.ID)-1] + last
 	for _, id := range []string{similar, "", "x", "..", "../x", info.ID + "/..", "/etc/passwd", "a\x00b", strings.Repeat("a", 5000)} {
-		if _, err := s.store.Open(s.ctx, id); err == nil {
+		if _, _, err := s.store.Open(s.ctx, id); err == nil {
 			s.Errorf("opened %q", id)
 		} else {
 			s.want(err, store.ErrNotFound)

@@ -179,21 +179,21 @@ func (f *Faulty) call(ctx context.Context, op Op, do func() error) error {
 func (f *Faulty) Limits() store.Limits { return f.inner.Limits() }
 
 // Create implements [store.Store].
-func (f *Faulty) Create(ctx context.Context, spec store.Spec) (u store.Upload, err error) {
+func (f *Faulty) Create(ctx context.Context, spec store.Spec) (u store.Upload, info store.Info, err error) {
 	err = f.call(ctx, OpCreate, func() (err error) {
-		u, err = f.inner.Create(ctx, spec)
+		u, info, err = f.inner.Create(ctx, spec)
 		return err
 	})
-	return f.wrap(u, err)
+	return f.wrap(u, info, err)
 }
 
 // Open implements [store.Store].
-func (f *Faulty) Open(ctx context.Context, id string) (u store.Upload, err error) {
+func (f *Faulty) Open(ctx context.Context, id string) (u store.Upload, info store.Info, err error) {
 	err = f.call(ctx, OpOpen, func() (err error) {
-		u, err = f.inner.Open(ctx, id)
+		u, info, err = f.inner.Open(ctx, id)
 		return err
 	})
-	return f.wrap(u, err)
+	return f.wrap(u, info, err)
 }
 
 // Stat implements [store.Store].
@@ -205,11 +205,11 @@ func (f *Faulty) Stat(ctx context.Context, id string) (info store.Info, err erro
 	return known(info, err)
 }
 
-func (f *Faulty) wrap(u store.Upload, err error) (store.Upload, error) {
+func (f *Faulty) wrap(u store.Upload, info store.Info, err error) (store.Upload, store.Info, error) {
 	if err != nil {
-		return nil, err
+		return nil, store.Info{}, err
 	}
-	return &faultyUpload{f, u}, nil
+	return &faultyUpload{f, u}, info, nil
 }
 
 // known returns no info beside an error, as stores do.

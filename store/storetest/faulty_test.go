@@ -19,16 +19,22 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var data = bytes.Repeat([]byte("streamflow"), 100)
 
-// begin returns an upload of data to a directory, with the faults planned.
-func begin(t *testing.T, plan ...storetest.Fault) (*storetest.Faulty, store.Upload) {
+// newFaulty returns a directory with the faults planned.
+func newFaulty(t *testing.T, plan ...storetest.Fault) *storetest.Faulty {
 	t.Helper()
 	mem, err := memory.New(&memory.Options{Limit: 1 << 20})
 	must(t, err)
 	files, err := filestore.Open(t.TempDir(), mem, nil)
 	must(t, err)
 	t.Cleanup(func() { must(t, errors.Join(files.Close(), mem.Close())) })
-	faulty := storetest.NewFaulty(files, plan...)
-	u, err := faulty.Create(t.Context(), store.Spec{Name: "f", Length: int64(len(data))})
+	return storetest.NewFaulty(files, plan...)
+}
+
+// begin returns an upload of data to a faulty directory.
+func begin(t *testing.T, plan ...storetest.Fault) (*storetest.Faulty, store.Upload) {
+	t.Helper()
+	faulty := newFaulty(t, plan...)
+	u, _, err := faulty.Create(t.Context(), store.Spec{Name: "f", Length: int64(len(data))})
 	must(t, err)
 	return faulty, u
 }
@@ -55,6 +61,32 @@ func offset(t *testing.T, u store.Upload) int64 {
 func isTransient(err error) bool {
 	var transient *store.TransientError
 	return errors.As(err, &transient)
+}
+
+func TestWithoutFaults(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) store.Store { return newFaulty(t) }, storetest.Options{
+		Read: func(t *testing.T, info store.Info) []byte {
+			b, err := os.ReadFile(info.Location)
+			must(t, err)
+			return b
+		},
+		Forgets: true,
+	})
+}
+
+// What is lost with an answer is all of it.
+func TestLostCreateAndOpen(t *testing.T) {
+	faulty := newFaulty(t,
+		storetest.Fault{Op: storetest.OpCreate, Call: 2, Effect: storetest.Lost},
+		storetest.Fault{Op: storetest.OpOpen, Call: 1, Effect: storetest.Lost})
+	_, created, err := faulty.Create(t.Context(), store.Spec{Name: "f"})
+	must(t, err)
+	if u, info, err := faulty.Create(t.Context(), store.Spec{Name: "f"}); u != nil || info.ID != "" || !errors.Is(err, storetest.ErrInjected) {
+		t.Errorf("create: %v, %+v, %v", u, info, err)
+	}
+	if u, info, err := faulty.Open(t.Context(), created.ID); u != nil || info.ID != "" || !errors.Is(err, storetest.ErrInjected) {
+		t.Errorf("open: %v, %+v, %v", u, info, err)
+	}
 }
 
 func TestFaultsOfWrite(t *testing.T) {
@@ -120,7 +152,7 @@ func TestDieAndRevive(t *testing.T) {
 	if !errors.Is(err, storetest.ErrDead) {
 		t.Fatalf("error is %v", err)
 	}
-	_, err = faulty.Create(t.Context(), store.Spec{Name: "g"})
+	_, _, err = faulty.Create(t.Context(), store.Spec{Name: "g"})
 	if !errors.Is(err, storetest.ErrDead) {
 		t.Fatalf("error is %v", err)
 	}

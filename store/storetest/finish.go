@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"errors"
+	"reflect"
 
 	"github.com/streamflow/streamflow/store"
 )
@@ -12,10 +13,13 @@ func (s *suite) resume() {
 	data := content(2*s.unit + 9)
 	u, info := s.begin(int64(len(data)))
 	s.write(u, data, 0, s.unit)
-	again, err := s.store.Open(s.ctx, info.ID)
+	again, opened, err := s.store.Open(s.ctx, info.ID)
 	s.must(err)
-	if got := s.info(again); got.Offset != s.unit || got.Length != int64(len(data)) || got.ID != info.ID {
-		s.Fatalf("info of the opened upload is %+v", got)
+	if opened.Offset != s.unit || opened.Length != int64(len(data)) || opened.ID != info.ID {
+		s.Fatalf("info of the opened upload is %+v", opened)
+	}
+	if asked := s.info(again); !reflect.DeepEqual(opened, asked) {
+		s.Fatalf("open says %+v, and the upload %+v", opened, asked)
 	}
 	s.goOn(again, data)
 	s.finish(again, data)
@@ -54,7 +58,7 @@ func (s *suite) takeover() {
 		ended <- err
 	}()
 	<-hanging
-	u, err := s.store.Open(s.ctx, info.ID)
+	u, _, err := s.store.Open(s.ctx, info.ID)
 	s.must(err)
 	s.goOn(u, data)
 	close(release)
@@ -145,12 +149,13 @@ func (s *suite) finishTwice() {
 	}
 	s.finished(s.info(u), data)
 
-	opened, err := s.store.Open(s.ctx, created.ID)
+	opened, found, err := s.store.Open(s.ctx, created.ID)
 	if s.opts.Forgets {
 		s.want(err, store.ErrNotFound)
 		return
 	}
 	s.must(err)
+	s.finished(found, data)
 	s.finished(s.info(opened), data)
 	s.finish(opened, data)
 }
@@ -174,7 +179,7 @@ func (s *suite) abort() {
 	s.must(u.Abort(s.ctx))
 	_, err := s.store.Stat(s.ctx, info.ID)
 	s.gone(err)
-	_, err = s.store.Open(s.ctx, info.ID)
+	_, _, err = s.store.Open(s.ctx, info.ID)
 	s.gone(err)
 	_, err = u.Write(s.ctx, s.unit, bytes.NewReader(content(s.unit)), s.unit)
 	s.gone(err)
@@ -184,7 +189,7 @@ func (s *suite) abort() {
 
 func (s *suite) abortTwice() {
 	u, info := s.begin(1)
-	second, err := s.store.Open(s.ctx, info.ID)
+	second, _, err := s.store.Open(s.ctx, info.ID)
 	s.must(err)
 	s.must(second.Abort(s.ctx))
 	s.must(second.Abort(s.ctx))

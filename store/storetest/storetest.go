@@ -107,9 +107,9 @@ func (s *suite) want(err, target error) {
 // begin creates an upload of that length.
 func (s *suite) begin(length int64) (store.Upload, store.Info) {
 	s.Helper()
-	u, err := s.store.Create(s.ctx, store.Spec{Name: "object.bin", Length: length, UnitBytes: s.unit})
+	u, info, err := s.store.Create(s.ctx, store.Spec{Name: "object.bin", Length: length, UnitBytes: s.unit})
 	s.must(err)
-	return u, s.info(u)
+	return u, info
 }
 
 func (s *suite) info(u store.Upload) store.Info {

@@ -197,11 +197,11 @@ func (s *suite) cancelledCalls() {
 	u, info := s.begin(1)
 	ctx, cancel := context.WithCancel(s.ctx)
 	cancel()
-	_, err := s.store.Create(ctx, store.Spec{Name: "x", Length: 1, UnitBytes: s.unit})
+	_, _, err := s.store.Create(ctx, store.Spec{Name: "x", Length: 1, UnitBytes: s.unit})
 	s.want(err, context.Canceled)
 	_, err = s.store.Stat(ctx, info.ID)
 	s.want(err, context.Canceled)
-	_, err = s.store.Open(ctx, info.ID)
+	_, _, err = s.store.Open(ctx, info.ID)
 	s.want(err, context.Canceled)
 	_, err = u.Info(ctx)
 	s.want(err, context.Canceled)
@@ -231,7 +231,7 @@ func (s *suite) concurrentUploads() {
 
 func (s *suite) uploadWhole(name string, data []byte) (store.Info, error) {
 	length := int64(len(data))
-	u, err := s.store.Create(s.ctx, store.Spec{Name: name, Length: length, UnitBytes: s.unit})
+	u, _, err := s.store.Create(s.ctx, store.Spec{Name: name, Length: length, UnitBytes: s.unit})
 	if err != nil {
 		return store.Info{}, err
 	}

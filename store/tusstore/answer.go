@@ -79,9 +79,11 @@ func (a *answer) failure() error {
 		return fmt.Errorf("%w: %w", store.ErrTooLarge, text)
 	case tus.StatusChecksumMismatch:
 		return fmt.Errorf("%w: %w", store.ErrChecksum, text)
+	case http.StatusTooManyRequests:
+		return a.transient(fmt.Errorf("%w: %w", store.ErrRateLimited, text))
 	case http.StatusInsufficientStorage:
 		return a.transient(fmt.Errorf("%w: %w", store.ErrNoSpace, text))
-	case http.StatusRequestTimeout, http.StatusLocked, http.StatusTooEarly, http.StatusTooManyRequests,
+	case http.StatusRequestTimeout, http.StatusLocked, http.StatusTooEarly,
 		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 		return a.transient(text)
 	case http.StatusPreconditionFailed, http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:

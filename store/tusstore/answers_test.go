@@ -41,7 +41,7 @@ func answers(t *testing.T, method string, answer http.HandlerFunc) *tusstore.Sto
 // call makes the call that sends the method.
 func call(t *testing.T, st *tusstore.Store, method string) (int64, error) {
 	t.Helper()
-	u, err := st.Create(t.Context(), store.Spec{Name: "x", Length: 10})
+	u, _, err := st.Create(t.Context(), store.Spec{Name: "x", Length: 10})
 	if method == "POST" || err != nil {
 		return 0, err
 	}
@@ -74,7 +74,7 @@ func TestStatuses(t *testing.T) {
 		{415, store.ErrUnsupported, false},
 		{423, nil, true},
 		{425, nil, true},
-		{429, nil, true},
+		{429, store.ErrRateLimited, true},
 		{460, store.ErrChecksum, false},
 		{500, nil, true},
 		{501, store.ErrUnsupported, false},
@@ -199,7 +199,7 @@ func TestEarlyAnswerWhileTheBodyGoesOn(t *testing.T) {
 	st := answers(t, "PATCH", func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	})
-	u, err := st.Create(t.Context(), store.Spec{Name: "x", Length: store.UnknownLength})
+	u, _, err := st.Create(t.Context(), store.Spec{Name: "x", Length: store.UnknownLength})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func TestTokenStaysWithItsOrigin(t *testing.T) {
 	}))
 	defer hs.Close()
 	st := open(t, hs.URL, &tusstore.Options{Token: "secret"})
-	u, err := st.Create(t.Context(), store.Spec{Name: "x", Length: 10})
+	u, _, err := st.Create(t.Context(), store.Spec{Name: "x", Length: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +265,7 @@ func TestUnreachable(t *testing.T) {
 		"plain HTTP to a server": {plain.URL, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := open(t, c.url, nil).Create(t.Context(), store.Spec{Name: "x", Length: 1})
+			_, _, err := open(t, c.url, nil).Create(t.Context(), store.Spec{Name: "x", Length: 1})
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -294,7 +294,7 @@ func TestCutConnection(t *testing.T) {
 			files, direct := startServer(t, nil)
 			proxy := startProxy(t, strings.TrimSuffix(strings.TrimPrefix(direct, "http://"), "/files/"))
 			st := open(t, "http://"+proxy.address()+"/files/", nil)
-			u, err := st.Create(t.Context(), store.Spec{Name: "x", Length: int64(len(data))})
+			u, _, err := st.Create(t.Context(), store.Spec{Name: "x", Length: int64(len(data))})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -52,7 +52,7 @@ func BenchmarkWrite(b *testing.B) {
 		if _, err := f.Seek(0, 0); err != nil {
 			b.Fatal(err)
 		}
-		u, err := st.Create(b.Context(), store.Spec{Name: "x", Length: size})
+		u, _, err := st.Create(b.Context(), store.Spec{Name: "x", Length: size})
 		if err != nil {
 			b.Fatal(err)
 		}

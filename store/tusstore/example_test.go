@@ -30,7 +30,7 @@ func ExampleStore() {
 	defer st.Close()
 
 	ctx := context.Background()
-	u, err := st.Create(ctx, store.Spec{Name: "greeting.txt", Length: 5})
+	u, _, err := st.Create(ctx, store.Spec{Name: "greeting.txt", Length: 5})
 	if err != nil {
 		log.Fatal(err)
 	}

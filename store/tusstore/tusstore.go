@@ -69,7 +69,8 @@ type Store struct {
 var _ store.Store = (*Store)(nil)
 
 // Open returns a store at the URL where a tus server creates uploads. It does
-// no network I/O. Memory is charged to mem. A nil opts means defaults.
+// no network I/O. Memory is charged to mem, which is required. A nil opts means
+// defaults.
 func Open(endpoint string, mem *memory.Manager, opts *Options) (*Store, error) {
 	if opts == nil {
 		opts = &Options{}
@@ -115,13 +116,13 @@ func (s *Store) Close() error {
 func (s *Store) Limits() store.Limits { return store.Limits{} }
 
 // Create implements store.Store. Name becomes the metadata "filename", unless
-// that is there.
-func (s *Store) Create(ctx context.Context, spec store.Spec) (store.Upload, error) {
+// that is there. The Info is made of the spec, without a request.
+func (s *Store) Create(ctx context.Context, spec store.Spec) (store.Upload, store.Info, error) {
 	u, err := s.create(ctx, spec)
 	if err != nil {
-		return nil, fmt.Errorf("create upload at %s: %w", s.endpoint, err)
+		return nil, store.Info{}, fmt.Errorf("create upload at %s: %w", s.endpoint, err)
 	}
-	return u, nil
+	return u, u.info, nil
 }
 
 func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, error) {
@@ -155,14 +156,16 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, error) {
 		return nil, fmt.Errorf("%w: not a tus server: Location %q", store.ErrUnsupported, a.header.Get("Location"))
 	}
 	location.User = nil
-	return &Upload{store: s, id: location.String(), url: location, length: spec.Length}, nil
+	u := s.newUpload(location.String(), location)
+	u.info.Name, u.info.Length, u.info.Metadata = metadata[tus.MetadataFilename], spec.Length, metadata
+	return u, nil
 }
 
 // Open implements store.Store.
-func (s *Store) Open(ctx context.Context, id string) (store.Upload, error) {
+func (s *Store) Open(ctx context.Context, id string) (store.Upload, store.Info, error) {
 	u, err := s.upload(id)
 	if err != nil {
-		return nil, fmt.Errorf("open upload: %w", err)
+		return nil, store.Info{}, fmt.Errorf("open upload: %w", err)
 	}
 	s.mu.Lock()
 	if w := s.writing[id]; w != nil {
@@ -170,10 +173,11 @@ func (s *Store) Open(ctx context.Context, id string) (store.Upload, error) {
 		u.brokeOff()
 	}
 	s.mu.Unlock()
-	if _, err := u.Info(ctx); err != nil {
-		return nil, err
+	info, err := u.Info(ctx)
+	if err != nil {
+		return nil, store.Info{}, err
 	}
-	return u, nil
+	return u, info, nil
 }
 
 // Stat implements store.Store.
@@ -191,7 +195,11 @@ func (s *Store) upload(id string) (*Upload, error) {
 	if err != nil || !remote(u) || u.User != nil {
 		return nil, fmt.Errorf("%w: %.100q is not the URL of one", store.ErrNotFound, id)
 	}
-	return &Upload{store: s, id: id, url: u, length: store.UnknownLength}, nil
+	return s.newUpload(id, u), nil
+}
+
+func (s *Store) newUpload(id string, at *url.URL) *Upload {
+	return &Upload{store: s, id: id, url: at, info: store.Info{ID: id, Length: store.UnknownLength, Location: id}}
 }
 
 func remote(u *url.URL) bool {

@@ -18,11 +18,12 @@ type Upload struct {
 	store *Store
 	id    string
 
-	mu     sync.Mutex
-	url    *url.URL // moves with a redirect, unlike id
-	offset int64    // acknowledged so far
-	length int64    // or store.UnknownLength
-	// undeclared: length comes from SetLength, and the server must be told.
+	mu  sync.Mutex
+	url *url.URL // moves with a redirect, unlike id
+	// info is what is known of the upload. Complete and Sum are of the last
+	// answer only.
+	info store.Info
+	// undeclared: the length comes from SetLength, and the server must be told.
 	undeclared bool
 	// unfinished: this Upload wrote, and its Finish is still to come.
 	unfinished bool
@@ -74,30 +75,22 @@ func (u *Upload) head(ctx context.Context) (store.Info, error) {
 	if err != nil {
 		metadata = nil // a server may spoil what it keeps for us; the bytes count
 	}
-	info := store.Info{
-		ID:       u.id,
-		Name:     metadata[tus.MetadataFilename],
-		Length:   u.learn(offset, length),
-		Offset:   offset,
-		Complete: offset == length,
-		Metadata: metadata,
-		Location: u.id,
-	}
-	if info.Complete {
-		info.Sum = tus.ParseDigest(a.header.Get(tus.HeaderReprDigest))
-	}
-	return info, nil
-}
-
-// learn notes what the server says and returns the length as it is known here.
-func (u *Upload) learn(offset, length int64) int64 {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.offset = offset
+	u.info.Name, u.info.Metadata = metadata[tus.MetadataFilename], metadata
 	if length != store.UnknownLength {
-		u.length, u.undeclared = length, false
+		u.info.Length, u.undeclared = length, false
 	}
-	return u.length
+	u.stands(a, offset, offset == length)
+	return u.info, nil
+}
+
+// stands notes what an answer says. It needs mu.
+func (u *Upload) stands(a *answer, offset int64, complete bool) {
+	u.info.Offset, u.info.Complete, u.info.Sum = offset, complete, store.Sum{}
+	if complete {
+		u.info.Sum = tus.ParseDigest(a.header.Get(tus.HeaderReprDigest))
+	}
 }
 
 // SetLength implements store.Upload. The server hears of it with the next
@@ -108,19 +101,20 @@ func (u *Upload) SetLength(ctx context.Context, length int64) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case length >= 0 && length == u.length:
+	case length >= 0 && length == u.info.Length:
 		return nil
-	case u.length != store.UnknownLength:
-		return fmt.Errorf("set length of upload %s: %w: it is %d already", u.id, store.ErrInvalid, u.length)
-	case length < u.offset:
-		return fmt.Errorf("set length of upload %s: %w: %d bytes are written", u.id, store.ErrInvalid, u.offset)
+	case u.info.Length != store.UnknownLength:
+		return fmt.Errorf("set length of upload %s: %w: it is %d already", u.id, store.ErrInvalid, u.info.Length)
+	case length < u.info.Offset:
+		return fmt.Errorf("set length of upload %s: %w: %d bytes are written", u.id, store.ErrInvalid, u.info.Offset)
 	}
-	u.length, u.undeclared = length, true
+	u.info.Length, u.undeclared = length, true
 	return nil
 }
 
 // Finish implements store.Upload: the server has completed the upload with its
 // last byte; its length may still have to be declared, and its sum compared.
+// Where the answer to that byte said all there is to know, it asks nothing.
 func (u *Upload) Finish(ctx context.Context, sum store.Sum) (store.Info, error) {
 	info, err := u.finish(ctx, sum)
 	if err != nil {
@@ -133,7 +127,7 @@ func (u *Upload) finish(ctx context.Context, sum store.Sum) (store.Info, error) 
 	if err := u.declare(ctx); err != nil {
 		return store.Info{}, err
 	}
-	info, err := u.head(ctx)
+	info, err := u.whole(ctx)
 	switch {
 	case err != nil:
 		return store.Info{}, err
@@ -150,10 +144,21 @@ func (u *Upload) finish(ctx context.Context, sum store.Sum) (store.Info, error) 
 	return info, nil
 }
 
+// whole is what the last answer said, if that was all, or else a HEAD.
+func (u *Upload) whole(ctx context.Context) (store.Info, error) {
+	u.mu.Lock()
+	info := u.info
+	u.mu.Unlock()
+	if info.Complete && info.Sum.Known {
+		return info, ctx.Err()
+	}
+	return u.head(ctx)
+}
+
 // declare tells the server the length where no Write did.
 func (u *Upload) declare(ctx context.Context) error {
 	u.mu.Lock()
-	undeclared, offset := u.undeclared, u.offset
+	undeclared, offset := u.undeclared, u.info.Offset
 	u.mu.Unlock()
 	if !undeclared {
 		return nil
@@ -182,6 +187,7 @@ func (u *Upload) Abort(ctx context.Context) error {
 func (u *Upload) do(ctx context.Context, r *request) (*answer, error) {
 	u.mu.Lock()
 	r.url = u.url
+	u.info.Complete, u.info.Sum = false, store.Sum{}
 	quiet := u.quiet
 	u.mu.Unlock()
 	select {

@@ -112,8 +112,8 @@ func (u *Upload) admit(off, size int64) error {
 		return store.ErrSuperseded
 	case off < 0 || size < store.UnknownLength:
 		return fmt.Errorf("%w: offset or size is negative", store.ErrInvalid)
-	case u.length != store.UnknownLength && size > u.length-off:
-		return fmt.Errorf("%w: the upload ends at %d", store.ErrTooLarge, u.length)
+	case u.info.Length != store.UnknownLength && size > u.info.Length-off:
+		return fmt.Errorf("%w: the upload ends at %d", store.ErrTooLarge, u.info.Length)
 	}
 	return nil
 }
@@ -127,7 +127,7 @@ func (u *Upload) patch(ctx context.Context, off int64, body io.Reader, size int6
 	}
 	u.mu.Lock()
 	if u.undeclared {
-		header.Set(tus.HeaderLength, strconv.FormatInt(u.length, 10))
+		header.Set(tus.HeaderLength, strconv.FormatInt(u.info.Length, 10))
 	}
 	u.unfinished = true
 	u.mu.Unlock()
@@ -149,10 +149,10 @@ func (u *Upload) acknowledged(a *answer, off, sent, size int64) (int64, error) {
 		return 0, fmt.Errorf("%w: the server says offset %d after %d bytes at %d", store.ErrUnsupported, offset, sent, off)
 	}
 	u.mu.Lock()
-	u.offset = offset
 	if refused == nil {
 		u.undeclared = false
 	}
+	u.stands(a, offset, refused == nil && offset == u.info.Length)
 	u.mu.Unlock()
 	if n := offset - off; refused == nil && size != store.UnknownLength && n < size {
 		return n, store.Transient(fmt.Errorf("the server took %d of %d bytes", n, size))
