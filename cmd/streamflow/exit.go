@@ -87,6 +87,16 @@ func (e *partialError) Error() string {
 	return fmt.Sprintf("%d of %d files were not uploaded", e.failed, e.files)
 }
 
+// errorCode is streamflow.Code, which knows nothing of command lines.
+func errorCode(err error) string {
+	var usage *usageError
+	code := streamflow.Code(err)
+	if code == streamflow.CodeWorker && (errors.As(err, &usage) || errors.Is(err, fs.ErrNotExist)) {
+		return streamflow.CodeValidation
+	}
+	return code
+}
+
 // A printedError is known to the user already: only its exit code is left.
 type printedError struct{ error }
 

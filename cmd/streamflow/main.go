@@ -13,9 +13,10 @@ func main() { os.Exit(run(os.Args[1:])) }
 func run(args []string) int {
 	ctx, stop := interruptible(context.Background())
 	defer stop()
-	cmd := newRootCommand()
-	cmd.SetArgs(args)
-	err := cmd.ExecuteContext(ctx)
+	root := newRootCommand()
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	writeEarlyError(cmd, args, err)
 	printError(cmd.ErrOrStderr(), err)
 	return exitCode(err)
 }

@@ -2,10 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
 	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/streamflow/streamflow"
 	"github.com/streamflow/streamflow/memory"
@@ -23,6 +27,32 @@ func newJSONProgress(w io.Writer) *jsonProgress {
 	out := json.NewEncoder(w)
 	out.SetEscapeHTML(false)
 	return &jsonProgress{out: out, moving: map[*streamflow.Upload]bool{}}
+}
+
+// writeEarlyError writes a line for what ended a command before its uploads
+// began, if standard output is for JSON. The errors of uploads are out already.
+func writeEarlyError(cmd *cobra.Command, args []string, err error) {
+	var printed printedError
+	if err != nil && !errors.As(err, &printed) && wantsJSON(cmd, args) {
+		newJSONProgress(cmd.OutOrStdout()).failed("", nil, err)
+	}
+}
+
+// wantsJSON looks for --json by itself, as the flags of a command line that
+// makes no sense may not have been read.
+func wantsJSON(cmd *cobra.Command, args []string) bool {
+	if cmd.Flags().Lookup("json") == nil {
+		return false
+	}
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	flags.ParseErrorsAllowlist.UnknownFlags = true
+	flags.Usage = func() {}
+	asked := flags.Bool("json", false, "")
+	progress := flags.String("progress", "", "")
+	if errors.Join(flags.Parse(args), applyEnvironment(flags)) != nil {
+		return false
+	}
+	return *asked || *progress == "json"
 }
 
 // A message is one line. Its type says which fields follow.
@@ -73,7 +103,7 @@ type fileMessage struct {
 
 type errorMessage struct {
 	message
-	Path    string `json:"path"`
+	Path    string `json:"path,omitempty"`
 	Code    string `json:"code"`
 	Message string `json:"message"`
 }
@@ -137,7 +167,7 @@ func (p *jsonProgress) finished(path string, u *streamflow.Upload, r streamflow.
 }
 
 func (p *jsonProgress) failed(path string, u *streamflow.Upload, err error) {
-	m := errorMessage{message: message{Type: "error"}, Path: path, Code: streamflow.Code(err), Message: err.Error()}
+	m := errorMessage{message: message{Type: "error"}, Path: path, Code: errorCode(err), Message: err.Error()}
 	if u != nil {
 		m.Name = u.Name()
 	}

@@ -35,8 +35,27 @@ func newRootCommand() *cobra.Command {
 		return &usageError{cmd.CommandPath(), flagError(err)}
 	})
 	root.SuggestionsMinimumDistance = 2
+	usage := root.UsageFunc()
+	root.SetUsageFunc(func(cmd *cobra.Command) error {
+		if cmd.HasParent() {
+			return usage(cmd)
+		}
+		return rootUsage(cmd)
+	})
 	root.AddCommand(newUploadCommand(), newServeCommand(), newVersionCommand())
 	return root
+}
+
+func rootUsage(root *cobra.Command) error {
+	w := root.OutOrStderr()
+	fmt.Fprintf(w, "Usage:\n  streamflow COMMAND\n\nExamples:\n%s\n\nCommands:\n", root.Example)
+	for _, cmd := range root.Commands() {
+		if cmd.IsAvailableCommand() {
+			fmt.Fprintf(w, "  %-*s %s\n", root.NamePadding(), cmd.Name(), cmd.Short)
+		}
+	}
+	fmt.Fprintln(w, "\n\"streamflow COMMAND --help\" says more about a command.")
+	return nil
 }
 
 // noCommand answers a command line that names no command, or none there is.

@@ -168,7 +168,11 @@ func (f *uploadFlags) upload(cmd *cobra.Command, sources []source, dst destinati
 		progress: f.newProgress(cmd.OutOrStdout(), console, process.Manager(), sources),
 		atOnce:   f.concurrency,
 	}
-	return u.run(cmd.Context(), sources)
+	if err := u.run(cmd.Context(), sources); err != nil {
+		printError(console, err)
+		return printedError{err}
+	}
+	return nil
 }
 
 // closing closes c at the end of a function that returns err.
