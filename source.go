@@ -19,7 +19,7 @@ type Source struct {
 	metadata map[string]string
 	// file and identity are set for a file,
 	file     *os.File
-	identity journal.Source
+	identity journal.Identity
 	// stream for a stream.
 	stream io.Reader
 	close  func() error // once

@@ -55,7 +55,7 @@ func (b *budget) Type() string   { return "size|%|auto" }
 
 // resolve returns the budget in bytes. The limit is asked for only where the
 // budget is a share of it.
-func (b *budget) resolve(limit func() (int64, machine.Source, error)) (int64, error) {
+func (b *budget) resolve(limit func() (int64, machine.Origin, error)) (int64, error) {
 	bytes, text := b.bytes, b.text
 	if b.auto || b.percent > 0 {
 		available, source, err := limit()

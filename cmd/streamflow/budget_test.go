@@ -13,7 +13,7 @@ func TestBudget(t *testing.T) {
 	for name, c := range map[string]struct {
 		text      string
 		available int64
-		source    machine.Source
+		source    machine.Origin
 		want      int64
 	}{
 		"size":                          {"64MiB", none, "", 64 * bytesize.MiB},
@@ -34,7 +34,7 @@ func TestBudget(t *testing.T) {
 			if err := b.Set(c.text); err != nil {
 				t.Fatal(err)
 			}
-			got, err := b.resolve(func() (int64, machine.Source, error) {
+			got, err := b.resolve(func() (int64, machine.Origin, error) {
 				if c.available == none {
 					t.Error("the limit was asked for")
 				}
@@ -54,7 +54,7 @@ func TestBudget(t *testing.T) {
 func TestBudgetWithoutLimit(t *testing.T) {
 	b := budget{text: "auto", auto: true}
 	broken := errors.New("no /proc")
-	if got, err := b.resolve(func() (int64, machine.Source, error) { return 0, "", broken }); !errors.Is(err, broken) {
+	if got, err := b.resolve(func() (int64, machine.Origin, error) { return 0, "", broken }); !errors.Is(err, broken) {
 		t.Errorf("resolve = %d, %v; want %v", got, err, broken)
 	}
 }

@@ -45,10 +45,10 @@ func (j *Journal) Close() error { return j.root.Close() }
 
 // A Record is what is remembered of one upload.
 type Record struct {
-	Version     int    `json:"version"`
-	Source      Source `json:"source"`
-	Destination string `json:"destination"`
-	UploadID    string `json:"upload_id"`
+	Version     int      `json:"version"`
+	Source      Identity `json:"source"`
+	Destination string   `json:"destination"`
+	UploadID    string   `json:"upload_id"`
 	// Checkpoints of the source, by rising offset.
 	Checkpoints []Checkpoint `json:"checkpoints,omitempty"`
 }

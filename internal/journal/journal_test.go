@@ -45,7 +45,7 @@ func take(t testing.TB, j *journal.Journal) *journal.Entry {
 func record() journal.Record {
 	return journal.Record{
 		Version:     1,
-		Source:      journal.Source{Path: "/data/a.iso", Size: 1 << 30, ModTime: time.Unix(1e9, 5).UTC(), Inode: 7},
+		Source:      journal.Identity{Path: "/data/a.iso", Size: 1 << 30, ModTime: time.Unix(1e9, 5).UTC(), Inode: 7},
 		Destination: "https://example.com/files/",
 		UploadID:    "abc",
 		Checkpoints: []journal.Checkpoint{{Offset: 1 << 26, CRC32C: 1}, {Offset: 1 << 27, CRC32C: 2}},
@@ -180,11 +180,11 @@ func TestDifference(t *testing.T) {
 	if got := s.Difference(s); got != "" {
 		t.Errorf("from itself: %q", got)
 	}
-	for want, change := range map[string]func(*journal.Source){
-		"path":     func(s *journal.Source) { s.Path = "/b" },
-		"size":     func(s *journal.Source) { s.Size++ },
-		"modified": func(s *journal.Source) { s.ModTime = s.ModTime.Add(1) },
-		"another":  func(s *journal.Source) { s.Inode++ },
+	for want, change := range map[string]func(*journal.Identity){
+		"path":     func(s *journal.Identity) { s.Path = "/b" },
+		"size":     func(s *journal.Identity) { s.Size++ },
+		"modified": func(s *journal.Identity) { s.ModTime = s.ModTime.Add(1) },
+		"another":  func(s *journal.Identity) { s.Inode++ },
 	} {
 		now := s
 		change(&now)

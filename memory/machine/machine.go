@@ -13,13 +13,13 @@ import (
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
-// A Source is what sets a limit.
-type Source string
+// An Origin is what sets a limit.
+type Origin string
 
 // What Limit tells apart.
 const (
-	Container Source = "container" // a control group
-	Machine   Source = "machine"   // the memory that is built in
+	Container Origin = "container" // a control group
+	Machine   Origin = "machine"   // the memory that is built in
 )
 
 // Limit returns how many bytes of memory may be used, and what sets that: the
@@ -27,7 +27,7 @@ const (
 //
 // It fails where a container can't be told from none, rather than promise
 // memory that isn't there.
-func Limit() (int64, Source, error) {
+func Limit() (int64, Origin, error) {
 	total, err := memlimit.FromSystem()
 	if err != nil {
 		return 0, "", fmt.Errorf("read the machine's memory: %w", err)
