@@ -87,7 +87,7 @@ generate-check: ## regenerate, and fail where that changes a file
 	@state() { git status --porcelain; git diff HEAD; }; \
 	before=$$(state); \
 	echo $(GO) generate ./...; $(GO) generate ./...; \
-	diff <(echo "$$before") <(state) || { echo "generated files were stale: commit what go generate made"; exit 1; }
+	diff <(echo "$$before") <(echo "$$(state)") || { echo "generated files were stale: commit what go generate made"; exit 1; }
 
 .PHONY: cross
 cross: $(CROSS:%=cross/%) ## build for the other systems

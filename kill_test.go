@@ -1,10 +1,12 @@
 package streamflow_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -38,6 +40,7 @@ func uploadAsChild(dir string) error {
 	if err != nil {
 		return err
 	}
+	fmt.Println("begins") // from here on it may be killed
 	u, err := m.UploadFile(context.Background(), filepath.Join(dir, "data.bin"))
 	if err != nil {
 		return err
@@ -64,7 +67,8 @@ func TestResumeAfterKill(t *testing.T) {
 	for {
 		_, err := os.Stat(object)
 		finished := err == nil // but killed before it was forgotten
-		life := time.Duration(10+random.IntN(40)+2*kills) * time.Millisecond
+		// Longer and longer, since each has to read again what was sent before.
+		life := time.Duration(float64(1+random.IntN(40)) * math.Pow(1.3, float64(kills)) * float64(time.Millisecond))
 		if resumed, ok := runChild(t, dir, life); ok {
 			// The first few may have died before anything was sent.
 			if resumed == 0 && kills > 3 && !finished {
@@ -85,27 +89,37 @@ func TestResumeAfterKill(t *testing.T) {
 	}
 }
 
-// runChild returns what the child resumed, and false where it was killed.
+// runChild returns what the child resumed, and false where it was killed, once
+// it had lived for so long after its beginning.
 func runChild(t *testing.T, dir string, life time.Duration) (resumed int64, ok bool) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childDir+"="+dir)
-	var output bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &output, &output
+	var trouble bytes.Buffer
+	cmd.Stderr = &trouble
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	output := bufio.NewScanner(stdout)
+	if !output.Scan() || output.Text() != "begins" {
+		t.Fatalf("the child said %q: %s", output.Text(), trouble.String())
+	}
 	kill := time.AfterFunc(life, func() { _ = cmd.Process.Kill() })
 	defer kill.Stop()
-	err := cmd.Wait()
+	output.Scan()
+	err = cmd.Wait()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && !exit.Exited() {
 		return 0, false
 	}
 	if err != nil {
-		t.Fatalf("%v: %s", err, output.String())
+		t.Fatalf("%v: %s", err, trouble.String())
 	}
-	if _, err := fmt.Sscanf(output.String(), "resumed %d", &resumed); err != nil {
-		t.Fatalf("the child said %q", output.String())
+	if _, err := fmt.Sscanf(output.Text(), "resumed %d", &resumed); err != nil {
+		t.Fatalf("the child said %q", output.Text())
 	}
 	return resumed, true
 }

@@ -72,13 +72,9 @@ func TestOverdraft(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := p.Manager()
-	ballast := make([]byte, 40*mib)
-	for i := range ballast {
-		ballast[i] = 1
-	}
+	first := ballast()
 	waitFor(t, "the overdraft is charged", func() bool { return m.Stats().Used > 8*mib })
-	runtime.KeepAlive(ballast)
-	ballast = nil
+	runtime.KeepAlive(first)
 	waitFor(t, "the overdraft is over", func() bool {
 		runtime.GC()
 		debug.FreeOSMemory()
@@ -86,10 +82,7 @@ func TestOverdraft(t *testing.T) {
 	})
 
 	all := acquire(t, m, 40*mib)
-	ballast = make([]byte, 40*mib)
-	for i := range ballast {
-		ballast[i] = 1
-	}
+	second := ballast()
 	waitFor(t, "the overdraft is charged again", func() bool { return m.Stats().Used > 40*mib })
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -99,10 +92,19 @@ func TestOverdraft(t *testing.T) {
 	}
 	release(t, b)
 	release(t, all)
-	runtime.KeepAlive(ballast)
+	runtime.KeepAlive(second)
 	if err := p.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// ballast is live memory on the Go heap, beyond the runtime's share.
+func ballast() []byte {
+	b := make([]byte, 40*mib)
+	for i := range b {
+		b[i] = 1
+	}
+	return b
 }
 
 func waitFor(tb testing.TB, what string, ok func() bool) {
