@@ -91,9 +91,13 @@ func (c *checker) manager(m *Manager) {
 	if m.level > Normal {
 		c.pressed++
 	}
-	up, down := m.entered[Critical], m.entered[Warning]
-	if inCritical := m.level == Critical; up > down || (inCritical && up == 0) {
-		c.fail("manager %q: critical entered %d times, warning %d", m.name, up, down)
+	// Every visit to Warning leads to Normal or to Critical, and back.
+	visits := m.entered[Warning]
+	if m.level == Warning {
+		visits--
+	}
+	if visits != m.entered[Normal]+m.entered[Critical] {
+		c.fail("manager %q: at level %v after entering %v: the levels don't alternate", m.name, m.level, m.entered)
 	}
 }
 

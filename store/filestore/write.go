@@ -22,7 +22,7 @@ const (
 
 	// recordBytes are logged at once: what a kill may cost a Write under way.
 	// With SyncAcks each record is synced, so it stands for more.
-	recordBytes       = 1 << 20
+	recordBytes       = 512 << 10
 	syncedRecordBytes = 16 << 20
 )
 
