@@ -68,9 +68,10 @@ func (t *tree) removeHook(list *[]*hook, h *hook) {
 }
 
 // Cleanup frees what can be freed in the whole tree: idle buffers, expired and
-// unreachable resources, what the hooks let go, and, where objects on the Go
-// heap are tracked, garbage. Collections take at most 5 % of one processor:
-// within that share of the last one, Cleanup collects nothing.
+// unreachable resources, what the hooks let go, and garbage where the Go heap
+// takes part of the budget or a request has waited for a second. Collections
+// take at most 5 % of one processor: within that share of the last one, Cleanup
+// collects nothing.
 //
 // The only error is that of ctx, which ends it between two steps.
 func (m *Manager) Cleanup(ctx context.Context) (Freed, error) {

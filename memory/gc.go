@@ -26,10 +26,10 @@ func (b *collectionBudget) spend(began time.Time, took time.Duration) {
 	b.next = began.Add(time.Duration(float64(took) / collectionShare))
 }
 
-// collect runs a collection where objects of the Go heap take part of the
-// budget, and the share allows one. hooks.running is locked.
+// collect runs a collection where that could free something, and the share
+// allows one. hooks.running is locked.
 func (t *tree) collect(all bool, freed *Freed) {
-	if time.Now().Before(t.hooks.budget.next) || !t.heapIsCause() {
+	if time.Now().Before(t.hooks.budget.next) || !(t.heapIsCause() || t.stalled()) {
 		return
 	}
 	for _, h := range t.hookList(&t.hooks.beforeGC) {
@@ -51,7 +51,8 @@ func (t *tree) runCollector() {
 	runtime.GC()
 }
 
-// heapIsCause reports whether a collection could free anything that counts.
+// heapIsCause reports whether garbage may count against the budget. Buffers
+// that were lost may, too, but that is only looked into when a request stalls.
 func (t *tree) heapIsCause() bool {
 	if !offHeap || t.process.heapExceeds() {
 		return true

@@ -23,7 +23,7 @@ type janitor struct {
 const (
 	errandLog     uint32 = 1 << iota // write the log
 	errandGC                         // call back after a collection
-	errandPress                      // clean up, since a level was entered
+	errandPress                      // clean up, since a level was entered or a request stalls
 	errandCleanup                    // clean up, since it is time
 )
 
@@ -61,6 +61,9 @@ func (j *janitor) keepTime(ctx context.Context) {
 		case now := <-ticks.C:
 			j.tree.clock.set(now)
 			j.tree.process.sample()
+			if j.tree.stalled() {
+				j.wake(errandPress)
+			}
 			if n := countCollections(); n != collections {
 				collections = n
 				j.wake(errandGC)

@@ -124,6 +124,20 @@ func TestLostBufferWakesWaiter(t *testing.T) {
 	}
 }
 
+// A request that waits for what nobody holds any more doesn't wait for the
+// runtime's next collection, which may be minutes away.
+func TestStalledRequestLooksForTheLost(t *testing.T) {
+	m := newManager(t, &memory.Options{Limit: 64 * kib})
+	loseBuffer(t, m, memory.KindChunk)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	b, err := m.Acquire(ctx, memory.KindChunk, 64*kib)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release(t, b)
+}
+
 func TestRelease(t *testing.T) {
 	m := newManager(t, nil)
 	object := new([1000]byte)

@@ -254,8 +254,10 @@ func (t *tree) detour(reason uint32, on bool) {
 	}
 }
 
-// fast reports whether buffers of the kind may take the fast path.
-func (t *tree) fast(kind Kind) bool {
-	d := t.detours.Load()
-	return d == 0 || d == detourLeaked && !(*t.leaked.Load())[kind]
+// fast reports whether buffers of the kind may take the fast path. It is
+// inlined there, unlike what rarely follows.
+func (t *tree) fast(kind Kind) bool { return t.detours.Load() == 0 || t.spared(kind) }
+
+func (t *tree) spared(kind Kind) bool {
+	return t.detours.Load() == detourLeaked && !(*t.leaked.Load())[kind]
 }

@@ -41,7 +41,8 @@ type Process struct {
 	heapLimit int64
 	code      int64 // what the program's own pages take, by the last look
 	ticks     int
-	overdraft int64 // what the runtime takes beyond its share, charged to the root
+	excess    int64 // what the runtime takes beyond its share
+	overdraft int64 // what of that is charged to the root
 }
 
 // ProcessStats are measured, in bytes.
@@ -122,7 +123,8 @@ func (p *Process) sample() {
 		p.heapLimit = limit
 		debug.SetMemoryLimit(limit)
 	}
-	p.charge(max(0, taken-reserveFor(p.budget)-foreign))
+	p.excess = max(0, taken-reserveFor(p.budget)-foreign)
+	p.charge(p.excess)
 }
 
 // foreignBytes is what is charged for memory on the Go heap: for all but
@@ -163,7 +165,7 @@ func (p *Process) heapExceeds() bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.overdraft > 0
+	return p.excess > 0
 }
 
 func (p *Process) stats() *ProcessStats {

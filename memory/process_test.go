@@ -98,6 +98,29 @@ func TestOverdraft(t *testing.T) {
 	}
 }
 
+// A request that waits because of garbage doesn't wait for the runtime's next
+// collection either.
+func TestStalledRequestCollectsGarbage(t *testing.T) {
+	p, err := memory.OpenProcess(&memory.Options{Limit: 64 * mib})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := p.Manager()
+	garbage := ballast()
+	waitFor(t, "the overdraft is charged", func() bool { return m.Stats().Used > 8*mib })
+	runtime.KeepAlive(garbage)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	b, err := m.Acquire(ctx, memory.KindChunk, 40*mib)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release(t, b)
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // ballast is live memory on the Go heap, beyond the runtime's share.
 func ballast() []byte {
 	b := make([]byte, 40*mib)

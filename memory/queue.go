@@ -24,6 +24,7 @@ const noClass = -1
 // mutex of the tree.
 type waiter struct {
 	request
+	since     int64 // by the coarse clock
 	overtaken int
 	done      bool
 	slot      *handle // an idle buffer that came with the room, or nil
@@ -113,7 +114,7 @@ func (t *tree) placeNow(r request) (*handle, bool) {
 }
 
 func (t *tree) enqueue(r request) *waiter {
-	w := &waiter{request: r, ready: make(chan struct{})}
+	w := &waiter{request: r, since: t.clock.now(), ready: make(chan struct{})}
 	if len(r.m.queue) == 0 {
 		t.turns = append(t.turns, r.m)
 	}
@@ -202,6 +203,18 @@ func (m *Manager) competes(n int64, others []*Manager) bool {
 		n = m.claimWith(n) - m.claim()
 	}
 	return false
+}
+
+// stallTime is how long a request waits before a collection looks whether what
+// it waits for is held by anybody.
+const stallTime = time.Second
+
+// stalled reports whether a request has waited for so long.
+func (t *tree) stalled() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.clock.now()
+	return slices.ContainsFunc(t.turns, func(m *Manager) bool { return now-m.queue[0].since >= int64(stallTime) })
 }
 
 // refuseImpossible ends the requests that no longer can ever fit, after a

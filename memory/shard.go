@@ -43,17 +43,14 @@ func (r *shardRef) set(s *shard) { r.p.Store(s) }
 
 // lock returns the slot's shard, locked, or nil if it is in none.
 func (r *shardRef) lock() *shard {
-	for {
-		s := r.p.Load()
-		if s == nil {
-			return nil
-		}
+	for s := r.p.Load(); s != nil; s = r.p.Load() {
 		s.mu.Lock()
 		if r.p.Load() == s {
 			return s
 		}
 		s.mu.Unlock()
 	}
+	return nil
 }
 
 // A shardSet spreads a manager's buffers so that goroutines rarely meet.
@@ -69,7 +66,7 @@ type shard struct {
 
 	mu       sync.Mutex
 	closed   bool
-	used     bool      // since the janitor last looked
+	used     bool      // a buffer was released since the janitor last looked
 	slots    []*slot   // held and cached
 	cached   []*handle // the one released last is at the end
 	toSample int64     // bytes until the next stack is taken
@@ -100,7 +97,7 @@ func newShardSet(m *Manager) *shardSet {
 // of the stack tells goroutines apart and mostly stays what it is.
 func (set *shardSet) near() *shard {
 	var here byte
-	home := uint(uint64(uintptr(unsafe.Pointer(&here))>>11) * 0x9E3779B97F4A7C15 >> set.shift)
+	home := uint(uint64(uintptr(unsafe.Pointer(&here))>>11) * 0x9E3779B97F4A7C15 >> (set.shift & 63))
 	s := &set.shards[home&uint(len(set.shards)-1)]
 	if s.mu.TryLock() {
 		return s
@@ -140,45 +137,46 @@ func (set *shardSet) steal(class int) *handle {
 	return nil
 }
 
-// take takes a buffer of the class out of the cache. s is locked.
+// take takes a buffer of the class out of the cache, or returns nil. s is
+// locked.
 func (s *shard) take(class int) *handle {
 	for i := len(s.cached) - 1; i >= 0; i-- {
-		h := s.cached[i]
-		if h.slot.class != class {
-			continue
-		}
-		last := len(s.cached) - 1
-		if i < last {
+		if h := s.cached[i]; h.slot.class == class {
+			last := len(s.cached) - 1
 			s.cached[i] = s.cached[last]
+			s.cached[last] = nil
+			s.cached = s.cached[:last]
+			return h
 		}
-		s.cached[last] = nil
-		s.cached = s.cached[:last]
-		return h
 	}
 	return nil
 }
 
 // hold hands out the slot of h, which is in s.slots. s is locked.
-func (s *shard) hold(h *handle, kind Kind, n int64, now int64) Buffer {
+func (s *shard) hold(h *handle, kind Kind, n, now int64) Buffer {
 	sl := h.slot
 	sl.held = true
 	sl.serial++
-	if sl.kind != kind {
-		sl.kind = kind
-	}
-	sl.size, sl.created = n, now
-	if len(sl.stack) > 0 {
-		sl.stack = sl.stack[:0]
-	}
+	sl.kind, sl.size, sl.created = kind, n, now
 	s.gets++
-	s.used = true
-	if s.toSample -= n; s.toSample < 0 {
-		s.toSample = sampleInterval
-		if !s.m.tree.opts.Tracking.Disabled {
-			sl.stack = callers(sl.stack)
-		}
+	s.toSample -= n
+	if s.toSample < 0 || len(sl.stack) > 0 {
+		s.sample(sl)
 	}
 	return Buffer{h: h, serial: sl.serial, n: int(n)}
+}
+
+// sample records the stack of one hold in so many bytes, and forgets that of
+// the slot's last.
+func (s *shard) sample(sl *slot) {
+	sl.stack = sl.stack[:0]
+	if s.toSample >= 0 {
+		return
+	}
+	s.toSample = sampleInterval
+	if !s.m.tree.opts.Tracking.Disabled {
+		sl.stack = callers(sl.stack)
+	}
 }
 
 // add puts a slot into the shard. s is locked.
