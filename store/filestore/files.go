@@ -12,7 +12,7 @@ import (
 )
 
 // compactBytes is the size from which a log is written anew, shorter.
-const compactBytes = 64 << 10
+const compactBytes = 8 << 10
 
 // files are an upload's files, open for writing and locked against other
 // processes. They are used by whoever has the upload's turn.
