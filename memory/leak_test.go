@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -251,9 +252,9 @@ func TestCleanup(t *testing.T) {
 func TestExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newManager(t, &memory.Options{CleanupInterval: 30 * time.Second})
-		object, expired := new([100]byte), false
+		object, expired := new([100]byte), new(atomic.Bool)
 		id, err := memory.Track(m, object, "short-lived", 100, &memory.TrackOptions{
-			ExpireAfter: time.Minute, OnExpire: func() { expired = true },
+			ExpireAfter: time.Minute, OnExpire: func() { expired.Store(true) },
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -261,13 +262,13 @@ func TestExpiry(t *testing.T) {
 		release(t, acquire(t, m, 256*kib))
 		time.Sleep(59 * time.Second)
 		synctest.Wait()
-		if s := m.Stats(); s.Allocated != 100 || expired {
-			t.Errorf("before its time was over: %+v, hook called: %v", s, expired)
+		if s := m.Stats(); s.Allocated != 100 || expired.Load() {
+			t.Errorf("before its time was over: %+v, hook called: %v", s, expired.Load())
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if s := m.Stats(); s.Used != 0 || !expired {
-			t.Errorf("afterwards: %+v, hook called: %v", s, expired)
+		if s := m.Stats(); s.Used != 0 || !expired.Load() {
+			t.Errorf("afterwards: %+v, hook called: %v", s, expired.Load())
 		}
 		if err := m.Release(id); !errors.Is(err, memory.ErrReleased) {
 			t.Errorf("release of what had expired: %v", err)

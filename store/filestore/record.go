@@ -63,7 +63,7 @@ type record struct {
 }
 
 func (r *record) encode() []byte {
-	line := []byte(r.verb)
+	line := append(make([]byte, sumBytes, 64), r.verb...)
 	number := func(n int64) { line = strconv.AppendInt(append(line, ' '), n, 10) }
 	quoted := func(s string) { line = strconv.AppendQuoteToASCII(append(line, ' '), s) }
 	switch r.verb {
@@ -90,8 +90,12 @@ func (r *record) encode() []byte {
 	case verbFinishing:
 		line = appendSum(line, r.span.sum)
 	}
-	return fmt.Appendf(nil, "%08x %s\n", checksum.Update(0, line), line)
+	copy(line, fmt.Appendf(make([]byte, 0, sumBytes), "%08x ", checksum.Update(0, line[sumBytes:])))
+	return append(line, '\n')
 }
+
+// sumBytes is what the sum of a line and the space behind it take.
+const sumBytes = 9
 
 func appendSum(line []byte, sum store.Sum) []byte {
 	if !sum.Known {
