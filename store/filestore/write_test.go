@@ -30,7 +30,8 @@ func TestMemoryOfWrite(t *testing.T) {
 	if stats.Peak == 0 || stats.Peak > 2*256<<10 || stats.Kinds[memory.KindTransfer].Active != 0 {
 		t.Errorf("peak is %d bytes, %d buffers are still held", stats.Peak, stats.Kinds[memory.KindTransfer].Active)
 	}
-	if heap := after.TotalAlloc - before.TotalAlloc; heap > 1<<20 {
+	// Under the race detector the transfer buffer itself lies on the heap.
+	if heap := after.TotalAlloc - before.TotalAlloc; heap > 1<<20+256<<10 {
 		t.Errorf("%d bytes of heap for one Write", heap)
 	}
 	if err := u.Abort(t.Context()); err != nil {
