@@ -27,12 +27,12 @@ const (
 	errandCleanup                    // clean up, since it is time
 )
 
-func startJanitor(t *tree) *janitor {
+func startJanitor(t *tree) {
 	ctx, cancel := context.WithCancel(context.Background())
 	j := &janitor{tree: t, bell: make(chan struct{}, 1), cancel: cancel}
+	t.janitor = j
 	j.wait.Go(func() { j.keepTime(ctx) })
 	j.wait.Go(func() { j.work(ctx) })
-	return j
 }
 
 func (j *janitor) stop() {

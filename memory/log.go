@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// maxJournal bounds the records that wait to be logged.
-const maxJournal = 1024
+// maxBacklog bounds the records that wait to be logged.
+const maxBacklog = 1024
 
-// A journal keeps log records until the janitor writes them, since the tree's
+// A backlog keeps log records until the janitor writes them, since the tree's
 // mutex must not be held across the I/O of a log.
-type journal struct {
+type backlog struct {
 	records []slog.Record
 	dropped int
 }
@@ -21,21 +21,21 @@ func (t *tree) log(level slog.Level, msg string, attrs ...slog.Attr) {
 	if !t.opts.Logger.Enabled(context.Background(), level) {
 		return
 	}
-	if len(t.journal.records) >= maxJournal {
-		t.journal.dropped++
+	if len(t.backlog.records) >= maxBacklog {
+		t.backlog.dropped++
 		return
 	}
 	r := slog.NewRecord(time.Now(), level, msg, 0)
 	r.AddAttrs(attrs...)
-	t.journal.records = append(t.journal.records, r)
+	t.backlog.records = append(t.backlog.records, r)
 	t.janitor.wake(errandLog)
 }
 
 // writeLog writes what was noted.
 func (t *tree) writeLog() {
 	t.mu.Lock()
-	noted := t.journal
-	t.journal = journal{}
+	noted := t.backlog
+	t.backlog = backlog{}
 	t.mu.Unlock()
 	ctx := context.Background()
 	handler := t.opts.Logger.Handler()

@@ -49,6 +49,7 @@ type Manager struct {
 type tree struct {
 	root    *Manager
 	opts    Options
+	process *Process // of which this is the tree, or nil
 	arena   *arena
 	janitor *janitor
 	clock   coarseClock
@@ -65,11 +66,10 @@ type tree struct {
 	lastID    ID
 	history   history
 	lastGC    time.Time
-	pressed   int      // managers above level Normal
-	lostBytes int64    // of all resources found lost so far
-	verbose   bool     // log each resource
-	process   *Process // of which this is the tree, or nil
-	journal   journal
+	pressed   int   // managers above level Normal
+	lostBytes int64 // of all resources found lost so far
+	verbose   bool  // log each resource
+	backlog   backlog
 }
 
 // Reasons for buffers to take the slow path.
@@ -103,7 +103,7 @@ func newTree(o Options, p *Process) *Manager {
 		p.root = t.root
 	}
 	t.clock.begin()
-	t.janitor = startJanitor(t)
+	startJanitor(t)
 	return t.root
 }
 
