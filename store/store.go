@@ -118,6 +118,8 @@ type Spec struct {
 type Limits struct {
 	// Unordered: units may be written in any order and at the same time.
 	Unordered bool
+	// Verified: every Upload is a [Verifier].
+	Verified bool
 	// MinUnitBytes and MaxUnitBytes bound a unit, but the last may be smaller.
 	MinUnitBytes, MaxUnitBytes int64
 	// MaxUnits bounds the number of units of one upload of known length.
@@ -146,6 +148,9 @@ type Info struct {
 	UnitBytes int64
 	Metadata  map[string]string
 	CreatedAt time.Time
+	// ModifiedAt is when the upload last got bytes, a length or its end, or the
+	// zero time where the store can't tell.
+	ModifiedAt time.Time
 	// Location is where a person or program finds the finished object:
 	// a path or a URL.
 	Location string

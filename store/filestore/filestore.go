@@ -84,7 +84,7 @@ func Open(dir string, mem *memory.Manager, opts *Options) (*Store, error) {
 func (s *Store) Close() error { return s.root.Close() }
 
 // Limits implements [store.Store].
-func (s *Store) Limits() store.Limits { return store.Limits{Unordered: true} }
+func (s *Store) Limits() store.Limits { return store.Limits{Unordered: true, Verified: true} }
 
 // Create implements [store.Store]. By name, it refuses names that are not
 // relative slash-separated paths within the directory, or that something other

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
+	"time"
 
 	"github.com/streamflow/streamflow/internal/checksum"
 	"github.com/streamflow/streamflow/internal/durable"
@@ -44,7 +45,7 @@ func (u *Upload) finish(ctx context.Context, sum store.Sum) (store.Info, error) 
 	if err != nil {
 		return store.Info{}, errors.Join(translate(err), u.detach())
 	}
-	st.moved = true
+	st.moved, st.modified = true, time.Now()
 	if err := errors.Join(u.fence.drop(), u.store.settle(u.id, st)); err != nil {
 		return store.Info{}, translate(err)
 	}

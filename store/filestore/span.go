@@ -90,6 +90,12 @@ func (s spans) forget(n span) {
 	}
 }
 
+// overlap says whether bytes in n are there.
+func (s spans) overlap(n span) bool {
+	i := s.search(n.start)
+	return i < len(s) && s[i].start < n.end
+}
+
 // summed says whether bytes in n have a known sum.
 func (s spans) summed(n span) bool {
 	for i := s.search(n.start); i < len(s) && s[i].start < n.end; i++ {

@@ -21,6 +21,7 @@ type state struct {
 	name      string
 	metadata  map[string]string
 	created   time.Time
+	modified  time.Time // not logged: it is the log's own
 	length    int64
 	unit      int64
 	written   spans
@@ -88,7 +89,7 @@ func (st *state) records() []record {
 func (st *state) info() store.Info {
 	info := store.Info{
 		Name: st.name, Length: st.length, UnitBytes: st.unit,
-		Metadata: st.metadata, CreatedAt: st.created, Complete: st.moved,
+		Metadata: st.metadata, CreatedAt: st.created, ModifiedAt: st.modified, Complete: st.moved,
 	}
 	info.Offset, info.Sum = st.written.prefix()
 	if ranges := st.written.ranges(); info.Offset < st.written.end() {
@@ -156,6 +157,11 @@ func (s *Store) confirm(dir *os.Root, id string, log *os.File) (*state, int64, e
 	if err != nil {
 		return nil, 0, err
 	}
+	file, err := log.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	st.modified = file.ModTime()
 	if st.aborted {
 		return st, valid, fmt.Errorf("it was aborted: %w", store.ErrNotFound)
 	}

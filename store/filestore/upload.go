@@ -20,7 +20,10 @@ type Upload struct {
 	done atomic.Pointer[store.Info]
 }
 
-var _ store.Upload = (*Upload)(nil)
+var (
+	_ store.Upload   = (*Upload)(nil)
+	_ store.Verifier = (*Upload)(nil)
+)
 
 // takeOver begins a new epoch, which is u's, and returns what it begins with.
 // It does nothing where the upload can't be read.

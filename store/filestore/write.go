@@ -8,7 +8,6 @@ import (
 	"io"
 	"math"
 
-	"github.com/streamflow/streamflow/internal/checksum"
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
 )
@@ -29,10 +28,22 @@ const (
 // Write implements [store.Upload]. It takes any range at any time, and keeps
 // what it took of a unit that breaks off.
 func (u *Upload) Write(ctx context.Context, off int64, r io.Reader, size int64) (int64, error) {
-	t := &transfer{upload: u, start: off, span: span{start: off, end: off}, left: size, due: recordBytes}
+	due := int64(recordBytes)
 	if u.store.syncAcks {
-		t.due = syncedRecordBytes
+		due = syncedRecordBytes
 	}
+	return u.write(ctx, off, r, &transfer{left: size, due: due})
+}
+
+// WriteVerified implements [store.Verifier]. The unit's bytes are in the file as
+// they come, behind what the log says is there, so nothing finds them before
+// the record that verify allows.
+func (u *Upload) WriteVerified(ctx context.Context, off int64, r io.Reader, size int64, verify func() error) (int64, error) {
+	return u.write(ctx, off, r, &transfer{left: size, due: math.MaxInt64, verify: verify})
+}
+
+func (u *Upload) write(ctx context.Context, off int64, r io.Reader, t *transfer) (int64, error) {
+	t.upload, t.start, t.span = u, off, span{start: off, end: off}
 	err := t.run(ctx, r)
 	n := t.span.start - off
 	if err != nil {
@@ -45,23 +56,40 @@ func (u *Upload) Write(ctx context.Context, off int64, r io.Reader, size int64) 
 type transfer struct {
 	upload *Upload
 	start  int64
-	span   span  // in the file but not in the log; what lies before is acknowledged
-	left   int64 // to read, or store.UnknownLength
-	room   int64 // up to the upload's length, from start
-	due    int64 // span length at which to log
+	span   span         // in the file but not in the log; what lies before is acknowledged
+	left   int64        // to read, or store.UnknownLength
+	room   int64        // up to the upload's length, from start
+	due    int64        // span length at which to log
+	verify func() error // decides on the whole unit, or nil
 	files  *files
 }
 
 func (t *transfer) run(ctx context.Context, r io.Reader) error {
 	if t.left == 0 {
-		return t.withFiles(ctx, func() error { return nil })
+		return t.withFiles(ctx, t.decide)
 	}
 	buffer, err := t.buffer(ctx)
 	if err != nil {
 		return err
 	}
-	err = t.withFiles(ctx, func() error { return t.copy(ctx, r, buffer.Bytes()) })
+	err = t.withFiles(ctx, func() error {
+		if err := t.copy(ctx, r, buffer.Bytes()); err != nil {
+			return err
+		}
+		return t.decide()
+	})
 	return errors.Join(err, buffer.Release())
+}
+
+// decide says whether a unit that came whole is kept.
+func (t *transfer) decide() error {
+	if t.verify == nil {
+		return nil
+	}
+	if err := t.verify(); err != nil {
+		return fmt.Errorf("verify the unit: %w", err)
+	}
+	return nil
 }
 
 // buffer takes a transfer buffer from the budget, a smaller one where memory is
@@ -107,6 +135,9 @@ func (t *transfer) withFiles(ctx context.Context, fn func() error) error {
 		return err
 	}
 	err = fn()
+	if err != nil && t.verify != nil {
+		t.span = span{start: t.start, end: t.start}
+	}
 	// What arrived is kept also where the context has ended: that is how a
 	// broken connection shows.
 	ended := context.WithoutCancel(ctx)
@@ -142,147 +173,12 @@ func (t *transfer) admit(st *state) error {
 	if t.room < 0 || t.left > t.room {
 		return fmt.Errorf("%w: the upload ends at %d", store.ErrTooLarge, length)
 	}
-	return nil
-}
-
-// copy moves the unit from r into the file.
-func (t *transfer) copy(ctx context.Context, r io.Reader, buffer []byte) error {
-	for t.left != 0 {
-		want := t.left
-		if want == store.UnknownLength {
-			want = t.room - (t.span.end - t.start)
-		}
-		if want == 0 {
-			return t.wantEnd(ctx, r, buffer[:1])
-		}
-		n, readErr := t.fill(ctx, r, buffer[:min(want, int64(len(buffer)))])
-		if errors.Is(readErr, store.ErrSuperseded) {
-			return readErr
-		}
-		if err := t.put(context.WithoutCancel(ctx), buffer[:n]); err != nil {
-			return err
-		}
-		if t.left > 0 {
-			t.left -= int64(n)
-		}
-		if readErr == nil {
-			continue
-		}
-		switch {
-		case readErr != io.EOF:
-			return fmt.Errorf("read the unit: %w", readErr)
-		case t.left > 0:
-			return fmt.Errorf("%d bytes are missing: %w", t.left, io.ErrUnexpectedEOF)
-		}
-		return nil
+	end := length
+	if t.left >= 0 {
+		end = t.start + t.left
 	}
-	return nil
-}
-
-// wantEnd says whether r ends where the upload does.
-func (t *transfer) wantEnd(ctx context.Context, r io.Reader, p []byte) error {
-	n, err := t.fill(ctx, r, p)
-	switch {
-	case n > 0:
-		return fmt.Errorf("%w: the upload ends at %d", store.ErrTooLarge, t.span.end)
-	case err != io.EOF:
-		return fmt.Errorf("read the unit: %w", err)
+	if t.verify != nil && st.written.overlap(span{start: t.start, end: end}) {
+		return fmt.Errorf("%w: bytes that are there can't be replaced by ones to be verified", store.ErrInvalid)
 	}
-	return nil
-}
-
-// fill reads until p is full. Between Reads it looks whether it should go on.
-func (t *transfer) fill(ctx context.Context, r io.Reader, p []byte) (int, error) {
-	for n, empty := 0, 0; ; {
-		if n == len(p) {
-			return n, nil
-		}
-		if err := t.upload.fence.check(t.upload.epoch); err != nil {
-			return n, err
-		}
-		if err := ctx.Err(); err != nil {
-			return n, err
-		}
-		m, err := r.Read(p[n:])
-		n += m
-		if err != nil {
-			return n, err
-		}
-		if empty++; m > 0 {
-			empty = 0
-		} else if empty == 100 {
-			return n, io.ErrNoProgress
-		}
-	}
-}
-
-// put writes p where the last one ended.
-func (t *transfer) put(ctx context.Context, p []byte) error {
-	if len(p) == 0 {
-		return nil
-	}
-	before := t.span.sum.CRC32C
-	sum := checksum.Update(before, p)
-	u := t.upload
-	if err := u.begin(ctx); err != nil {
-		return err
-	}
-	defer u.fence.give()
-	f := t.files
-	if u.fence.files != f {
-		return errClosed
-	}
-	if err := f.announce(span{start: t.span.end, end: t.span.end + int64(len(p))}); err != nil {
-		return t.full(err, len(p))
-	}
-	n, err := f.part.WriteAt(p, t.span.end)
-	if n < len(p) {
-		sum = checksum.Update(before, p[:n])
-	}
-	t.span.end += int64(n)
-	t.span.sum = store.Sum{CRC32C: sum, Known: true}
-	if err != nil {
-		return t.full(err, len(p)-n)
-	}
-	if t.span.end-t.span.start >= t.due {
-		return t.log()
-	}
-	return nil
-}
-
-// full adds to an error of a full disk how much room the unit needs, as far as
-// its size is known.
-func (t *transfer) full(err error, lost int) error {
-	err = translate(err)
-	if !errors.Is(err, store.ErrNoSpace) {
-		return err
-	}
-	return fmt.Errorf("no room for %d bytes: %w", max(t.left, int64(lost)), err)
-}
-
-// log acknowledges what is in the file. It needs the turn.
-func (t *transfer) log() error {
-	if t.span.start == t.span.end {
-		return nil
-	}
-	f := t.files
-	if t.upload.store.syncAcks {
-		if err := f.syncPart(); err != nil {
-			// Nor are the unlogged bytes of parallel Writes to be trusted now.
-			return errors.Join(translate(err), t.upload.fence.drop())
-		}
-	}
-	if err := f.add(record{verb: verbWritten, span: t.span}); err != nil {
-		return t.full(err, int(t.span.end-t.span.start))
-	}
-	if t.upload.store.syncAcks {
-		if err := f.add(record{verb: verbSynced}); err != nil {
-			return t.full(err, 0)
-		}
-		if err := f.log.Sync(); err != nil {
-			return translate(err)
-		}
-	}
-	t.span = span{start: t.span.end, end: t.span.end}
 	return nil
 }

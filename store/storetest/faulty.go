@@ -250,24 +250,38 @@ func (u *faultyUpload) Abort(ctx context.Context) error {
 }
 
 func (u *faultyUpload) Write(ctx context.Context, off int64, r io.Reader, size int64) (int64, error) {
+	return u.write(ctx, r, size, func(r io.Reader, size int64) (int64, error) {
+		return u.inner.Write(ctx, off, r, size)
+	})
+}
+
+// WriteVerified implements [store.Verifier] for a store whose uploads do.
+func (u *faultyUpload) WriteVerified(ctx context.Context, off int64, r io.Reader, size int64, verify func() error) (int64, error) {
+	return u.write(ctx, r, size, func(r io.Reader, size int64) (int64, error) {
+		return u.inner.(store.Verifier).WriteVerified(ctx, off, r, size, verify)
+	})
+}
+
+// write does a write by do, or what the plan says.
+func (u *faultyUpload) write(ctx context.Context, r io.Reader, size int64, do func(io.Reader, int64) (int64, error)) (int64, error) {
 	fault, dead, err := u.faulty.enter(OpWrite)
 	if err != nil {
 		return 0, err
 	}
 	if fault == nil {
-		return u.inner.Write(ctx, off, &mortalReader{r, dead}, size)
+		return do(&mortalReader{r, dead}, size)
 	}
 	switch fault.Effect {
 	case Short:
-		return u.inner.Write(ctx, off, r, min(size, fault.After))
+		return do(r, min(size, fault.After))
 	case Lost:
-		if _, err := u.inner.Write(ctx, off, r, size); err != nil {
+		if _, err := do(r, size); err != nil {
 			return 0, err
 		}
 		return 0, fault.Err
 	}
 	// The store sees the fault as one of its source, and keeps what it may.
-	return u.inner.Write(ctx, off, &faultyReader{ctx, u.faulty, r, fault, fault.After}, size)
+	return do(&faultyReader{ctx, u.faulty, r, fault, fault.After}, size)
 }
 
 // A mortalReader ends when the store dies.

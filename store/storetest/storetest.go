@@ -67,6 +67,13 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, opts Options) {
 		{"abort", (*suite).abort},
 		{"abort twice", (*suite).abortTwice},
 		{"concurrent uploads", (*suite).concurrentUploads},
+		{"verified unit", (*suite).verifiedUnit},
+		{"unit that fails its check", (*suite).unverifiedUnit},
+		{"unit that breaks off before its check", (*suite).unitWithoutCheck},
+		{"verified unit over bytes that are there", (*suite).verifyAgain},
+		{"concatenate", (*suite).concatenate},
+		{"concatenate what isn't whole", (*suite).concatenateParts},
+		{"list what is unfinished", (*suite).unfinished},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,0 +1,49 @@
+package store
+
+import (
+	"context"
+	"io"
+	"iter"
+)
+
+// A Verifier is an Upload that can take a unit whole or not at all: one whose
+// checksum is only known to be right once its last byte has come. The uploads
+// of a store are Verifiers where [Limits].Verified says so.
+//
+// It isn't a Write and then a withdrawal, as acknowledged bytes stay. So the
+// store must hear of the check before it acknowledges anything, and any store
+// can meet that which decides itself which of its bytes count: a directory
+// logs the unit only afterwards, and an S3 store records a unit's parts in the
+// upload's state only afterwards.
+type Verifier interface {
+	// WriteVerified is Write, but no byte of the unit is acknowledged, or there
+	// after a crash, before verify has returned nil. verify is called once, when
+	// r has ended: after size bytes, or at io.EOF where size is UnknownLength.
+	// Its error comes back wrapped. After any error nothing of the unit is there.
+	//
+	// A range of which bytes are there already is [ErrInvalid]: they could not be
+	// brought back.
+	WriteVerified(ctx context.Context, off int64, r io.Reader, size int64, verify func() error) (int64, error)
+}
+
+// A Concatenator is a Store that can put uploads together itself, without
+// their bytes passing through this process's memory.
+type Concatenator interface {
+	// Concatenate creates an upload of the bytes of others, one after the other,
+	// and finishes it. The others, named by id, are left as they are. They may
+	// come more than once and need not be finished, but every byte of them must be
+	// there and nobody may write to them meanwhile. The length in spec doesn't
+	// count. After an error there is no new upload.
+	//
+	// Errors: as Create and Finish, [ErrNotFound], [ErrIncomplete].
+	Concatenate(ctx context.Context, spec Spec, ids []string) (Info, error)
+}
+
+// A Lister is a Store that can say which uploads are under way in it.
+type Lister interface {
+	// Unfinished yields every upload that is there from the beginning to the end
+	// of the walk and isn't finished, in no order. An upload that can't be read
+	// is yielded as an error, with its ID in the Info, and the walk goes on; an
+	// error without an ID ends it.
+	Unfinished(ctx context.Context) iter.Seq2[Info, error]
+}

@@ -1,0 +1,239 @@
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/streamflow/streamflow/store"
+)
+
+// verifier begins an upload that can check its units, if the store has those.
+func (s *suite) verifier(length int64) (store.Upload, store.Verifier) {
+	s.Helper()
+	u, _ := s.begin(length)
+	v, ok := u.(store.Verifier)
+	if s.limits.Verified && !ok {
+		s.Fatal("Limits promise verified units, and an upload has none")
+	}
+	if !s.limits.Verified {
+		return u, nil
+	}
+	return u, v
+}
+
+func (s *suite) verifiedUnit() {
+	data := content(2*s.unit + 3)
+	for _, size := range []int64{s.unit + 3, store.UnknownLength} {
+		u, v := s.verifier(int64(len(data)))
+		if v == nil {
+			return
+		}
+		s.write(u, data, 0, s.unit)
+		r := bytes.NewReader(data[s.unit:])
+		calls := 0
+		n, err := v.WriteVerified(s.ctx, s.unit, r, size, func() error {
+			if calls++; r.Len() > 0 {
+				s.Errorf("verified with %d bytes still to come", r.Len())
+			}
+			if off := s.info(u).Offset; off != s.unit {
+				s.Errorf("offset is %d before the unit is verified", off)
+			}
+			return nil
+		})
+		s.must(err)
+		if n != s.unit+3 || calls != 1 {
+			s.Errorf("wrote %d bytes, verified %d times", n, calls)
+		}
+		s.finish(u, data)
+	}
+	u, v := s.verifier(0)
+	failure := errors.New("wrong sum of nothing")
+	_, err := v.WriteVerified(s.ctx, 0, bytes.NewReader(nil), 0, func() error { return failure })
+	s.want(err, failure)
+	s.finish(u, nil)
+}
+
+func (s *suite) unverifiedUnit() {
+	data := content(3 * s.unit)
+	u, v := s.verifier(3 * s.unit)
+	if v == nil {
+		return
+	}
+	s.write(u, data, 0, s.unit)
+	failure := errors.New("another sum")
+	n, err := v.WriteVerified(s.ctx, s.unit, bytes.NewReader(content(2*s.unit)), 2*s.unit, func() error { return failure })
+	s.want(err, failure)
+	s.dropped(u, n)
+	s.goOn(u, data)
+	s.finish(u, data)
+}
+
+// unitWithoutCheck: the process that dies in the middle looks the same.
+func (s *suite) unitWithoutCheck() {
+	data := content(3 * s.unit)
+	u, v := s.verifier(3 * s.unit)
+	if v == nil {
+		return
+	}
+	s.write(u, data, 0, s.unit)
+	verify := func() error { s.Error("verified half a unit"); return nil }
+	n, err := v.WriteVerified(s.ctx, s.unit, bytes.NewReader(data[s.unit:2*s.unit]), 2*s.unit, verify)
+	s.want(err, io.ErrUnexpectedEOF)
+	s.dropped(u, n)
+
+	failure := errors.New("the source failed")
+	r := &source{data: data[s.unit : 2*s.unit], then: func() error { return failure }}
+	n, err = v.WriteVerified(s.ctx, s.unit, r, store.UnknownLength, verify)
+	s.want(err, failure)
+	s.dropped(u, n)
+
+	ctx, cancel := context.WithCancel(s.ctx)
+	r = &source{data: data[s.unit : 2*s.unit], then: func() error { cancel(); return ctx.Err() }}
+	n, err = v.WriteVerified(ctx, s.unit, r, 2*s.unit, verify)
+	s.want(err, context.Canceled)
+	s.dropped(u, n)
+	s.goOn(u, data)
+	s.finish(u, data)
+}
+
+// dropped checks that of all bytes only the first unit's are there.
+func (s *suite) dropped(u store.Upload, n int64) {
+	s.Helper()
+	info := s.info(u)
+	if n != 0 || info.Offset != s.unit || info.Written != nil {
+		s.Fatalf("%d bytes acknowledged, offset %d, ranges %v", n, info.Offset, info.Written)
+	}
+	if info.Sum.Known && info.Sum != sum(content(3 * s.unit)[:s.unit]) {
+		s.Fatalf("sum is %08x", info.Sum.CRC32C)
+	}
+}
+
+func (s *suite) verifyAgain() {
+	data := content(2 * s.unit)
+	u, v := s.verifier(2 * s.unit)
+	if v == nil || !s.limits.Unordered {
+		return
+	}
+	s.write(u, data, s.unit, 2*s.unit)
+	fine := func() error { return nil }
+	for _, size := range []int64{2 * s.unit, store.UnknownLength} {
+		_, err := v.WriteVerified(s.ctx, 0, bytes.NewReader(content(2*s.unit)), size, fine)
+		s.want(err, store.ErrInvalid)
+	}
+	n, err := v.WriteVerified(s.ctx, 0, bytes.NewReader(data), s.unit, fine)
+	s.must(err)
+	if n != s.unit {
+		s.Errorf("wrote %d bytes", n)
+	}
+	s.finish(u, data)
+}
+
+func (s *suite) concatenate() {
+	c, ok := s.store.(store.Concatenator)
+	if !ok {
+		return
+	}
+	var ids []string
+	var parts [][]byte
+	for i, n := range []int64{s.unit + 11, 0, 2 * s.unit} {
+		parts = append(parts, content(n))
+		u, info := s.begin(n)
+		s.goOn(u, parts[i])
+		ids = append(ids, info.ID)
+		if i == 2 && !s.opts.Forgets {
+			s.finish(u, parts[i])
+		}
+	}
+	whole := bytes.Join([][]byte{parts[0], parts[1], parts[2], parts[0]}, nil)
+	info, err := c.Concatenate(s.ctx, store.Spec{Name: "whole.bin", Length: 7, UnitBytes: s.unit}, append(slices.Clone(ids), ids[0]))
+	s.must(err)
+	s.finished(info, whole)
+	if info.Sum.Known && info.Sum != sum(whole) {
+		s.Errorf("sum is %08x", info.Sum.CRC32C)
+	}
+	for i, id := range ids {
+		if got, err := s.store.Stat(s.ctx, id); err != nil || got.Offset != int64(len(parts[i])) {
+			s.Errorf("then part %d is %+v, %v", i, got, err)
+		}
+	}
+}
+
+func (s *suite) concatenateParts() {
+	c, ok := s.store.(store.Concatenator)
+	if !ok {
+		return
+	}
+	whole, wholeInfo := s.begin(s.unit)
+	s.goOn(whole, content(s.unit))
+	_, half := s.begin(s.unit)
+	deferred, open := s.begin(store.UnknownLength)
+	s.write(deferred, content(s.unit), 0, s.unit)
+	gone, goneInfo := s.begin(0)
+	s.must(gone.Abort(s.ctx))
+	before := s.list()
+	spec := store.Spec{Name: "whole.bin", UnitBytes: s.unit}
+	for id, want := range map[string]error{
+		half.ID: store.ErrIncomplete, open.ID: store.ErrIncomplete, goneInfo.ID: store.ErrNotFound, "x": store.ErrNotFound,
+	} {
+		_, err := c.Concatenate(s.ctx, spec, []string{wholeInfo.ID, id})
+		s.want(err, want)
+	}
+	ctx, cancel := context.WithCancel(s.ctx)
+	cancel()
+	_, err := c.Concatenate(ctx, spec, []string{wholeInfo.ID})
+	s.want(err, context.Canceled)
+	if after := s.list(); !slices.Equal(before, after) {
+		s.Errorf("uploads before are %v, after %v", before, after)
+	}
+}
+
+func (s *suite) unfinished() {
+	if _, ok := s.store.(store.Lister); !ok {
+		return
+	}
+	if ids := s.list(); len(ids) != 0 {
+		s.Errorf("in a new store there are %v", ids)
+	}
+	var want []string
+	for range 3 {
+		_, info := s.begin(5)
+		want = append(want, info.ID)
+	}
+	done, _ := s.begin(0)
+	s.finish(done, nil)
+	aborted, _ := s.begin(1)
+	s.must(aborted.Abort(s.ctx))
+	slices.Sort(want)
+	if got := s.list(); !slices.Equal(got, want) {
+		s.Errorf("unfinished are %v, want %v", got, want)
+	}
+	for range s.store.(store.Lister).Unfinished(s.ctx) {
+		break
+	}
+	ctx, cancel := context.WithCancel(s.ctx)
+	cancel()
+	var last error
+	for _, err := range s.store.(store.Lister).Unfinished(ctx) {
+		last = err
+	}
+	s.want(last, context.Canceled)
+}
+
+// list returns the ids of what is unfinished, in order.
+func (s *suite) list() []string {
+	s.Helper()
+	lister, ok := s.store.(store.Lister)
+	if !ok {
+		return nil
+	}
+	var ids []string
+	for info, err := range lister.Unfinished(s.ctx) {
+		s.must(err)
+		ids = append(ids, info.ID)
+	}
+	slices.Sort(ids)
+	return ids
+}
