@@ -57,9 +57,13 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 
 // Shutdown takes no new request for an upload, ends the bodies under way, and
 // waits until what arrived of them is safe in the store or ctx ends. All of
-// them are answered 503 with Retry-After. It doesn't close connections.
+// them are answered 503 with Retry-After. Streams of events end. It doesn't
+// close connections.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
+	if !s.closing {
+		close(s.ending)
+	}
 	s.closing = true
 	for _, t := range s.turns {
 		t.end(errShutdown)

@@ -7,6 +7,14 @@
 // connection whose client is gone never locks anybody out. What the older one
 // had made durable stays.
 //
+// # Operation
+//
+// Beside the uploads it answers /healthz, /readyz, /metrics for Prometheus, and
+// /api/v1 with memory, the uploads under way, and events; openapi.yaml
+// describes these. What only those who run the server may do is in
+// [Server.Admin], to be mounted where nobody else gets at it. Each request is
+// one line of the log.
+//
 // # Memory
 //
 // A request body goes through the store's buffers only, and every append is
@@ -48,7 +56,7 @@ type Options struct {
 	// ShutdownTimeout is how long Serve waits for requests under way once its
 	// context has ended; default 30 s.
 	ShutdownTimeout time.Duration
-	// Logger hears of trouble; default: nobody.
+	// Logger hears of trouble, and at info of each request; default: nobody.
 	Logger *slog.Logger
 }
 
@@ -77,16 +85,22 @@ func (o *Options) withDefaults() Options {
 
 // A Server is the upload server as an http.Handler.
 type Server struct {
-	store     store.Store
+	store     store.Store // observed
+	observed  *observedStore
 	mem       *memory.Manager
 	opts      Options
 	maxLength int64
 	tus       *tus.Handler
+	metrics   *metrics
+	stats     *recentStats
+	endpoints endpoints
+	ending    chan struct{} // closed by Shutdown
 
 	mu      sync.Mutex
 	closing bool
+	readers int              // streams of events
 	turns   map[string]*turn // the newest request of each upload
-	running sync.WaitGroup   // turns not yet over
+	running sync.WaitGroup   // turns and readers not yet over
 }
 
 // New returns a server that keeps uploads in st and charges mem.
@@ -100,11 +114,18 @@ func New(st store.Store, mem *memory.Manager, opts *Options) (*Server, error) {
 	case o.IdleTimeout < 0 || o.MemoryTimeout < 0 || o.ShutdownTimeout < 0:
 		return nil, errors.New("server: a timeout is negative")
 	}
-	s := &Server{store: st, mem: mem, opts: o, maxLength: o.MaxFileBytes, turns: make(map[string]*turn)}
+	observed := observe(st)
+	s := &Server{
+		store: observed, observed: observed, mem: mem, opts: o, maxLength: o.MaxFileBytes,
+		stats: &recentStats{mem: mem}, ending: make(chan struct{}), turns: make(map[string]*turn),
+	}
 	if l := st.Limits().MaxLength; l > 0 && (s.maxLength == 0 || l < s.maxLength) {
 		s.maxLength = l
 	}
 	s.tus = tus.NewHandler(uploads{s}, &tus.Options{BasePath: o.BasePath, MaxLength: s.maxLength, Logger: o.Logger})
+	s.metrics = newMetrics(observed.inFlight, s.stats.now)
+	observed.metrics = s.metrics
+	s.endpoints = s.operation()
 	return s, nil
 }
 
@@ -112,20 +133,25 @@ const page = `Streamflow takes uploads of any size here, by tus 1.0 (https://tus
 
   streamflow upload FILE `
 
-// ServeHTTP implements http.Handler.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch {
-	case strings.HasPrefix(r.URL.Path, s.opts.BasePath), r.URL.Path+"/" == s.opts.BasePath:
+// ServeHTTP implements http.Handler: uploads below the base path, and around
+// them what operation lists.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.record(w, r, s.route) }
+
+func (s *Server) route(w http.ResponseWriter, r *http.Request) {
+	_, operation := s.endpoints[r.URL.Path]
+	base := s.opts.BasePath
+	switch below := strings.HasPrefix(r.URL.Path, base) || r.URL.Path+"/" == base; {
+	case r.URL.Path == base, below && !operation:
 		s.tus.ServeHTTP(w, r)
-	case r.URL.Path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		scheme := "http"
-		if r.TLS != nil {
-			scheme = "https"
-		}
-		_, _ = w.Write([]byte(page + scheme + "://" + r.Host + s.opts.BasePath + "\n"))
 	default:
-		http.NotFound(w, r)
+		s.endpoints.ServeHTTP(w, r)
 	}
+}
+
+func (s *Server) page(w http.ResponseWriter, r *http.Request) {
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	writeText(w, page+scheme+"://"+r.Host+s.opts.BasePath+"\n")
 }

@@ -57,6 +57,9 @@ func (s *Server) begin(ctx context.Context, id string, body tus.Body) (t *turn, 
 
 func (s *Server) finish(id string, t *turn) {
 	t.cancel()
+	if errors.Is(t.ended(), errMemory) {
+		s.metrics.memoryTimeouts.Add(1)
+	}
 	s.mu.Lock()
 	if s.turns[id] == t {
 		delete(s.turns, id)

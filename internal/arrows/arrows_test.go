@@ -31,7 +31,7 @@ var arrows = []struct {
 	{"store/filestore", []string{"store", "memory", "internal/...", "golang.org/x/..."}},
 	{"store/tusstore", []string{"store", "memory", "internal/...", "protocol/tus", "golang.org/x/..."}},
 	{"protocol/tus", []string{"store", "memory", "internal/..."}},
-	{"server", []string{".", "store", "memory", "internal/...", "protocol/..."}},
+	{"server", []string{".", "store", "memory", "internal/...", "protocol/...", "github.com/prometheus/client_golang/..."}},
 	{".", []string{"store", "memory", "internal/...", "golang.org/x/..."}},
 	{"cmd/streamflow/...", []string{"..."}},
 	{"internal/bytesize", nil},
@@ -45,6 +45,8 @@ var arrows = []struct {
 var testOnly = []string{
 	"go.uber.org/goleak/...",
 	"github.com/rogpeppe/go-internal/...",
+	"github.com/santhosh-tekuri/jsonschema/...",
+	"go.yaml.in/yaml/...",
 	"golang.org/x/...",
 	module + "/...",
 }

@@ -1,0 +1,76 @@
+package server
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// record answers a request by next, counts it, and logs it in one line.
+func (s *Server) record(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+	start := time.Now()
+	rec := &recorder{ResponseWriter: w}
+	defer func() {
+		took := time.Since(start)
+		s.metrics.request(r.Method, rec.status(), took)
+		// Neither query nor headers: they may hold secrets.
+		s.opts.Logger.LogAttrs(r.Context(), slog.LevelInfo, "request",
+			slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", rec.status()),
+			slog.Int64("content_length", r.ContentLength), slog.Int64("sent_bytes", rec.sent),
+			slog.Duration("took", took), slog.String("remote", r.RemoteAddr))
+	}()
+	next(rec, r)
+	rec.returned = true
+}
+
+// A recorder remembers what was answered.
+type recorder struct {
+	http.ResponseWriter
+	code     int // 0 as long as there is no final one
+	sent     int64
+	returned bool // the handler, which did not panic
+}
+
+// status is the answer's, or what net/http makes of there being none.
+func (w *recorder) status() int {
+	switch {
+	case w.code != 0:
+		return w.code
+	case w.returned:
+		return http.StatusOK
+	default:
+		return http.StatusInternalServerError
+	}
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *recorder) WriteHeader(code int) {
+	if w.code == 0 && code >= http.StatusOK { // 1xx are not final
+		w.code = code
+	}
+	w.ResponseWriter.WriteHeader(code)
+}
+
+// Write implements io.Writer.
+func (w *recorder) Write(p []byte) (int, error) {
+	if w.code == 0 {
+		w.code = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.sent += int64(n)
+	return n, err
+}
+
+// ReadFrom implements io.ReaderFrom: net/http has the system send files.
+func (w *recorder) ReadFrom(r io.Reader) (int64, error) {
+	if w.code == 0 {
+		w.code = http.StatusOK
+	}
+	n, err := io.Copy(w.ResponseWriter, r)
+	w.sent += n
+	return n, err
+}
+
+// Unwrap serves http.ResponseController.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }

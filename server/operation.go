@@ -1,0 +1,87 @@
+package server
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/streamflow/streamflow/protocol/tus"
+)
+
+// Codes of problems that have nothing to do with one upload.
+const (
+	codeMethod      = "METHOD_NOT_ALLOWED"
+	codeNotFound    = "NOT_FOUND"
+	codeUnavailable = "UNAVAILABLE"
+	codeMemory      = "MEMORY_LIMIT_EXCEEDED"
+)
+
+// Endpoints answer what is asked of the server itself, by exact path.
+type endpoints map[string]endpoint
+
+type endpoint struct {
+	method string // GET is HEAD too
+	serve  http.HandlerFunc
+}
+
+// operation is what everybody may ask who reaches the server.
+func (s *Server) operation() endpoints {
+	return endpoints{
+		"/":               {http.MethodGet, s.page},
+		"/healthz":        {http.MethodGet, s.health},
+		"/readyz":         {http.MethodGet, s.ready},
+		"/metrics":        {http.MethodGet, s.metrics.handler.ServeHTTP},
+		"/api/v1/memory":  {http.MethodGet, s.showMemory},
+		"/api/v1/uploads": {http.MethodGet, s.showUploads},
+		"/api/v1/events":  {http.MethodGet, s.streamEvents},
+	}
+}
+
+// Admin returns the handler for those who run the server: what everybody may
+// ask, the ids and names of the uploads under way, and the cleanup. Whoever
+// knows an id may go on with the upload or end it, so mount Admin only where
+// nobody else gets at it.
+func (s *Server) Admin() http.Handler {
+	all := s.operation()
+	all["/api/v1/uploads"] = endpoint{http.MethodGet, s.showUploadsNamed}
+	all["/api/v1/memory/cleanup"] = endpoint{http.MethodPost, s.cleanUp}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.record(w, r, all.ServeHTTP) })
+}
+
+// ServeHTTP implements http.Handler.
+func (e endpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	at, ok := e[r.URL.Path]
+	switch {
+	case !ok:
+		refuse(w, http.StatusNotFound, codeNotFound, "")
+	case r.Method != at.method && (r.Method != http.MethodHead || at.method != http.MethodGet):
+		w.Header().Set("Allow", at.method)
+		refuse(w, http.StatusMethodNotAllowed, codeMethod, "")
+	default:
+		at.serve(w, r)
+	}
+}
+
+// refuse answers with a problem. detail says more to a person, or is empty.
+func refuse(w http.ResponseWriter, status int, code, detail string) {
+	w.Header().Set("Content-Type", tus.ProblemType)
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "5")
+	}
+	writeJSON(w, status, tus.Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: detail})
+}
+
+// writeJSON answers with v, as application/json unless the type is set.
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // our own structs of strings and numbers: can't be
+	}
+	h := w.Header()
+	if h.Get("Content-Type") == "" {
+		h.Set("Content-Type", "application/json")
+	}
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n')) // the client may be gone
+}
