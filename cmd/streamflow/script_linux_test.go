@@ -2,10 +2,13 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,6 +46,7 @@ func TestScripts(t *testing.T) {
 			"says":    says,
 			"finish":  finish,
 			"website": website,
+			"ask":     ask,
 			"gate":    gateCommand,
 		},
 	})
@@ -242,4 +246,29 @@ func website(ts *testscript.TestScript, _ bool, args []string) {
 	}))
 	ts.Defer(srv.Close)
 	ts.Setenv(args[0], srv.URL+"/files/")
+}
+
+// ask [-host NAME] METHOD URL STATUS FILE makes a request, which must be
+// answered with STATUS, and keeps the body of the answer in FILE. The URL may
+// have elements "..".
+func ask(ts *testscript.TestScript, _ bool, args []string) {
+	host := ""
+	if args[0] == "-host" {
+		host, args = args[1], args[2:]
+	}
+	target, err := url.JoinPath(args[1])
+	ts.Check(err)
+	req, err := http.NewRequestWithContext(context.Background(), args[0], target, nil)
+	ts.Check(err)
+	req.Host = host
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	ts.Check(err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[3]), text, 0o666))
+	if strconv.Itoa(resp.StatusCode) != args[2] {
+		ts.Fatalf("%s %s: %s, want %s: %s", args[0], args[1], resp.Status, args[2], text)
+	}
 }

@@ -26,7 +26,11 @@ const (
 
 It prints the URL for uploads when it is ready. On SIGTERM or SIGINT it takes
 nothing new, brings what is under way to a safe offset, and ends; nothing
-acknowledged is lost.`
+acknowledged is lost.
+
+At the same address are /healthz, /readyz, /metrics and /api/v1. Profiles
+(/debug/pprof/), the ids of uploads and the cleanup of memory are at
+--admin-listen, which only programs of this machine reach.`
 
 	serveExample = `  streamflow serve
   streamflow serve --listen 127.0.0.1:0 --ready-file url.txt --store /srv/uploads
@@ -36,6 +40,7 @@ acknowledged is lost.`
 type serveFlags struct {
 	memory          memoryFlags
 	listen          string
+	adminListen     string
 	storeDir        string
 	basePath        string
 	readyFile       string
@@ -64,6 +69,7 @@ func newServeCommand() *cobra.Command {
 func (f *serveFlags) group() flagGroup {
 	g := newFlagGroup("Server")
 	g.flags.StringVar(&f.listen, "listen", "127.0.0.1:8080", "address to listen on; port 0 takes a free one")
+	g.flags.StringVar(&f.adminListen, "admin-listen", "", "loopback address for those who run the server; empty is none")
 	g.flags.StringVar(&f.storeDir, "store", "./streamflow-data", "directory that keeps the uploads")
 	g.flags.StringVar(&f.basePath, "base-path", "/files/", "path of the uploads")
 	g.flags.StringVar(&f.readyFile, "ready-file", "", "file to write the URL to when ready; removed at the end")
@@ -88,8 +94,17 @@ func (f *serveFlags) check(cmd *cobra.Command) error {
 	if err != nil {
 		return usagef(cmd, "--listen %s: want HOST:PORT: %w", f.listen, err)
 	}
-	if ip := net.ParseIP(host); host != "localhost" && !ip.IsLoopback() && !f.insecure {
+	if !isLoopback(host) && !f.insecure {
 		return usagef(cmd, "--listen %s: without tokens, others could upload too; give --insecure if you want that", f.listen)
+	}
+	if f.adminListen == "" {
+		return nil
+	}
+	if host, _, err = net.SplitHostPort(f.adminListen); err != nil {
+		return usagef(cmd, "--admin-listen %s: want HOST:PORT: %w", f.adminListen, err)
+	}
+	if !isLoopback(host) {
+		return usagef(cmd, "--admin-listen %s: want a loopback address: there is no password", f.adminListen)
 	}
 	return nil
 }
@@ -120,6 +135,11 @@ func (f *serveFlags) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return fmt.Errorf("set up the server: %w", err)
 	}
+	stopAdmin, err := serveAdmin(cmd.Context(), f.adminListen, srv.Admin(), logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stopAdmin()) }()
 	listener, err := new(net.ListenConfig).Listen(cmd.Context(), "tcp", f.listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", f.listen, err)
