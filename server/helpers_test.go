@@ -25,6 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type rig struct {
 	*testing.T
 	files  *filestore.Store
+	dir    string // of files
 	mem    *memory.Manager
 	server *server.Server
 	url    string // of the server, without a path
@@ -36,12 +37,13 @@ func newRig(t *testing.T, opts *server.Options) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := filestore.Open(t.TempDir(), mem, &filestore.Options{ByID: true})
+	dir := t.TempDir()
+	files, err := filestore.Open(dir, mem, &filestore.Options{ByID: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := newRigOver(t, files, mem, opts)
-	r.files = files
+	r.files, r.dir = files, dir
 	t.Cleanup(func() {
 		if held := mem.Stats().Active; held != 0 {
 			t.Errorf("%d resources were not released", held)
@@ -75,12 +77,16 @@ func (r *rig) must(err error) {
 	}
 }
 
-// do makes a tus request. Headers are pairs; an empty value leaves one out.
+// do makes a tus request. Headers are pairs; an empty value leaves one out. A
+// body that is trailed has its checksum behind it.
 func (r *rig) do(method, path string, body io.Reader, headers ...string) (*http.Response, []byte) {
 	r.Helper()
 	req, err := http.NewRequestWithContext(r.Context(), method, r.url+path, body)
 	r.must(err)
 	req.Header.Set(tus.HeaderResumable, tus.Version)
+	if b, ok := body.(trailed); ok {
+		req.Trailer = http.Header{tus.HeaderChecksum: {b.checksum}}
+	}
 	for i := 0; i < len(headers); i += 2 {
 		switch {
 		case headers[i+1] == "":

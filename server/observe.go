@@ -99,7 +99,7 @@ func isFault(err error) bool {
 	}
 	for _, expected := range []error{
 		store.ErrNotFound, store.ErrGone, store.ErrInvalid, store.ErrTooLarge, store.ErrSuperseded,
-		store.ErrUnsupported, store.ErrIncomplete, context.Canceled, io.ErrUnexpectedEOF, errIdle, errMemory,
+		store.ErrUnsupported, store.ErrIncomplete, store.ErrChecksum, context.Canceled, io.ErrUnexpectedEOF, errIdle, errMemory,
 	} {
 		if errors.Is(err, expected) {
 			return false

@@ -18,7 +18,7 @@ const (
 
 // Serve answers on ln, which it closes, until ctx ends; then it shuts down
 // gracefully, in Options.ShutdownTimeout at most, and returns nil if that went
-// well. It speaks HTTP/1.1, in settings that a slow client can't exhaust.
+// well. Until then it removes expired uploads. It speaks HTTP/1.1, in settings that a slow client can't exhaust.
 //
 // Who embeds the Server in an http.Server of their own sets ReadHeaderTimeout
 // and MaxHeaderBytes there, and no ReadTimeout: bodies are timed here.
@@ -33,6 +33,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		Protocols:         &protocols,
 		ErrorLog:          slog.NewLogLogger(s.opts.Logger.Handler(), slog.LevelDebug),
 	}
+	defer s.sweep(ctx)()
 	failed := make(chan error, 1)
 	go func() { failed <- hs.Serve(ln) }()
 	select {

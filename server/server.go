@@ -1,7 +1,8 @@
 // Package server takes uploads over HTTP and keeps them in a store.Store.
 //
 // Use it as a program of its own, with [Server.Serve], or as an http.Handler
-// in somebody else's mux. It speaks tus 1.0 (package protocol/tus).
+// in somebody else's mux. It speaks tus 1.0 (package protocol/tus), with those of
+// its extensions that the store can play its part in.
 //
 // A newer request for an upload ends the older one and takes over, so a
 // connection whose client is gone never locks anybody out. What the older one
@@ -53,6 +54,9 @@ type Options struct {
 	IdleTimeout time.Duration
 	// MemoryTimeout is how long a body waits for memory; default 10 s.
 	MemoryTimeout time.Duration
+	// ExpireAfter is how long an unfinished upload is kept after its last bytes;
+	// default 0, for ever. The store must be a store.Lister. See RemoveExpired.
+	ExpireAfter time.Duration
 	// ShutdownTimeout is how long Serve waits for requests under way once its
 	// context has ended; default 30 s.
 	ShutdownTimeout time.Duration
@@ -94,6 +98,7 @@ type Server struct {
 	metrics   *metrics
 	stats     *recentStats
 	endpoints endpoints
+	lister    store.Lister  // nil where the store is none
 	ending    chan struct{} // closed by Shutdown
 
 	mu      sync.Mutex
@@ -111,7 +116,7 @@ func New(st store.Store, mem *memory.Manager, opts *Options) (*Server, error) {
 		return nil, errors.New("server: BasePath must begin and end with a slash")
 	case o.MaxFileBytes < 0:
 		return nil, errors.New("server: MaxFileBytes is negative")
-	case o.IdleTimeout < 0 || o.MemoryTimeout < 0 || o.ShutdownTimeout < 0:
+	case o.IdleTimeout < 0 || o.MemoryTimeout < 0 || o.ExpireAfter < 0 || o.ShutdownTimeout < 0:
 		return nil, errors.New("server: a timeout is negative")
 	}
 	observed := observe(st)
@@ -122,11 +127,31 @@ func New(st store.Store, mem *memory.Manager, opts *Options) (*Server, error) {
 	if l := st.Limits().MaxLength; l > 0 && (s.maxLength == 0 || l < s.maxLength) {
 		s.maxLength = l
 	}
-	s.tus = tus.NewHandler(uploads{s}, &tus.Options{BasePath: o.BasePath, MaxLength: s.maxLength, Logger: o.Logger})
+	s.lister, _ = st.(store.Lister)
+	if o.ExpireAfter > 0 && s.lister == nil {
+		return nil, errors.New("server: ExpireAfter needs a store that lists its uploads")
+	}
+	s.tus = tus.NewHandler(uploads{s}, s.tusOptions(st))
 	s.metrics = newMetrics(observed.inFlight, s.stats.now)
 	observed.metrics = s.metrics
 	s.endpoints = s.operation()
 	return s, nil
+}
+
+// tusOptions has the extensions that st can play its part in.
+func (s *Server) tusOptions(st store.Store) *tus.Options {
+	_, concatenates := st.(store.Concatenator)
+	opts := &tus.Options{
+		BasePath:      s.opts.BasePath,
+		MaxLength:     s.maxLength,
+		Checksums:     st.Limits().Verified,
+		Concatenation: concatenates,
+		Logger:        s.opts.Logger,
+	}
+	if s.opts.ExpireAfter > 0 {
+		opts.Expires = s.expires
+	}
+	return opts
 }
 
 const page = `Streamflow takes uploads of any size here, by tus 1.0 (https://tus.io).

@@ -32,9 +32,7 @@ type turn struct {
 // begin ends the turn under way, waits until it is over, and begins the next.
 // The caller ends the new one with done.
 func (s *Server) begin(ctx context.Context, id string, body tus.Body) (t *turn, done func(), err error) {
-	t = &turn{over: make(chan struct{}), body: body, idle: s.opts.IdleTimeout}
-	t.ctx, t.cancel = context.WithCancel(ctx)
-
+	t = s.newTurn(ctx, body)
 	s.mu.Lock()
 	if s.closing {
 		s.mu.Unlock()
@@ -53,6 +51,26 @@ func (s *Server) begin(ctx context.Context, id string, body tus.Body) (t *turn, 
 		<-before.over
 	}
 	return t, func() { s.finish(id, t) }, nil
+}
+
+// beginIfIdle begins a turn if no request has one.
+func (s *Server) beginIfIdle(ctx context.Context, id string) (t *turn, done func(), ok bool) {
+	t = s.newTurn(ctx, nil)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing || s.turns[id] != nil {
+		t.cancel()
+		return nil, nil, false
+	}
+	s.turns[id] = t
+	s.running.Add(1)
+	return t, func() { s.finish(id, t) }, true
+}
+
+func (s *Server) newTurn(ctx context.Context, body tus.Body) *turn {
+	t := &turn{over: make(chan struct{}), body: body, idle: s.opts.IdleTimeout}
+	t.ctx, t.cancel = context.WithCancel(ctx)
+	return t
 }
 
 func (s *Server) finish(id string, t *turn) {

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -39,6 +40,9 @@ func (u uploads) Info(ctx context.Context, id string) (store.Info, error) {
 	if err != nil {
 		return store.Info{}, fmt.Errorf("look up upload: %w", err)
 	}
+	if u.s.expired(info) {
+		return store.Info{}, store.ErrGone
+	}
 	if !whole(info) {
 		return info, nil
 	}
@@ -57,9 +61,9 @@ func (u uploads) Append(ctx context.Context, id string, c tus.Chunk) (store.Info
 		return store.Info{}, err
 	}
 	defer done()
-	up, info, err := u.s.store.Open(t.ctx, id)
+	up, info, err := u.s.open(t.ctx, id)
 	if err != nil {
-		return store.Info{}, fmt.Errorf("open upload: %w", err)
+		return store.Info{}, err
 	}
 	length, err := u.s.admit(info, c)
 	if err != nil {
@@ -70,15 +74,18 @@ func (u uploads) Append(ctx context.Context, id string, c tus.Chunk) (store.Info
 			return info, fmt.Errorf("set length: %w", err)
 		}
 	}
+	n := int64(0)
 	if c.Size != 0 {
-		n, err := u.s.write(t, up, c, length)
-		if err != nil {
-			info.Offset += n
-			if why := t.ended(); why != nil {
-				err = why
-			}
-			return info, err
+		n, err = u.s.write(t, up, c, length)
+	} else if c.Verify != nil {
+		err = c.Verify()
+	}
+	if err != nil {
+		info.Offset += n
+		if why := t.ended(); why != nil {
+			err = why
 		}
+		return info, err
 	}
 	// Nobody gains from ending it now: the bytes are all here.
 	ctx = context.WithoutCancel(t.ctx)
@@ -98,9 +105,9 @@ func (u uploads) Terminate(ctx context.Context, id string) error {
 		return err
 	}
 	defer done()
-	up, _, err := u.s.store.Open(t.ctx, id)
+	up, _, err := u.s.open(t.ctx, id)
 	if err != nil {
-		return fmt.Errorf("open upload: %w", err)
+		return err
 	}
 	if err := up.Abort(context.WithoutCancel(t.ctx)); err != nil {
 		return fmt.Errorf("terminate upload: %w", err)
@@ -108,11 +115,25 @@ func (u uploads) Terminate(ctx context.Context, id string) error {
 	return nil
 }
 
+// open takes over an upload that hasn't expired.
+func (s *Server) open(ctx context.Context, id string) (store.Upload, store.Info, error) {
+	up, info, err := s.store.Open(ctx, id)
+	if err != nil {
+		return nil, store.Info{}, fmt.Errorf("open upload: %w", err)
+	}
+	if s.expired(info) {
+		return nil, store.Info{}, store.ErrGone
+	}
+	return up, info, nil
+}
+
 // admit checks a chunk against its upload and returns the length that bounds
 // it, or store.UnknownLength.
 func (s *Server) admit(info store.Info, c tus.Chunk) (int64, error) {
 	length := info.Length
 	switch {
+	case tus.IsFinal(info.Metadata):
+		return 0, fmt.Errorf("%w: a final upload takes no bytes", store.ErrDenied)
 	case c.Offset != info.Offset:
 		return 0, &store.OffsetError{Expected: info.Offset, Provided: c.Offset}
 	case c.Length == store.UnknownLength:
@@ -147,11 +168,22 @@ func (s *Server) write(t *turn, up store.Upload, c tus.Chunk, length int64) (int
 	if c.Size == store.UnknownLength && length != store.UnknownLength {
 		in.room, in.probe = length-c.Offset, true
 	}
-	n, err := up.Write(t.ctx, c.Offset, in, c.Size)
+	n, err := writeUnit(t.ctx, up, c, in)
 	if err != nil {
 		return n, fmt.Errorf("write: %w", err)
 	}
 	return n, nil
+}
+
+func writeUnit(ctx context.Context, up store.Upload, c tus.Chunk, r io.Reader) (int64, error) {
+	if c.Verify == nil {
+		return up.Write(ctx, c.Offset, r, c.Size)
+	}
+	v, ok := up.(store.Verifier)
+	if !ok { // though Limits promise it
+		return 0, fmt.Errorf("verify: %w", store.ErrUnsupported)
+	}
+	return v.WriteVerified(ctx, c.Offset, r, c.Size, c.Verify)
 }
 
 func (s *Server) release(r memory.Reservation) {
@@ -173,7 +205,8 @@ func settle(ctx context.Context, up store.Upload, info store.Info) (store.Info, 
 	return info, nil
 }
 
-// whole: every byte is there, and Finish is still to come.
+// whole: every byte is there, and Finish is still to come. A partial upload is
+// never finished: the directory of a server has what users uploaded, not pieces.
 func whole(info store.Info) bool {
-	return !info.Complete && info.Offset == info.Length
+	return !info.Complete && info.Offset == info.Length && !tus.IsPartial(info.Metadata)
 }

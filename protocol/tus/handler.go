@@ -21,29 +21,34 @@ type Options struct {
 	// MaxLength is announced as Tus-Max-Size, and a longer upload is refused;
 	// 0 means there is no limit.
 	MaxLength int64
+	// Checksums: Append honours Chunk.Verify, so clients may send checksums.
+	Checksums bool
+	// Concatenation: Concatenate works, so clients may send parts.
+	Concatenation bool
+	// Expires says when an upload goes if nothing more comes, or the zero time
+	// where it stays. Nil means that none ever goes.
+	Expires func(store.Info) time.Time
 	// Logger hears of failed requests; default: nobody.
 	Logger *slog.Logger
 }
 
 // A Handler is an http.Handler that speaks tus.
 type Handler struct {
-	uploads   Uploads
-	base      string
-	maxLength int64
-	log       *slog.Logger
+	uploads Uploads
+	opts    Options
 }
 
 // NewHandler returns a Handler in front of uploads.
 func NewHandler(uploads Uploads, opts *Options) *Handler {
-	if opts == nil {
-		opts = &Options{}
+	h := &Handler{uploads: uploads}
+	if opts != nil {
+		h.opts = *opts
 	}
-	h := &Handler{uploads: uploads, base: opts.BasePath, maxLength: opts.MaxLength, log: opts.Logger}
-	if h.base == "" {
-		h.base = "/files/"
+	if h.opts.BasePath == "" {
+		h.opts.BasePath = "/files/"
 	}
-	if h.log == nil {
-		h.log = slog.New(slog.DiscardHandler)
+	if h.opts.Logger == nil {
+		h.opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	return h
 }
@@ -97,34 +102,50 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, method string) e
 
 // target finds what a request is about: one upload or the collection.
 func (h *Handler) target(r *http.Request) (id string, collection bool, err error) {
-	if r.URL.Path == strings.TrimSuffix(h.base, "/") {
+	if r.URL.Path == strings.TrimSuffix(h.opts.BasePath, "/") {
 		return "", true, nil
 	}
-	id, ok := strings.CutPrefix(r.URL.Path, h.base)
+	id, ok := strings.CutPrefix(r.URL.Path, h.opts.BasePath)
 	if !ok || strings.Contains(id, "/") {
 		return "", false, store.ErrNotFound
 	}
 	return id, id == "", nil
 }
 
-// location is the absolute path of an upload as the client sees it. Whatever
-// http.StripPrefix took away is still in the RequestURI, and is put back.
+// location is the absolute path of an upload as the client sees it.
 func (h *Handler) location(r *http.Request, id string) string {
+	return h.collection(r) + url.PathEscape(id)
+}
+
+// collection is the absolute path of all uploads as the client sees it. Whatever
+// http.StripPrefix took away is still in the RequestURI, and is put back.
+func (h *Handler) collection(r *http.Request) string {
 	prefix := ""
 	if u, err := url.ParseRequestURI(r.RequestURI); err == nil {
 		if p, ok := strings.CutSuffix(u.EscapedPath(), r.URL.EscapedPath()); ok {
 			prefix = p
 		}
 	}
-	return prefix + (&url.URL{Path: h.base}).EscapedPath() + url.PathEscape(id)
+	return prefix + (&url.URL{Path: h.opts.BasePath}).EscapedPath()
 }
 
 func (h *Handler) options(w http.ResponseWriter) {
 	header := w.Header()
 	header.Set(HeaderVersion, Version)
-	header.Set(HeaderExtension, Extensions)
-	if h.maxLength > 0 {
-		header.Set(HeaderMaxSize, strconv.FormatInt(h.maxLength, 10))
+	extensions := "creation,creation-with-upload,creation-defer-length,termination"
+	if h.opts.Checksums {
+		extensions += ",checksum,checksum-trailer"
+		header.Set(HeaderAlgorithms, ChecksumAlgorithms)
+	}
+	if h.opts.Concatenation {
+		extensions += ",concatenation"
+	}
+	if h.opts.Expires != nil {
+		extensions += ",expiration"
+	}
+	header.Set(HeaderExtension, extensions)
+	if h.opts.MaxLength > 0 {
+		header.Set(HeaderMaxSize, strconv.FormatInt(h.opts.MaxLength, 10))
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
@@ -137,6 +158,16 @@ const (
 )
 
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	drain(w, r)
+	if code := writeProblem(w, r, err); code == http.StatusInternalServerError {
+		h.opts.Logger.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+	} else {
+		h.opts.Logger.Debug("request refused", "method", r.Method, "path", r.URL.Path, "status", code, "error", err)
+	}
+}
+
+// drain reads on for a while before the answer goes out.
+func drain(w http.ResponseWriter, r *http.Request) {
 	// Reading would ask a client that waits for 100 Continue to send; and a body
 	// that was ended by a deadline is not read again.
 	ended := w.Header().Get("Connection") == "close"
@@ -149,10 +180,5 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 				w.Header().Set("Connection", "close")
 			}
 		}
-	}
-	if code := writeProblem(w, r, err); code == http.StatusInternalServerError {
-		h.log.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
-	} else {
-		h.log.Debug("request refused", "method", r.Method, "path", r.URL.Path, "status", code, "error", err)
 	}
 }

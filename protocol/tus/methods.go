@@ -14,50 +14,6 @@ import (
 	"github.com/streamflow/streamflow/store"
 )
 
-// wireMetadata keeps an Upload-Metadata header that EncodeMetadata wouldn't
-// give back letter by letter, as HEAD must. No client can set it: the key has
-// a space.
-const wireMetadata = "tus metadata"
-
-// post creates an upload (extension creation).
-func (h *Handler) post(w http.ResponseWriter, r *http.Request) error {
-	length, err := h.declaredLength(r.Header)
-	if err != nil {
-		return err
-	}
-	deferred := len(r.Header.Values(HeaderDeferLength)) > 0
-	switch {
-	case deferred && r.Header.Get(HeaderDeferLength) != "1":
-		return fmt.Errorf("%w: Upload-Defer-Length can only be 1", store.ErrInvalid)
-	case deferred == (length != store.UnknownLength):
-		return fmt.Errorf("%w: send either Upload-Length or Upload-Defer-Length", store.ErrInvalid)
-	}
-	header, err := single(r.Header, HeaderMetadata)
-	if err != nil {
-		return err
-	}
-	metadata, err := ParseMetadata(header)
-	if err != nil {
-		return err
-	}
-	if again, err := EncodeMetadata(metadata); err != nil {
-		return err
-	} else if again != header {
-		metadata[wireMetadata] = header
-	}
-	info, err := h.uploads.Create(r.Context(), store.Spec{
-		Name:     metadata[MetadataFilename],
-		Length:   length,
-		Metadata: metadata,
-	})
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Location", h.location(r, info.ID))
-	w.WriteHeader(http.StatusCreated)
-	return nil
-}
-
 func (h *Handler) head(w http.ResponseWriter, r *http.Request, id string) error {
 	info, err := h.uploads.Info(r.Context(), id)
 	if err != nil {
@@ -69,20 +25,24 @@ func (h *Handler) head(w http.ResponseWriter, r *http.Request, id string) error 
 	} else {
 		header.Set(HeaderLength, strconv.FormatInt(info.Length, 10))
 	}
-	if wire, ok := info.Metadata[wireMetadata]; ok {
-		header.Set(HeaderMetadata, wire)
-	} else if metadata, err := EncodeMetadata(info.Metadata); err != nil {
+	if metadata, err := wireOf(info.Metadata); err != nil {
 		return fmt.Errorf("metadata of %s: %v", id, err) // not the client's fault: no %w
 	} else if metadata != "" {
 		header.Set(HeaderMetadata, metadata)
 	}
-	setOffset(w, r, info)
+	if concat, ok := info.Metadata[wireConcat]; ok {
+		header.Set(HeaderConcat, concat)
+	}
+	h.setState(w, r, info)
+	if IsFinal(info.Metadata) && !info.Complete {
+		header.Del(HeaderOffset) // it has none before it is put together
+	}
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
 
 func (h *Handler) patch(w http.ResponseWriter, r *http.Request, id string) error {
-	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != ContentType {
+	if !typed(r) {
 		return errContentType
 	}
 	offset, err := number(r.Header, HeaderOffset)
@@ -96,26 +56,57 @@ func (h *Handler) patch(w http.ResponseWriter, r *http.Request, id string) error
 	if err != nil {
 		return err
 	}
-	b := &body{Reader: r.Body, rc: http.NewResponseController(w)}
-	info, err := h.uploads.Append(r.Context(), id, Chunk{
-		Offset: offset,
-		Length: length,
-		Size:   r.ContentLength, // -1 is store.UnknownLength
-		Body:   b,
-	})
-	if b.ended.Load() {
-		// A deadline that passes ends the context of the whole connection,
-		// for the requests after this one too.
-		w.Header().Set("Connection", "close")
+	b, chunk, err := h.chunk(w, r)
+	if err != nil {
+		return err
 	}
+	chunk.Offset, chunk.Length = offset, length
+	info, err := h.append(w, r, id, b, chunk)
 	if info.ID != "" {
-		setOffset(w, r, info)
+		h.setState(w, r, info)
 	}
 	if err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// typed says whether the body has the one type that bytes of an upload have.
+func typed(r *http.Request) bool {
+	t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && t == ContentType
+}
+
+// chunk makes one of the request's body.
+func (h *Handler) chunk(w http.ResponseWriter, r *http.Request) (*body, Chunk, error) {
+	b := &body{Reader: r.Body, rc: http.NewResponseController(w)}
+	c := Chunk{Length: store.UnknownLength, Size: r.ContentLength, Body: b} // -1 is store.UnknownLength
+	s, err := summed(r, b)
+	switch {
+	case err != nil:
+		return nil, Chunk{}, err
+	case s == nil:
+		return b, c, nil
+	case !h.opts.Checksums:
+		return nil, Chunk{}, fmt.Errorf("%w: this server can't check checksums", store.ErrInvalid)
+	}
+	c.Body, c.Verify = s, s.verify
+	if s.trailer {
+		c.Size = store.UnknownLength // it is read to its end, where the trailer is
+	}
+	return b, c, nil
+}
+
+// append stores a chunk whose bytes come from b.
+func (h *Handler) append(w http.ResponseWriter, r *http.Request, id string, b *body, c Chunk) (store.Info, error) {
+	info, err := h.uploads.Append(r.Context(), id, c)
+	if b.ended.Load() {
+		// A deadline that passes ends the context of the whole connection,
+		// for the requests after this one too.
+		w.Header().Set("Connection", "close")
+	}
+	return info, err
 }
 
 // delete discards an upload (extension termination).
@@ -127,19 +118,29 @@ func (h *Handler) delete(w http.ResponseWriter, r *http.Request, id string) erro
 	return nil
 }
 
-// setOffset says where an upload stands and, of a complete one, what its
-// digest is, if the client wants it.
-func setOffset(w http.ResponseWriter, r *http.Request, info store.Info) {
+// setState says where an upload stands and when it expires and, of a complete
+// one, what its digest is, if the client wants it.
+func (h *Handler) setState(w http.ResponseWriter, r *http.Request, info store.Info) {
 	w.Header().Set(HeaderOffset, strconv.FormatInt(info.Offset, 10))
+	h.setExpires(w, info)
 	if info.Complete && info.Sum.Known && wantsDigest(r.Header.Get(HeaderWantReprDigest)) {
 		w.Header().Set(HeaderReprDigest, FormatDigest(info.Sum))
 	}
 }
 
+func (h *Handler) setExpires(w http.ResponseWriter, info store.Info) {
+	if h.opts.Expires == nil {
+		return
+	}
+	if at := h.opts.Expires(info); !at.IsZero() {
+		w.Header().Set(HeaderExpires, at.UTC().Format(http.TimeFormat))
+	}
+}
+
 func (h *Handler) declaredLength(header http.Header) (int64, error) {
 	length, err := number(header, HeaderLength)
-	if err == nil && h.maxLength > 0 && length > h.maxLength {
-		return 0, fmt.Errorf("%w: %d bytes is the most", store.ErrTooLarge, h.maxLength)
+	if err == nil && h.opts.MaxLength > 0 && length > h.opts.MaxLength {
+		return 0, fmt.Errorf("%w: %d bytes is the most", store.ErrTooLarge, h.opts.MaxLength)
 	}
 	return length, err
 }

@@ -35,7 +35,7 @@ const StatusChecksumMismatch = 460
 // What is wrong with a request before any upload is looked at.
 var (
 	errVersion     = errors.New("this server speaks tus " + Version + ": send Tus-Resumable: " + Version)
-	errContentType = errors.New("the Content-Type of a PATCH is " + ContentType)
+	errContentType = errors.New("the Content-Type of an upload's bytes is " + ContentType)
 	errMethod      = errors.New("method not allowed here")
 )
 

@@ -5,8 +5,9 @@
 // Use [NewHandler] to put the protocol in front of something that keeps
 // uploads. Package server does that for any store.Store.
 //
-// It has the core protocol with the extensions creation,
-// creation-defer-length and termination.
+// It has the core protocol with all extensions: creation, creation-with-upload,
+// creation-defer-length, expiration, checksum, checksum-trailer, termination and
+// concatenation. Some need what stands behind to play its part; see [Options].
 //
 // # Concurrency
 //
@@ -25,10 +26,7 @@ import (
 // Version is the one version of the protocol that is spoken.
 const Version = "1.0.0"
 
-// Extensions are those a Handler has.
-const Extensions = "creation,creation-defer-length,termination"
-
-// ContentType is that of a PATCH.
+// ContentType is that of a PATCH, and of a POST with bytes of the upload.
 const ContentType = "application/offset+octet-stream"
 
 // Header names, in canonical form.
@@ -40,6 +38,10 @@ const (
 	HeaderOffset         = "Upload-Offset"
 	HeaderLength         = "Upload-Length"
 	HeaderDeferLength    = "Upload-Defer-Length"
+	HeaderExpires        = "Upload-Expires"
+	HeaderChecksum       = "Upload-Checksum"
+	HeaderConcat         = "Upload-Concat"
+	HeaderAlgorithms     = "Tus-Checksum-Algorithm"
 	HeaderMetadata       = "Upload-Metadata"
 	HeaderMethodOverride = "X-Http-Method-Override"
 	HeaderWantReprDigest = "Want-Repr-Digest" // RFC 9530, section 4
@@ -67,11 +69,16 @@ type Uploads interface {
 	// an ID where that isn't known.
 	Append(ctx context.Context, id string, chunk Chunk) (store.Info, error)
 
+	// Concatenate makes an upload out of the partial ones with these ids, in that
+	// order and maybe more than once, and finishes it. The length in spec says
+	// nothing.
+	Concatenate(ctx context.Context, spec store.Spec, ids []string) (store.Info, error)
+
 	// Terminate discards an upload, complete or not.
 	Terminate(ctx context.Context, id string) error
 }
 
-// A Chunk is the body of one PATCH.
+// A Chunk is the body of one PATCH, or of a POST.
 type Chunk struct {
 	// Offset is where the client believes the upload to stand.
 	Offset int64
@@ -81,6 +88,9 @@ type Chunk struct {
 	// Size of the body in bytes, or store.UnknownLength.
 	Size int64
 	Body Body
+	// Verify is nil, or says once the body has ended whether it has its
+	// checksum. No byte of the chunk may be kept before that.
+	Verify func() error
 }
 
 // Body is the body of a request. Its reads end at a deadline that another

@@ -1,0 +1,157 @@
+package tus
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"strconv"
+
+	"github.com/streamflow/streamflow/store"
+)
+
+// wireMetadata keeps an Upload-Metadata header that EncodeMetadata wouldn't
+// give back letter by letter, as HEAD must. No client can set it: the key has
+// a space.
+const wireMetadata = "tus metadata"
+
+// post creates an upload (extensions creation and creation-with-upload).
+func (h *Handler) post(w http.ResponseWriter, r *http.Request) error {
+	concat, err := single(r.Header, HeaderConcat)
+	if err != nil {
+		return err
+	}
+	if len(r.Header.Values(HeaderConcat)) > 0 {
+		parts, err := parseConcat(concat)
+		switch {
+		case err != nil:
+			return err
+		case !h.opts.Concatenation:
+			return fmt.Errorf("%w: this server can't put uploads together", store.ErrInvalid)
+		case parts != nil:
+			return h.postFinal(w, r, parts)
+		}
+	}
+	spec, err := h.spec(r.Header)
+	if err != nil {
+		return err
+	}
+	if !typed(r) {
+		if hasBody(r) {
+			return errContentType
+		}
+		info, err := h.uploads.Create(r.Context(), spec)
+		if err != nil {
+			return err
+		}
+		h.created(w, r, info)
+		return nil
+	}
+	return h.postWithUpload(w, r, spec)
+}
+
+// postWithUpload takes the first bytes with the creation. If they are refused,
+// so is the whole; if they break off, the client hears how far they came, as it
+// could have no other way to the upload.
+func (h *Handler) postWithUpload(w http.ResponseWriter, r *http.Request, spec store.Spec) error {
+	b, chunk, err := h.chunk(w, r)
+	if err != nil {
+		return err
+	}
+	info, err := h.uploads.Create(r.Context(), spec)
+	if err != nil {
+		return err
+	}
+	if chunk.Size != 0 || chunk.Verify != nil {
+		after, err := h.append(w, r, info.ID, b, chunk)
+		if code, _, _ := status(err); err != nil && (after.Offset == 0 || code < http.StatusInternalServerError) {
+			h.withdraw(r, info.ID)
+			return err
+		}
+		if err != nil {
+			h.opts.Logger.Debug("first bytes broke off", "path", r.URL.Path, "bytes", after.Offset, "error", err)
+			drain(w, r)
+		}
+		info = after
+	}
+	w.Header().Set(HeaderOffset, strconv.FormatInt(info.Offset, 10))
+	h.created(w, r, info)
+	return nil
+}
+
+// withdraw discards an upload whose id the client never hears.
+func (h *Handler) withdraw(r *http.Request, id string) {
+	if err := h.uploads.Terminate(context.WithoutCancel(r.Context()), id); err != nil {
+		h.opts.Logger.Warn("a refused upload stays", "path", r.URL.Path, "error", err)
+	}
+}
+
+func (h *Handler) created(w http.ResponseWriter, r *http.Request, info store.Info) {
+	h.setExpires(w, info)
+	w.Header().Set("Location", h.location(r, info.ID))
+	w.WriteHeader(http.StatusCreated)
+}
+
+// hasBody: an empty one of a client that didn't say its size has no type.
+func hasBody(r *http.Request) bool {
+	return r.ContentLength > 0 || r.ContentLength < 0 && r.Header.Get("Content-Type") != ""
+}
+
+// spec reads what the headers say of an upload to be created.
+func (h *Handler) spec(header http.Header) (store.Spec, error) {
+	length, err := h.declaredLength(header)
+	if err != nil {
+		return store.Spec{}, err
+	}
+	deferred := len(header.Values(HeaderDeferLength)) > 0
+	switch {
+	case deferred && header.Get(HeaderDeferLength) != "1":
+		return store.Spec{}, fmt.Errorf("%w: Upload-Defer-Length can only be 1", store.ErrInvalid)
+	case deferred == (length != store.UnknownLength):
+		return store.Spec{}, fmt.Errorf("%w: send either Upload-Length or Upload-Defer-Length", store.ErrInvalid)
+	}
+	metadata, err := declaredMetadata(header)
+	if err != nil {
+		return store.Spec{}, err
+	}
+	return store.Spec{Name: metadata[MetadataFilename], Length: length, Metadata: metadata}, nil
+}
+
+// declaredMetadata returns what is kept with an upload: its metadata and what
+// HEAD has to give back of its headers.
+func declaredMetadata(header http.Header) (map[string]string, error) {
+	wire, err := single(header, HeaderMetadata)
+	if err != nil {
+		return nil, err
+	}
+	metadata, err := ParseMetadata(wire)
+	if err != nil {
+		return nil, err
+	}
+	again, err := EncodeMetadata(metadata)
+	if err != nil {
+		return nil, err
+	}
+	if again != wire {
+		metadata[wireMetadata] = wire
+	}
+	if concat := header.Get(HeaderConcat); concat != "" {
+		if metadata == nil {
+			metadata = make(map[string]string)
+		}
+		metadata[wireConcat] = concat
+	}
+	return metadata, nil
+}
+
+// wireOf returns the Upload-Metadata header of an upload, as it was sent.
+func wireOf(metadata map[string]string) (string, error) {
+	if wire, ok := metadata[wireMetadata]; ok {
+		return wire, nil
+	}
+	if _, ok := metadata[wireConcat]; ok {
+		metadata = maps.Clone(metadata)
+		delete(metadata, wireConcat)
+	}
+	return EncodeMetadata(metadata)
+}
