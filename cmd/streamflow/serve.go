@@ -47,6 +47,7 @@ type serveFlags struct {
 	maxFileBytes    size
 	sync            bool
 	insecure        bool
+	expireAfter     time.Duration
 	shutdownTimeout time.Duration
 	logLevel        logLevel
 }
@@ -76,6 +77,7 @@ func (f *serveFlags) group() flagGroup {
 	g.flags.Var(&f.maxFileBytes, "max-file-size", "largest upload; 0 is any")
 	g.flags.BoolVar(&f.sync, "sync", false, "sync to disk before each acknowledgement, to survive power loss in the middle of an upload")
 	g.flags.BoolVar(&f.insecure, "insecure", false, "listen on other addresses than loopback, where anybody may upload")
+	g.flags.DurationVar(&f.expireAfter, "expire-after", 0, "remove unfinished uploads that got nothing for so long; 0 is never")
 	g.flags.DurationVar(&f.shutdownTimeout, "shutdown-timeout", 30*time.Second, "time that requests under way have to end")
 	g.flags.Var(&f.logLevel, "log-level", "least level that is logged to standard error")
 	return g
@@ -83,6 +85,8 @@ func (f *serveFlags) group() flagGroup {
 
 func (f *serveFlags) check(cmd *cobra.Command) error {
 	switch {
+	case f.expireAfter < 0:
+		return usagef(cmd, "--expire-after %v: want more than 0, or 0 for never", f.expireAfter)
 	case f.shutdownTimeout <= 0:
 		return usagef(cmd, "--shutdown-timeout %v: want more than 0", f.shutdownTimeout)
 	case !strings.HasPrefix(f.basePath, "/") || !strings.HasSuffix(f.basePath, "/") || strings.Contains(f.basePath, "//"):
@@ -129,6 +133,7 @@ func (f *serveFlags) run(cmd *cobra.Command) (err error) {
 	srv, err := server.New(st, process.Manager(), &server.Options{
 		BasePath:        f.basePath,
 		MaxFileBytes:    int64(f.maxFileBytes),
+		ExpireAfter:     f.expireAfter,
 		ShutdownTimeout: f.shutdownTimeout,
 		Logger:          logger,
 	})
