@@ -104,6 +104,27 @@ func TestFullDiskAbort(t *testing.T) {
 	wantTree(t, dir, "g")
 }
 
+// A concatenation that finds no room leaves nothing, and its parts as they are.
+func TestFullDiskConcatenate(t *testing.T) {
+	dir, ok := smallDisk(t)
+	if !ok {
+		return
+	}
+	s := openStore(t, dir, newMemory(t, 1<<20), nil)
+	data := randomBytes(3 << 20)
+	u := create(t, s, store.Spec{Name: "part", Length: int64(len(data))})
+	write(t, u, 0, data)
+	id := infoOf(t, u).ID
+	_, err := s.Concatenate(t.Context(), store.Spec{Name: "whole"}, []string{id})
+	wantError(t, err, store.ErrNoSpace, "copy "+id)
+	wantTree(t, dir, ".streamflow", ".streamflow/"+id+".log", ".streamflow/"+id+".part")
+	grow(t, dir)
+	info, err := s.Concatenate(t.Context(), store.Spec{Name: "whole"}, []string{id})
+	if err != nil || !bytes.Equal(readFile(t, info.Location), data) {
+		t.Fatalf("with room again: %+v, %v", info, err)
+	}
+}
+
 // A limit on the size of files looks the same, and needs no rights to test.
 func TestFileSizeLimit(t *testing.T) {
 	c := startChild(t, "limit", t.TempDir())
