@@ -20,6 +20,9 @@
 //     an error or a crash and then succeeds without doing anything twice.
 //   - Abort is idempotent, and leaves nothing behind.
 //
+// What a store may do besides is a [Verifier], a [Concatenator], a [Lister]. Who
+// uses one asks whether the store is one, and does without elsewhere.
+//
 // # Concurrency
 //
 // A Store is safe for concurrent use. The calls of one Upload may be made from
