@@ -39,7 +39,7 @@ func newMetrics(inFlight func() int, stats func() memory.Stats) *metrics {
 	m := &metrics{
 		created:    newCounter("streamflow_uploads_created_total", "Uploads begun."),
 		finished:   newCounter("streamflow_uploads_finished_total", "Uploads that became whole."),
-		terminated: newCounter("streamflow_uploads_terminated_total", "Uploads that were discarded on request."),
+		terminated: newCounter("streamflow_uploads_terminated_total", "Uploads that were discarded, on request or because they expired."),
 		failed:     newCounter("streamflow_uploads_failed_total", "Requests that the store could not carry out, clients' mistakes not counted."),
 		received:   newCounter("streamflow_received_bytes_total", "Bytes of uploads read from clients."),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{

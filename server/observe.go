@@ -85,7 +85,7 @@ func (s *observedStore) upload(up store.Upload, info store.Info) store.Upload {
 // a while. It reports whether it went well.
 func (s *observedStore) done(op string, start time.Time, waited time.Duration, err error) bool {
 	s.metrics.operations.WithLabelValues(s.name, op).Observe((time.Since(start) - waited).Seconds())
-	if isFault(err) {
+	if isFault(op, err) {
 		s.metrics.failed.Inc()
 	}
 	return err == nil
@@ -93,9 +93,12 @@ func (s *observedStore) done(op string, start time.Time, waited time.Duration, e
 
 // isFault reports whether err is trouble of the store, and not what a client
 // asked for or did.
-func isFault(err error) bool {
-	if err == nil || errors.As(err, new(*store.OffsetError)) {
+func isFault(op string, err error) bool {
+	switch {
+	case err == nil, errors.As(err, new(*store.OffsetError)):
 		return false
+	case op == "write" && errors.Is(err, store.ErrChecksum):
+		return false // it is the store that notices, and at Finish that is to blame
 	}
 	for _, expected := range []error{
 		store.ErrNotFound, store.ErrGone, store.ErrInvalid, store.ErrTooLarge, store.ErrSuperseded,
