@@ -210,8 +210,12 @@ func (s *suite) unfinished() {
 	if got := s.list(); !slices.Equal(got, want) {
 		s.Errorf("unfinished are %v, want %v", got, want)
 	}
-	for range s.store.(store.Lister).Unfinished(s.ctx) {
-		break
+	walked := 0
+	for _, err := range s.store.(store.Lister).Unfinished(s.ctx) {
+		s.must(err)
+		if walked++; walked == 2 {
+			break
+		}
 	}
 	ctx, cancel := context.WithCancel(s.ctx)
 	cancel()
