@@ -12,7 +12,8 @@ import (
 	"github.com/streamflow/streamflow/store/filestore"
 )
 
-// A server in somebody else's mux, with everything under /app/.
+// A server in somebody else's mux, with the uploads under /app/ and its metrics
+// for everybody. Nobody gets at what isn't mounted.
 func ExampleServer() {
 	dir, err := os.MkdirTemp("", "uploads")
 	if err != nil {
@@ -36,6 +37,7 @@ func ExampleServer() {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/app/uploads/", uploads)
+	mux.Handle("/metrics", uploads)
 
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, httptest.NewRequest("OPTIONS", "/app/uploads/", nil))
