@@ -80,6 +80,10 @@ func (r *rig) make(name string) string {
 		return r.upload("abc", "Upload-Length", "3")
 	case "{final}":
 		return r.create("Upload-Concat", "final;"+r.make("{whole}")+" "+r.make("{other}"))
+	case "{unmade}": // the process died while it was put together
+		_, info, err := r.files.Create(r.Context(), store.Spec{Length: 3, Metadata: map[string]string{"tus concat": "final;/files/x"}})
+		r.must(err)
+		return "/files/" + info.ID
 	case "{expired}":
 		path := r.upload("abc", "Upload-Length", "3", "Upload-Concat", "partial")
 		r.age(path, 2*time.Hour)

@@ -150,6 +150,7 @@ func TestStatus(t *testing.T) {
 		"head of a final":                       {method: "HEAD", path: "{final}", status: 200, offset: "7"},
 		"patch of a final":                      {method: "PATCH", path: "{final}", headers: headers{"Content-Type", octets, "Upload-Offset", "7"}, body: strings.NewReader("x"), status: 403, code: "ACCESS_DENIED", offset: "7"},
 		"patch of a final without bytes":        {method: "PATCH", path: "{final}", headers: headers{"Content-Type", octets, "Upload-Offset", "7"}, status: 403, code: "ACCESS_DENIED", offset: "7"},
+		"head of a final that isn't done":       {method: "HEAD", path: "{unmade}", status: 200},
 		"terminate a final":                     {method: "DELETE", path: "{final}", status: 204},
 
 		"metadata that is no header injection": {method: "POST", path: "/files/", headers: headers{"Upload-Length", "0", "Upload-Metadata", "filename DQpFdmlsOiAx"}, status: 201},

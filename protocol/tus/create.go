@@ -64,12 +64,13 @@ func (h *Handler) postWithUpload(w http.ResponseWriter, r *http.Request, spec st
 	}
 	if chunk.Size != 0 || chunk.Verify != nil {
 		after, err := h.append(w, r, info.ID, b, chunk)
-		if code, _, _ := status(err); err != nil && (after.Offset == 0 || code < http.StatusInternalServerError) {
-			h.withdraw(r, info.ID)
-			return err
-		}
 		if err != nil {
-			h.opts.Logger.Debug("first bytes broke off", "path", r.URL.Path, "bytes", after.Offset, "error", err)
+			code, _, _ := status(err)
+			if after.Offset == 0 || code < http.StatusInternalServerError {
+				h.withdraw(r, info.ID)
+				return err
+			}
+			h.log(r, code, err)
 			drain(w, r)
 		}
 		info = after

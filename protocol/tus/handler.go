@@ -159,7 +159,12 @@ const (
 
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	drain(w, r)
-	if code := writeProblem(w, r, err); code == http.StatusInternalServerError {
+	h.log(r, writeProblem(w, r, err), err)
+}
+
+// log notes why a request didn't do what it asked for.
+func (h *Handler) log(r *http.Request, code int, err error) {
+	if code == http.StatusInternalServerError {
 		h.opts.Logger.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 	} else {
 		h.opts.Logger.Debug("request refused", "method", r.Method, "path", r.URL.Path, "status", code, "error", err)
