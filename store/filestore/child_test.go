@@ -22,9 +22,10 @@ import (
 const childVariable = "FILESTORE_TEST_CHILD"
 
 var children = map[string]func(){
-	"units":  writeUnits,
-	"stream": writeStream,
-	"limit":  hitFileSizeLimit,
+	"units":    writeUnits,
+	"stream":   writeStream,
+	"verified": writeVerified,
+	"limit":    hitFileSizeLimit,
 }
 
 // A child is this test binary in another role.
@@ -111,6 +112,13 @@ func writeStream() {
 	exitOn(err)
 }
 
+// writeVerified is writeStream of a unit whose checksum never comes.
+func writeVerified() {
+	u, info := openChildUpload()
+	_, err := u.(store.Verifier).WriteVerified(context.Background(), info.Offset, &talkative{off: info.Offset}, store.UnknownLength, nil)
+	exitOn(err)
+}
+
 type talkative struct{ off int64 }
 
 func (r *talkative) Read(p []byte) (int, error) {
@@ -167,6 +175,33 @@ func TestKillInUnit(t *testing.T) {
 	}
 	again := open(t, openStore(t, dir, mem, nil), id)
 	if err := again.SetLength(t.Context(), infoOf(t, again).Offset); err != nil {
+		t.Fatal(err)
+	}
+	finishPattern(t, dir, mem, id)
+}
+
+// A kill before the check leaves nothing of the unit, however long it was.
+func TestKillBeforeCheck(t *testing.T) {
+	dir, mem := t.TempDir(), newMemory(t, 1<<20)
+	const length = 5 << 20
+	u := create(t, openStore(t, dir, mem, nil), store.Spec{Name: "f", Length: store.UnknownLength})
+	p := make([]byte, length)
+	pattern(0, p)
+	write(t, u, 0, p)
+	id := infoOf(t, u).ID
+	for round := range 5 {
+		c := startChild(t, "verified", dir, id)
+		for range 50 + 20*round {
+			if !c.lines.Scan() {
+				t.Fatalf("round %d: the child ended by itself", round)
+			}
+		}
+		c.kill(t, "")
+		if info := wantPattern(t, dir, mem, id); info.Offset != length || info.Written != nil {
+			t.Fatalf("round %d: offset is %d, ranges are %v", round, info.Offset, info.Written)
+		}
+	}
+	if err := open(t, openStore(t, dir, mem, nil), id).SetLength(t.Context(), length); err != nil {
 		t.Fatal(err)
 	}
 	finishPattern(t, dir, mem, id)
