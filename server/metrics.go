@@ -1,15 +1,15 @@
 package server
 
 import (
+	"bytes"
+	"fmt"
 	"net/http"
 	"runtime"
 	"runtime/debug"
-	"strconv"
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
+	vm "github.com/VictoriaMetrics/metrics"
 
 	"github.com/streamflow/streamflow/memory"
 )
@@ -24,62 +24,46 @@ var (
 // metrics are what /metrics shows. No label has a value per upload, so there
 // is a bounded number of series.
 type metrics struct {
-	handler                               http.Handler
-	created, finished, terminated, failed prometheus.Counter
-	received                              prometheus.Counter
-	requests                              *prometheus.CounterVec
-	duration                              prometheus.Histogram
-	operations                            *prometheus.HistogramVec
-	memoryTimeouts                        atomic.Uint64 // bodies that waited for memory in vain
+	families                                        []family
+	created, finished, terminated, failed, received *vm.Counter
+	requests, operations                            *vm.Set
+	duration                                        *vm.PrometheusHistogram
+	inFlight                                        func() int
+	stats                                           func() memory.Stats
+	memoryTimeouts                                  atomic.Uint64 // bodies that waited for memory in vain
+	scrapes                                         chan struct{} // one for each that is being answered
+}
+
+// A family is all series of one name.
+type family struct {
+	name, kind, help string
+	series           *vm.Set
 }
 
 // newMetrics registers all there is. inFlight counts uploads whose bytes come
 // in now, stats is asked once for each scrape.
 func newMetrics(inFlight func() int, stats func() memory.Stats) *metrics {
-	m := &metrics{
-		created:    newCounter("streamflow_uploads_created_total", "Uploads begun."),
-		finished:   newCounter("streamflow_uploads_finished_total", "Uploads that became whole."),
-		terminated: newCounter("streamflow_uploads_terminated_total", "Uploads that were discarded, on request or because they expired."),
-		failed:     newCounter("streamflow_uploads_failed_total", "Requests that the store could not carry out, clients' mistakes not counted."),
-		received:   newCounter("streamflow_received_bytes_total", "Bytes of uploads read from clients."),
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "streamflow_http_requests_total", Help: "Requests answered.",
-		}, []string{"method", "code"}),
-		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "streamflow_http_request_duration_seconds", Help: "Time from the headers of a request to the end of its answer.", Buckets: requestBuckets,
-		}),
-		operations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "streamflow_store_operation_seconds", Help: "Time spent in the store, less the time it waited for the client.", Buckets: operationBuckets,
-		}, []string{"store", "op"}),
-	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(
-		m.created, m.finished, m.terminated, m.failed, m.received, m.requests, m.duration, m.operations,
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "streamflow_uploads_in_flight", Help: "Uploads whose bytes come in now.",
-		}, func() float64 { return float64(inFlight()) }),
-		buildInfo(), memoryCollector{stats, &m.memoryTimeouts},
-	)
-	// Compressing would take most of a mebibyte for each scrape.
-	m.handler = promhttp.HandlerFor(registry, promhttp.HandlerOpts{DisableCompression: true, MaxRequestsInFlight: 4})
+	m := &metrics{inFlight: inFlight, stats: stats, scrapes: make(chan struct{}, 4)}
+	m.created = m.counter("streamflow_uploads_created_total", "Uploads begun.")
+	m.finished = m.counter("streamflow_uploads_finished_total", "Uploads that became whole.")
+	m.terminated = m.counter("streamflow_uploads_terminated_total", "Uploads that were discarded, on request or because they expired.")
+	m.failed = m.counter("streamflow_uploads_failed_total", "Requests that the store could not carry out, clients' mistakes not counted.")
+	m.received = m.counter("streamflow_received_bytes_total", "Bytes of uploads read from clients.")
+	m.requests = m.family("streamflow_http_requests_total", "counter", "Requests answered.")
+	m.duration = m.family("streamflow_http_request_duration_seconds", "histogram", "Time from the headers of a request to the end of its answer.").
+		NewPrometheusHistogramExt("streamflow_http_request_duration_seconds", requestBuckets)
+	m.operations = m.family("streamflow_store_operation_seconds", "histogram", "Time spent in the store, less the time it waited for the client.")
 	return m
 }
 
-func newCounter(name, help string) prometheus.Counter {
-	return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+func (m *metrics) family(name, kind, help string) *vm.Set {
+	f := family{name, kind, help, vm.NewSet()}
+	m.families = append(m.families, f)
+	return f.series
 }
 
-func buildInfo() prometheus.Collector {
-	version := "unknown"
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		version = info.Main.Version
-	}
-	g := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "streamflow_build_info", Help: "1; the labels say what runs.",
-		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
-	})
-	g.Set(1)
-	return g
+func (m *metrics) counter(name, help string) *vm.Counter {
+	return m.family(name, "counter", help).NewCounter(name)
 }
 
 // request counts one answer.
@@ -89,63 +73,95 @@ func (m *metrics) request(method string, code int, took time.Duration) {
 	default:
 		method = "other" // clients make up any number of methods
 	}
-	m.requests.WithLabelValues(method, strconv.Itoa(code)).Inc()
-	m.duration.Observe(took.Seconds())
+	m.requests.GetOrCreateCounter(fmt.Sprintf(`streamflow_http_requests_total{code="%d",method=%q}`, code, method)).Inc()
+	m.duration.Update(took.Seconds())
 }
 
-var (
-	reservedDesc = memoryDesc("reserved_bytes", "Bytes that count against the limit.")
-	limitDesc    = memoryDesc("limit_bytes", "Bytes that may be in use at the same time.")
-	peakDesc     = memoryDesc("peak_bytes", "The most bytes that ever counted against the limit.")
-	rssDesc      = memoryDesc("rss_bytes", "Resident memory of the process, by the operating system.")
-	levelDesc    = memoryDesc("pressure_state", "1 for the level that holds, 0 for the others.", "state")
-	refusalsDesc = memoryDesc("refusals_total", "Requests for memory that were refused: at once for want of room, or after a timeout.", "reason")
-	waitDesc     = memoryDesc("wait_seconds", "Requests for memory that had to wait, and how long.")
-	getsDesc     = prometheus.NewDesc("streamflow_buffer_pool_gets_total", "Buffers handed out.", nil, nil)
-	missesDesc   = prometheus.NewDesc("streamflow_buffer_pool_misses_total", "Buffers handed out that were not at hand.", nil, nil)
-)
-
-func memoryDesc(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("streamflow_memory_"+name, help, labels, nil)
+// operation records that the store of a name did op.
+func (m *metrics) operation(store, op string, took time.Duration) {
+	series := fmt.Sprintf("streamflow_store_operation_seconds{op=%q,store=%q}", op, store)
+	m.operations.GetOrCreatePrometheusHistogramExt(series, operationBuckets).Update(took.Seconds())
 }
 
-// A memoryCollector shows the state of the budget at one moment.
-type memoryCollector struct {
-	stats    func() memory.Stats
-	timeouts *atomic.Uint64
+// ServeHTTP implements http.Handler with the text format of Prometheus.
+func (m *metrics) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	select {
+	case m.scrapes <- struct{}{}:
+		defer func() { <-m.scrapes }()
+	default:
+		http.Error(w, "too many ask at the same time", http.StatusServiceUnavailable)
+		return
+	}
+	var out scrape
+	for _, f := range m.families {
+		out.set(f)
+	}
+	out.value("streamflow_uploads_in_flight", "gauge", "Uploads whose bytes come in now.", int64(m.inFlight()))
+	out.build()
+	out.memory(m.stats(), m.memoryTimeouts.Load())
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	_, _ = w.Write(out.Bytes()) // a client that went away needs no answer
 }
 
-// Describe implements prometheus.Collector.
-func (c memoryCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{reservedDesc, limitDesc, peakDesc, rssDesc, levelDesc, refusalsDesc, waitDesc, getsDesc, missesDesc} {
-		ch <- d
+// A scrape is an answer being written. It writes HELP and TYPE itself: the
+// library's are a switch of the whole process, and have no help texts.
+type scrape struct{ bytes.Buffer }
+
+func (p *scrape) head(name, kind, help string) {
+	fmt.Fprintf(p, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
+}
+
+func (p *scrape) value(name, kind, help string, v int64) {
+	p.head(name, kind, help)
+	fmt.Fprintf(p, "%s %d\n", name, v)
+}
+
+func (p *scrape) set(f family) {
+	p.head(f.name, f.kind, f.help)
+	var series bytes.Buffer
+	f.series.WritePrometheus(&series)
+	for line := range bytes.Lines(series.Bytes()) {
+		if line[0] != '#' { // another part of the program has switched them on
+			p.Write(line)
+		}
 	}
 }
 
-// Collect implements prometheus.Collector.
-func (c memoryCollector) Collect(ch chan<- prometheus.Metric) {
-	s := c.stats()
-	value := func(d *prometheus.Desc, t prometheus.ValueType, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, t, v, labels...)
+func (p *scrape) build() {
+	version := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		version = info.Main.Version
 	}
-	value(reservedDesc, prometheus.GaugeValue, float64(s.Used))
-	value(limitDesc, prometheus.GaugeValue, float64(s.Limit))
-	value(peakDesc, prometheus.GaugeValue, float64(s.Peak))
+	p.head("streamflow_build_info", "gauge", "1; the labels say what runs.")
+	fmt.Fprintf(p, "streamflow_build_info{goversion=%q,version=%q} 1\n", runtime.Version(), version)
+}
+
+// memory shows the state of the budget at one moment.
+func (p *scrape) memory(s memory.Stats, timeouts uint64) {
 	var rss int64 // stays 0 where nobody measures the process
 	if s.Process != nil {
 		rss = s.Process.RSS
 	}
-	value(rssDesc, prometheus.GaugeValue, float64(rss))
+	p.value("streamflow_memory_reserved_bytes", "gauge", "Bytes that count against the limit.", s.Used)
+	p.value("streamflow_memory_limit_bytes", "gauge", "Bytes that may be in use at the same time.", s.Limit)
+	p.value("streamflow_memory_peak_bytes", "gauge", "The most bytes that ever counted against the limit.", s.Peak)
+	p.value("streamflow_memory_rss_bytes", "gauge", "Resident memory of the process, by the operating system.", rss)
+	p.head("streamflow_memory_pressure_state", "gauge", "1 for the level that holds, 0 for the others.")
 	for level := memory.Normal; level <= memory.Critical; level++ {
-		holds := 0.0
+		holds := 0
 		if level == s.Level {
 			holds = 1
 		}
-		value(levelDesc, prometheus.GaugeValue, holds, level.String())
+		fmt.Fprintf(p, "streamflow_memory_pressure_state{state=%q} %d\n", level, holds)
 	}
-	value(refusalsDesc, prometheus.CounterValue, float64(s.Refusals), "no_room")
-	value(refusalsDesc, prometheus.CounterValue, float64(c.timeouts.Load()), "timeout")
-	ch <- prometheus.MustNewConstSummary(waitDesc, s.Waits, s.WaitTime.Seconds(), nil)
-	value(getsDesc, prometheus.CounterValue, float64(s.Gets))
-	value(missesDesc, prometheus.CounterValue, float64(s.Misses))
+	p.head("streamflow_memory_refusals_total", "counter", "Requests for memory that were refused: at once for want of room, or after a timeout.")
+	fmt.Fprintf(p, "streamflow_memory_refusals_total{reason=\"no_room\"} %d\n", s.Refusals)
+	fmt.Fprintf(p, "streamflow_memory_refusals_total{reason=\"timeout\"} %d\n", timeouts)
+	p.head("streamflow_memory_wait_seconds", "summary", "Requests for memory that had to wait, and how long.")
+	fmt.Fprintf(p, "streamflow_memory_wait_seconds_sum %g\n", s.WaitTime.Seconds())
+	fmt.Fprintf(p, "streamflow_memory_wait_seconds_count %d\n", s.Waits)
+	p.head("streamflow_buffer_pool_gets_total", "counter", "Buffers handed out.")
+	fmt.Fprintf(p, "streamflow_buffer_pool_gets_total %d\n", s.Gets)
+	p.head("streamflow_buffer_pool_misses_total", "counter", "Buffers handed out that were not at hand.")
+	fmt.Fprintf(p, "streamflow_buffer_pool_misses_total %d\n", s.Misses)
 }

@@ -84,7 +84,7 @@ func (s *observedStore) upload(up store.Upload, info store.Info) store.Upload {
 // done records one operation that began at start and waited for the client for
 // a while. It reports whether it went well.
 func (s *observedStore) done(op string, start time.Time, waited time.Duration, err error) bool {
-	s.metrics.operations.WithLabelValues(s.name, op).Observe((time.Since(start) - waited).Seconds())
+	s.metrics.operation(s.name, op, time.Since(start)-waited)
 	if isFault(op, err) {
 		s.metrics.failed.Inc()
 	}
@@ -176,7 +176,7 @@ func (a *arrival) Read(p []byte) (int, error) {
 	n, err := a.r.Read(p)
 	a.waited += time.Since(start)
 	a.received.Add(int64(n))
-	a.store.metrics.received.Add(float64(n))
+	a.store.metrics.received.Add(n)
 	return n, err
 }
 

@@ -29,7 +29,7 @@ func (s *Server) operation() endpoints {
 		"/":               {http.MethodGet, s.page},
 		"/healthz":        {http.MethodGet, s.health},
 		"/readyz":         {http.MethodGet, s.ready},
-		"/metrics":        {http.MethodGet, s.metrics.handler.ServeHTTP},
+		"/metrics":        {http.MethodGet, s.metrics.ServeHTTP},
 		"/api/v1/memory":  {http.MethodGet, s.showMemory},
 		"/api/v1/uploads": {http.MethodGet, s.showUploads},
 		"/api/v1/events":  {http.MethodGet, s.streamEvents},

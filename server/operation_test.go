@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	vm "github.com/VictoriaMetrics/metrics"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"github.com/streamflow/streamflow/memory"
@@ -263,10 +264,27 @@ func TestMetrics(t *testing.T) {
 	if bytes.Contains(text, []byte(done[len("/files/"):])) {
 		t.Error("an upload's id is in /metrics")
 	}
-	problems, err := promlint.New(bytes.NewReader(text)).Lint()
+	r.lint(text)
+}
+
+// lint holds what /metrics says to the rules of Prometheus.
+func (r *rig) lint(metrics []byte) {
+	r.Helper()
+	problems, err := promlint.New(bytes.NewReader(metrics)).Lint()
 	r.must(err)
 	for _, p := range problems {
-		t.Errorf("%s: %s", p.Metric, p.Text)
+		r.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// The program around the server may use the same library for its own metrics.
+func TestMetricsBesideOthers(t *testing.T) {
+	vm.ExposeMetadata(true)
+	defer vm.ExposeMetadata(false)
+	r := newRig(t, nil)
+	for range 2 { // the first knows of no requests
+		_, text := r.get("/metrics")
+		r.lint(text)
 	}
 }
 

@@ -31,7 +31,7 @@ var arrows = []struct {
 	{"store/filestore", []string{"store", "memory", "internal/...", "golang.org/x/..."}},
 	{"store/tusstore", []string{"store", "memory", "internal/...", "protocol/tus", "golang.org/x/..."}},
 	{"protocol/tus", []string{"store", "memory", "internal/..."}},
-	{"server", []string{".", "store", "memory", "internal/...", "protocol/...", "github.com/prometheus/client_golang/..."}},
+	{"server", []string{".", "store", "memory", "internal/...", "protocol/...", "github.com/VictoriaMetrics/metrics/..."}},
 	{".", []string{"store", "memory", "internal/...", "golang.org/x/..."}},
 	{"cmd/streamflow/...", []string{"..."}},
 	{"internal/bytesize", nil},
@@ -44,6 +44,7 @@ var arrows = []struct {
 // testOnly lists what the tests of any package may import besides.
 var testOnly = []string{
 	"go.uber.org/goleak/...",
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint/...",
 	"github.com/rogpeppe/go-internal/...",
 	"github.com/santhosh-tekuri/jsonschema/...",
 	"go.yaml.in/yaml/...",
