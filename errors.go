@@ -76,7 +76,7 @@ func Code(err error) string {
 		return CodeFile
 	case errors.Is(err, store.ErrDenied):
 		return CodeToken
-	case isAny(err, store.ErrInvalid, store.ErrTooLarge, store.ErrExists, store.ErrUnsupported, store.ErrChecksum):
+	case isAny(err, store.ErrInvalid, store.ErrTooLarge, store.ErrUnsupported, store.ErrChecksum):
 		return CodeValidation
 	case errors.Is(err, store.ErrRateLimited):
 		return CodeRateLimit

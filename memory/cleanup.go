@@ -33,32 +33,33 @@ type hooks struct {
 
 type hook struct {
 	priority int
-	free     func(context.Context) int64
-	before   func()
+	run      func(context.Context) int64 // returns the bytes it freed
 }
 
 // OnCleanup registers a hook that frees memory when a cleanup runs under
 // pressure or is called for; it returns how many bytes it freed. Hooks of a
 // higher priority run first. A hook must not call Cleanup.
 func (m *Manager) OnCleanup(priority int, free func(context.Context) int64) (remove func()) {
-	h := &hook{priority: priority, free: free}
 	t := m.tree
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.hooks.cleanup = append(slices.Clone(t.hooks.cleanup), h)
-	slices.SortStableFunc(t.hooks.cleanup, func(a, b *hook) int { return cmp.Compare(b.priority, a.priority) })
-	return func() { t.removeHook(&t.hooks.cleanup, h) }
+	return t.addHook(&t.hooks.cleanup, &hook{priority: priority, run: free})
 }
 
 // OnBeforeGC registers a hook that runs before each collection that this
 // package starts. Go has no hook before the collections of its runtime.
 func (m *Manager) OnBeforeGC(before func()) (remove func()) {
-	h := &hook{before: before}
 	t := m.tree
+	return t.addHook(&t.hooks.beforeGC, &hook{run: func(context.Context) int64 {
+		before()
+		return 0
+	}})
+}
+
+func (t *tree) addHook(list *[]*hook, h *hook) (remove func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.hooks.beforeGC = append(slices.Clone(t.hooks.beforeGC), h)
-	return func() { t.removeHook(&t.hooks.beforeGC, h) }
+	*list = append(slices.Clone(*list), h)
+	slices.SortStableFunc(*list, func(a, b *hook) int { return cmp.Compare(b.priority, a.priority) })
+	return func() { t.removeHook(list, h) }
 }
 
 func (t *tree) removeHook(list *[]*hook, h *hook) {
@@ -80,37 +81,43 @@ func (m *Manager) Cleanup(ctx context.Context) (Freed, error) {
 
 // cleanUp runs the chain. Unless all is set it leaves the idle buffers that were
 // needed lately: they are given up anyway before a request has to wait.
-func (t *tree) cleanUp(ctx context.Context, all bool) (freed Freed, err error) {
-	t.hooks.running.Lock()
-	defer t.hooks.running.Unlock()
-	// Whether the runtime's cleanup finds a lost resource or the sweep does,
-	// it was freed by this cleanup.
-	lost := t.lostSoFar()
-	defer func() { freed.Unreachable = t.lostSoFar() - lost }()
-	t.sweep(all, &freed)
-	for _, h := range t.hookList(&t.hooks.cleanup) {
-		if ctx.Err() != nil {
-			return freed, context.Cause(ctx)
+func (t *tree) cleanUp(ctx context.Context, all bool) (Freed, error) {
+	return t.cleaning(func(freed *Freed) error {
+		t.sweep(all, freed)
+		for _, h := range t.hookList(&t.hooks.cleanup) {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			freed.Hooks += h.run(ctx)
 		}
-		freed.Hooks += h.free(ctx)
-	}
-	if ctx.Err() != nil {
-		return freed, context.Cause(ctx)
-	}
-	t.collect(all, &freed)
-	return freed, nil
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		t.collect(ctx, all, freed)
+		return nil
+	})
 }
 
 // tidy is the cleanup that runs at an interval: what nobody has needed since
 // the last one.
 func (t *tree) tidy() Freed {
+	freed, _ := t.cleaning(func(freed *Freed) error {
+		t.sweep(false, freed)
+		return nil
+	})
+	return freed
+}
+
+// cleaning runs one cleanup at a time. Whether the runtime finds a resource
+// lost meanwhile or the sweep does, it was freed by this cleanup.
+func (t *tree) cleaning(clean func(*Freed) error) (Freed, error) {
 	t.hooks.running.Lock()
 	defer t.hooks.running.Unlock()
 	var freed Freed
 	lost := t.lostSoFar()
-	t.sweep(false, &freed)
+	err := clean(&freed)
 	freed.Unreachable = t.lostSoFar() - lost
-	return freed
+	return freed, err
 }
 
 func (t *tree) lostSoFar() int64 {

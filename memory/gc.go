@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"context"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
@@ -28,12 +29,12 @@ func (b *collectionBudget) spend(began time.Time, took time.Duration) {
 
 // collect runs a collection where that could free something, and the share
 // allows one. hooks.running is locked.
-func (t *tree) collect(all bool, freed *Freed) {
+func (t *tree) collect(ctx context.Context, all bool, freed *Freed) {
 	if time.Now().Before(t.hooks.budget.next) || !(t.heapIsCause() || t.stalled()) {
 		return
 	}
 	for _, h := range t.hookList(&t.hooks.beforeGC) {
-		h.before()
+		h.run(ctx)
 	}
 	before, began := heapBytes(), time.Now()
 	t.runCollector()

@@ -60,14 +60,11 @@ func (t *tree) trimIdle(n int64) (freed int64) {
 // drop gives a slot that nobody holds back to the system.
 func (t *tree) drop(h *handle) { t.arena.put(h.slot.class, h.slot.mem) }
 
-// recallCaches moves the cached buffers of all managers to the idle ones, and
-// reports whether there were any.
-func (t *tree) recallCaches() bool {
-	before := t.idle.bytes
+// recallCaches moves the cached buffers of all managers to the idle ones.
+func (t *tree) recallCaches() {
 	t.root.eachManager(func(m *Manager) {
-		m.eachShard(func(s *shard) { t.recall(s) })
+		m.eachShard(t.recall)
 	})
-	return t.idle.bytes > before
 }
 
 // recall moves the cached buffers of one shard to the idle ones. s is locked.

@@ -91,10 +91,9 @@ func (t *tree) place(r request) (*handle, bool) {
 	if h, ok := t.placeNow(r); ok {
 		return h, true
 	}
-	if t.recallCaches() {
-		if h, ok := t.placeNow(r); ok {
-			return h, true
-		}
+	t.recallCaches()
+	if h, ok := t.placeNow(r); ok {
+		return h, true
 	}
 	t.trimIdle(t.root.used + r.bytes - t.root.limit)
 	return t.placeNow(r)

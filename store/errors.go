@@ -10,7 +10,6 @@ import (
 var (
 	ErrNotFound    = errors.New("upload not found")
 	ErrGone        = errors.New("upload has expired or was removed")
-	ErrExists      = errors.New("object already exists")
 	ErrInvalid     = errors.New("invalid")
 	ErrTooLarge    = errors.New("larger than the store allows")
 	ErrNoSpace     = errors.New("no space left at the destination")
