@@ -71,6 +71,58 @@ func TestEvents(t *testing.T) {
 	})
 }
 
+// A destination that is away has no speed, and nobody knows how long it lasts.
+func TestNoTimeLeftWhileStalled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newMemStore(false)
+		s.readBytes = 1000
+		reads := 0
+		s.before = func(ctx context.Context, call string) error {
+			if call != "Read" {
+				return nil
+			}
+			wait := 20 * time.Millisecond
+			if reads++; reads == 100 {
+				wait = 30 * time.Second
+			}
+			select {
+			case <-time.After(wait):
+				return nil
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		m := manager(t, s, streamflow.Options{ChunkBytes: 200_000, Streams: 1})
+		sub := m.Subscribe()
+		defer sub.Close()
+		begin(t, m, content(200_000), false)
+		var stalled time.Time
+		longest := time.Duration(0)
+		for e := range sub.Events(t.Context()) {
+			if e, ok := e.(streamflow.StateChange); ok && e.State.Status == streamflow.Finished {
+				break
+			}
+			p, ok := e.(streamflow.Progress)
+			if !ok {
+				continue
+			}
+			longest = max(longest, p.Remaining)
+			if p.Speed == 0 && p.BytesUploaded >= 99_000 && stalled.IsZero() {
+				stalled = time.Now()
+			}
+			if !stalled.IsZero() && time.Since(stalled) < 20*time.Second && p.Remaining != -1 {
+				t.Fatalf("%s after the speed was 0: %s left", time.Since(stalled), p.Remaining)
+			}
+		}
+		if stalled.IsZero() {
+			t.Error("30 s without a byte, and never was the speed 0")
+		}
+		if longest > time.Minute {
+			t.Errorf("%s left were told", longest)
+		}
+	})
+}
+
 // A subscriber that doesn't read stops nothing, and can tell what it missed.
 func TestDeadSubscriber(t *testing.T) {
 	m := manager(t, newMemStore(false), streamflow.Options{})

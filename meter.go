@@ -11,6 +11,9 @@ const (
 	performanceEvery = time.Second
 	// speedMemory is how far back the smoothed speed looks.
 	speedMemory = 2 * time.Second
+	// stalledAfter is how long nothing moves before there is no speed to tell,
+	// and no time left: a smoothed speed only ever nears zero.
+	stalledAfter = 5 * time.Second
 )
 
 // A meter turns the counters of an upload into events.
@@ -18,6 +21,7 @@ type meter struct {
 	mu         sync.Mutex
 	at         time.Time // of the last reading
 	bytes      int64     // at it
+	moved      time.Time // when bytes last grew
 	speed      float64   // bytes per second, smoothed
 	performed  time.Time // of the last Performance
 	processing int64     // nanoseconds told so far
@@ -27,7 +31,7 @@ type meter struct {
 // read returns the smoothed speed.
 func (r *meter) read(now time.Time, bytes int64) float64 {
 	if r.at.IsZero() {
-		r.at, r.bytes, r.performed = now, bytes, now
+		r.at, r.bytes, r.moved, r.performed = now, bytes, now, now
 		return 0
 	}
 	dt := now.Sub(r.at)
@@ -40,6 +44,12 @@ func (r *meter) read(now time.Time, bytes int64) float64 {
 		weight = 1
 	}
 	r.speed += weight * (current - r.speed)
+	if bytes > r.bytes {
+		r.moved = now
+	}
+	if now.Sub(r.moved) >= stalledAfter {
+		r.speed = 0
+	}
 	r.at, r.bytes = now, bytes
 	return r.speed
 }

@@ -61,10 +61,14 @@ func (p *plainProgress) say(format string, args ...any) {
 
 // describe says in a few words how far an upload is.
 func describe(e streamflow.Progress) string {
-	if e.TotalBytes < 0 {
-		return fmt.Sprintf("%s, %s", bytesize.Format(e.BytesUploaded), speed(e.Speed))
+	pace := speed(e.Speed)
+	if e.Speed == 0 && e.Upload.State().Err != nil {
+		pace = "waiting to try again"
 	}
-	text := fmt.Sprintf("%.0f %% of %s, %s", e.Percentage, bytesize.Format(e.TotalBytes), speed(e.Speed))
+	if e.TotalBytes < 0 {
+		return fmt.Sprintf("%s, %s", bytesize.Format(e.BytesUploaded), pace)
+	}
+	text := fmt.Sprintf("%.0f %% of %s, %s", e.Percentage, bytesize.Format(e.TotalBytes), pace)
 	if e.Remaining >= 0 {
 		text += fmt.Sprintf(", %s left", e.Remaining.Round(time.Second))
 	}
