@@ -1,11 +1,13 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -68,7 +70,7 @@ type (
 const maxListed = 100
 
 func (s *Server) showMemory(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, memoryStateOf(s.stats.now()))
+	writeJSON(w, memoryStateOf(s.stats.now()))
 }
 
 // showUploads names nobody: an id is the right to the upload.
@@ -77,20 +79,20 @@ func (s *Server) showUploads(w http.ResponseWriter, _ *http.Request) {
 	for i := range list.Uploads {
 		list.Uploads[i].ID, list.Uploads[i].Name = "", ""
 	}
-	writeJSON(w, http.StatusOK, list)
+	writeJSON(w, list)
 }
 
 func (s *Server) showUploadsNamed(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, s.listUploads())
+	writeJSON(w, s.listUploads())
 }
 
 func (s *Server) cleanUp(w http.ResponseWriter, r *http.Request) {
 	freed, err := s.mem.Cleanup(r.Context())
 	if err != nil {
-		refuse(w, http.StatusServiceUnavailable, codeUnavailable, "the cleanup was ended before it was through")
+		protocol.WriteProblem(w, r, store.Transient(errors.New("the cleanup was ended before it was through")))
 		return
 	}
-	writeJSON(w, http.StatusOK, freedState{
+	writeJSON(w, freedState{
 		CachedBytes: freed.Cached, ExpiredBytes: freed.Expired, UnreachableBytes: freed.Unreachable,
 		HookBytes: freed.Hooks, CollectedBytes: freed.Collected, TotalBytes: freed.Total(),
 	})

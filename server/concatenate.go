@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/store"
 )
@@ -20,7 +21,7 @@ func (u uploads) Concatenate(ctx context.Context, spec store.Spec, ids []string)
 			return store.Info{}, err
 		}
 		if most := u.s.maxLength; most > 0 && length > most-total {
-			return store.Info{}, fmt.Errorf("%w: the parts have more than %d bytes", store.ErrTooLarge, most)
+			return store.Info{}, protocol.TooLarge(most, fmt.Sprintf("the parts have more than %d bytes", most))
 		}
 		total += length
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/protocol"
+	"github.com/streamflow/streamflow/store"
 )
 
 const (
@@ -20,7 +22,7 @@ const (
 	maxReaders = 64
 )
 
-var errReaders = errors.New("too many read the events already")
+var errReaders = &store.TransientError{Err: errors.New("too many read the events already"), RetryAfter: 5 * time.Second}
 
 // The data of events; openapi.yaml describes them.
 type (
@@ -50,7 +52,7 @@ type (
 func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) {
 	leave, err := s.admitReader(r.Context())
 	if err != nil {
-		refuse(w, http.StatusServiceUnavailable, codeUnavailable, err.Error())
+		protocol.WriteProblem(w, r, err)
 		return
 	}
 	defer leave()

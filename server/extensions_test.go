@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/server"
 	"github.com/streamflow/streamflow/store"
@@ -246,7 +247,7 @@ func TestChunkWithChecksumGoesBackToItsStart(t *testing.T) {
 			t.Errorf("offset is %s", got)
 		}
 		resp, text := r.answer(old)
-		r.wantProblem(resp, text, http.StatusConflict, tus.CodeSuperseded)
+		r.wantProblem(resp, text, http.StatusConflict, protocol.CodeSuperseded)
 	})
 }
 

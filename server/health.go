@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/protocol"
 )
 
 // health says that the process is alive.
@@ -13,12 +14,12 @@ func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 }
 
 // ready says whether new uploads are welcome, for whoever balances load.
-func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case s.isClosing():
-		refuse(w, http.StatusServiceUnavailable, codeUnavailable, "the server is shutting down")
+		protocol.WriteProblem(w, r, errShutdown)
 	case s.mem.Level() == memory.Critical:
-		refuse(w, http.StatusServiceUnavailable, codeMemory, "memory is critical")
+		protocol.WriteProblem(w, r, errCritical)
 	default:
 		writeText(w, "ready\n")
 	}

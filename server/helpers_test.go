@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/server"
 	"github.com/streamflow/streamflow/store"
@@ -152,8 +153,8 @@ func (r *rig) wantProblem(resp *http.Response, text []byte, status int, code str
 	if code == "" || resp.Request.Method == "HEAD" {
 		return
 	}
-	var p tus.Problem
-	if err := json.Unmarshal(text, &p); err != nil || resp.Header.Get("Content-Type") != tus.ProblemType {
+	var p protocol.Problem
+	if err := json.Unmarshal(text, &p); err != nil || resp.Header.Get("Content-Type") != protocol.ProblemType {
 		r.Fatalf("%s is no problem: %s", resp.Header.Get("Content-Type"), text)
 	}
 	if p.Code != code || p.Status != status || p.Title == "" || p.Type == "" {

@@ -4,15 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 
-	"github.com/streamflow/streamflow/protocol/tus"
-)
-
-// Codes of problems that have nothing to do with one upload.
-const (
-	codeMethod      = "METHOD_NOT_ALLOWED"
-	codeNotFound    = "NOT_FOUND"
-	codeUnavailable = "UNAVAILABLE"
-	codeMemory      = "MEMORY_LIMIT_EXCEEDED"
+	"github.com/streamflow/streamflow/protocol"
+	"github.com/streamflow/streamflow/store"
 )
 
 // Endpoints answer what is asked of the server itself, by exact path.
@@ -52,36 +45,22 @@ func (e endpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	at, ok := e[r.URL.Path]
 	switch {
 	case !ok:
-		refuse(w, http.StatusNotFound, codeNotFound, "")
+		protocol.WriteProblem(w, r, store.ErrNotFound)
 	case r.Method != at.method && (r.Method != http.MethodHead || at.method != http.MethodGet):
-		w.Header().Set("Allow", at.method)
-		refuse(w, http.StatusMethodNotAllowed, codeMethod, "")
+		protocol.WriteProblem(w, r, protocol.MethodNotAllowed(at.method))
 	default:
 		at.serve(w, r)
 	}
 }
 
-// refuse answers with a problem. detail says more to a person, or is empty.
-func refuse(w http.ResponseWriter, status int, code, detail string) {
-	w.Header().Set("Content-Type", tus.ProblemType)
-	if status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", "5")
-	}
-	writeJSON(w, status, tus.Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: detail})
-}
-
-// writeJSON answers with v, as application/json unless the type is set.
-func writeJSON(w http.ResponseWriter, status int, v any) {
+func writeJSON(w http.ResponseWriter, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // our own structs of strings and numbers: can't be
 	}
 	h := w.Header()
-	if h.Get("Content-Type") == "" {
-		h.Set("Content-Type", "application/json")
-	}
+	h.Set("Content-Type", "application/json")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
 	_, _ = w.Write(append(body, '\n')) // the client may be gone
 }

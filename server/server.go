@@ -1,7 +1,7 @@
 // Package server takes uploads over HTTP and keeps them in a store.Store.
 //
 // Use it as a program of its own, with [Server.Serve], or as an http.Handler
-// in somebody else's mux. It speaks tus 1.0 (package protocol/tus), with those of
+// in somebody else's mux. It speaks tus 1.0 (protocol/tus), with those of
 // its extensions that the store can play its part in.
 //
 // A newer request for an upload ends the older one and takes over, so a
@@ -37,6 +37,7 @@ import (
 	"time"
 
 	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/store"
 )
@@ -131,27 +132,26 @@ func New(st store.Store, mem *memory.Manager, opts *Options) (*Server, error) {
 	if o.ExpireAfter > 0 && s.lister == nil {
 		return nil, errors.New("server: ExpireAfter needs a store that lists its uploads")
 	}
-	s.tus = tus.NewHandler(uploads{s}, s.tusOptions(st))
+	s.tus = tus.NewHandler(s.collection(), s.tusOptions(st))
 	s.metrics = newMetrics(observed.inFlight, s.stats.now)
 	observed.metrics = s.metrics
 	s.endpoints = s.operation()
 	return s, nil
 }
 
-// tusOptions has the extensions that st can play its part in.
-func (s *Server) tusOptions(st store.Store) *tus.Options {
-	_, concatenates := st.(store.Concatenator)
-	opts := &tus.Options{
-		BasePath:      s.opts.BasePath,
-		MaxLength:     s.maxLength,
-		Checksums:     st.Limits().Verified,
-		Concatenation: concatenates,
-		Logger:        s.opts.Logger,
-	}
+// collection is what the protocols stand in front of.
+func (s *Server) collection() *protocol.Collection {
+	opts := &protocol.Options{BasePath: s.opts.BasePath, MaxLength: s.maxLength, Logger: s.opts.Logger}
 	if s.opts.ExpireAfter > 0 {
 		opts.Expires = s.expires
 	}
-	return opts
+	return protocol.NewCollection(uploads{s}, opts)
+}
+
+// tusOptions has the extensions that st can play its part in.
+func (s *Server) tusOptions(st store.Store) *tus.Options {
+	_, concatenates := st.(store.Concatenator)
+	return &tus.Options{Checksums: st.Limits().Verified, Concatenation: concatenates}
 }
 
 const page = `Streamflow takes uploads of any size here, by tus 1.0 (https://tus.io).

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/server"
 	"github.com/streamflow/streamflow/store"
@@ -80,11 +81,11 @@ func TestNewerRequestTakesOver(t *testing.T) {
 					r.Fatalf("%s %s", resp.Status, text)
 				}
 				resp, text := r.answer(old)
-				r.wantProblem(resp, text, http.StatusConflict, tus.CodeSuperseded)
+				r.wantProblem(resp, text, http.StatusConflict, protocol.CodeSuperseded)
 				return
 			}
 			resp, text := r.answer(old)
-			r.wantProblem(resp, text, http.StatusConflict, tus.CodeSuperseded)
+			r.wantProblem(resp, text, http.StatusConflict, protocol.CodeSuperseded)
 			rest := "0123456789"[len("0123456789")-10+atoi(offset):]
 			r.patch(upload, offset, strings.NewReader(rest))
 			if got := r.content(upload); string(got) != "0123456789" {
@@ -175,6 +176,7 @@ func TestStoreErrors(t *testing.T) {
 		"patch transient":    {storetest.OpOpen, transient, "PATCH", 503, "UNAVAILABLE"},
 		"patch unknown":      {storetest.OpWrite, errors.New("secret detail"), "PATCH", 500, "INTERNAL_ERROR"},
 		"denied":             {storetest.OpAbort, store.ErrDenied, "DELETE", 403, "ACCESS_DENIED"},
+		"rate limited":       {storetest.OpWrite, &store.TransientError{Err: store.ErrRateLimited, RetryAfter: 7 * time.Second}, "PATCH", 429, "RATE_LIMIT_EXCEEDED"},
 		"checksum":           {storetest.OpFinish, store.ErrChecksum, "PATCH", 460, "CHECKSUM_MISMATCH"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -189,7 +191,7 @@ func TestStoreErrors(t *testing.T) {
 			if strings.Contains(string(text), "secret") {
 				r.Errorf("the answer shows our insides: %s", text)
 			}
-			if c.status == 503 && resp.Header.Get("Retry-After") != "7" {
+			if (c.status == 503 || c.status == 429) && resp.Header.Get("Retry-After") != "7" {
 				r.Errorf("Retry-After is %q", resp.Header.Get("Retry-After"))
 			}
 			if c.status != 200 && c.method == "HEAD" && resp.Header.Get("Upload-Offset") != "" {

@@ -3,14 +3,16 @@ package server
 import (
 	"context"
 	"errors"
+	"net/http"
 	"sync"
 	"time"
 
-	"github.com/streamflow/streamflow/protocol/tus"
+	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/store"
 )
 
 var (
+	errCritical = &protocol.Refusal{Status: http.StatusServiceUnavailable, Code: protocol.CodeMemory, Detail: "memory is critical", RetryAfter: 5 * time.Second}
 	errShutdown = &store.TransientError{Err: errors.New("the server is shutting down"), RetryAfter: 5 * time.Second}
 	errIdle     = &store.TransientError{Err: errors.New("the body sent nothing for too long"), RetryAfter: time.Second}
 	errMemory   = &store.TransientError{Err: errors.New("no memory is free for this upload now"), RetryAfter: 5 * time.Second}
@@ -25,13 +27,13 @@ type turn struct {
 	idle   time.Duration
 
 	mu   sync.Mutex
-	body tus.Body // nil if the request has none
-	why  error    // the turn was ended
+	body protocol.Body // nil if the request has none
+	why  error         // the turn was ended
 }
 
 // begin ends the turn under way, waits until it is over, and begins the next.
 // The caller ends the new one with done.
-func (s *Server) begin(ctx context.Context, id string, body tus.Body) (t *turn, done func(), err error) {
+func (s *Server) begin(ctx context.Context, id string, body protocol.Body) (t *turn, done func(), err error) {
 	t = s.newTurn(ctx, body)
 	s.mu.Lock()
 	if s.closing {
@@ -67,7 +69,7 @@ func (s *Server) beginIfIdle(ctx context.Context, id string) (t *turn, done func
 	return t, func() { s.finish(id, t) }, true
 }
 
-func (s *Server) newTurn(ctx context.Context, body tus.Body) *turn {
+func (s *Server) newTurn(ctx context.Context, body protocol.Body) *turn {
 	t := &turn{over: make(chan struct{}), body: body, idle: s.opts.IdleTimeout}
 	t.ctx, t.cancel = context.WithCancel(ctx)
 	return t

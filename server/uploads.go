@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/store"
 )
@@ -16,7 +17,7 @@ import (
 // 4 KiB buffers, headers, and the stacks of its goroutines.
 const connectionBytes = 32 << 10
 
-// uploads is the server as protocols see it: tus.Uploads over a store.
+// uploads is the server as protocols see it: protocol.Uploads over a store.
 type uploads struct{ s *Server }
 
 func (u uploads) Create(ctx context.Context, spec store.Spec) (store.Info, error) {
@@ -55,7 +56,7 @@ func (u uploads) Info(ctx context.Context, id string) (store.Info, error) {
 	return settle(t.ctx, up, info)
 }
 
-func (u uploads) Append(ctx context.Context, id string, c tus.Chunk) (store.Info, error) {
+func (u uploads) Append(ctx context.Context, id string, c protocol.Chunk) (store.Info, error) {
 	t, done, err := u.s.begin(ctx, id, c.Body)
 	if err != nil {
 		return store.Info{}, err
@@ -129,7 +130,7 @@ func (s *Server) open(ctx context.Context, id string) (store.Upload, store.Info,
 
 // admit checks a chunk against its upload and returns the length that bounds
 // it, or store.UnknownLength.
-func (s *Server) admit(info store.Info, c tus.Chunk) (int64, error) {
+func (s *Server) admit(info store.Info, c protocol.Chunk) (int64, error) {
 	length := info.Length
 	switch {
 	case tus.IsFinal(info.Metadata):
@@ -138,9 +139,9 @@ func (s *Server) admit(info store.Info, c tus.Chunk) (int64, error) {
 		return 0, &store.OffsetError{Expected: info.Offset, Provided: c.Offset}
 	case c.Length == store.UnknownLength:
 	case length != store.UnknownLength && c.Length != length:
-		return 0, fmt.Errorf("%w: the length is %d and doesn't change", store.ErrInvalid, length)
+		return 0, protocol.InconsistentLength(fmt.Sprintf("the length is %d and doesn't change", length))
 	case c.Length < info.Offset:
-		return 0, fmt.Errorf("%w: length %d is less than the offset %d", store.ErrInvalid, c.Length, info.Offset)
+		return 0, protocol.InconsistentLength(fmt.Sprintf("length %d is less than the offset %d", c.Length, info.Offset))
 	default:
 		length = c.Length
 	}
@@ -148,13 +149,13 @@ func (s *Server) admit(info store.Info, c tus.Chunk) (int64, error) {
 		length = s.maxLength
 	}
 	if length != store.UnknownLength && c.Size > length-c.Offset {
-		return 0, fmt.Errorf("%w: %d bytes at offset %d go beyond %d", store.ErrTooLarge, c.Size, c.Offset, length)
+		return 0, protocol.TooLarge(length, fmt.Sprintf("%d bytes at offset %d go beyond %d", c.Size, c.Offset, length))
 	}
 	return length, nil
 }
 
 // write streams a chunk's body into the store.
-func (s *Server) write(t *turn, up store.Upload, c tus.Chunk, length int64) (int64, error) {
+func (s *Server) write(t *turn, up store.Upload, c protocol.Chunk, length int64) (int64, error) {
 	// Until the first Read the store waits for memory, as this does.
 	waiting := time.AfterFunc(s.opts.MemoryTimeout, func() { t.end(errMemory) })
 	defer waiting.Stop()
@@ -175,7 +176,7 @@ func (s *Server) write(t *turn, up store.Upload, c tus.Chunk, length int64) (int
 	return n, nil
 }
 
-func writeUnit(ctx context.Context, up store.Upload, c tus.Chunk, r io.Reader) (int64, error) {
+func writeUnit(ctx context.Context, up store.Upload, c protocol.Chunk, r io.Reader) (int64, error) {
 	if c.Verify == nil {
 		return up.Write(ctx, c.Offset, r, c.Size)
 	}

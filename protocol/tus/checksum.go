@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -56,7 +57,7 @@ func parseChecksum(header string) (checksum, error) {
 
 // A summedBody is a body that a checksum belongs to.
 type summedBody struct {
-	Body
+	protocol.Body
 	hashes map[string]hash.Hash // by algorithm
 	want   func() (checksum, error)
 	// trailer: want can only tell after the body's io.EOF.
@@ -66,7 +67,7 @@ type summedBody struct {
 // summed returns the body of r with its checksum, or nil if it has none. That
 // in a trailer (extension checksum-trailer) names its algorithm only once the
 // body is over, so all there are have to run along.
-func summed(r *http.Request, body Body) (*summedBody, error) {
+func summed(r *http.Request, body protocol.Body) (*summedBody, error) {
 	_, trailer := r.Trailer[HeaderChecksum]
 	switch header := len(r.Header.Values(HeaderChecksum)) > 0; {
 	case header && trailer:

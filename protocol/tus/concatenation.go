@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -60,14 +61,14 @@ func (h *Handler) postFinal(w http.ResponseWriter, r *http.Request, parts []stri
 		}
 	}
 	info, err := h.uploads.Concatenate(r.Context(), store.Spec{
-		Name:     metadata[MetadataFilename],
+		Name:     metadata[protocol.MetadataFilename],
 		Length:   store.UnknownLength,
 		Metadata: metadata,
 	}, ids)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", h.location(r, info.ID))
+	w.Header().Set("Location", h.uploads.Location(r, info.ID))
 	w.WriteHeader(http.StatusCreated)
 	return nil
 }
@@ -84,7 +85,7 @@ func (h *Handler) resolve(r *http.Request, ref string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w: Upload-Concat has %.100q, which is no URL", store.ErrInvalid, ref)
 	}
-	escaped, ours := strings.CutPrefix(u.EscapedPath(), h.collection(r))
+	escaped, ours := strings.CutPrefix(u.EscapedPath(), h.uploads.Path(r))
 	id, err := url.PathUnescape(escaped)
 	if !ours || err != nil || id == "" || strings.Contains(id, "/") {
 		return "", fmt.Errorf("%w: Upload-Concat has %.100q, which is no upload here", store.ErrInvalid, ref)

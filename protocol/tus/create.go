@@ -1,12 +1,12 @@
 package tus
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"net/http"
 	"strconv"
 
+	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -65,13 +65,13 @@ func (h *Handler) postWithUpload(w http.ResponseWriter, r *http.Request, spec st
 	if chunk.Size != 0 || chunk.Verify != nil {
 		after, err := h.append(w, r, info.ID, b, chunk)
 		if err != nil {
-			code, _, _ := status(err)
+			code := protocol.Status(err)
 			if after.Offset == 0 || code < http.StatusInternalServerError {
-				h.withdraw(r, info.ID)
+				h.uploads.Withdraw(r, info.ID)
 				return err
 			}
-			h.log(r, code, err)
-			drain(w, r)
+			h.uploads.Log(r, code, err)
+			protocol.Drain(w, r)
 		}
 		info = after
 	}
@@ -80,16 +80,9 @@ func (h *Handler) postWithUpload(w http.ResponseWriter, r *http.Request, spec st
 	return nil
 }
 
-// withdraw discards an upload whose id the client never hears.
-func (h *Handler) withdraw(r *http.Request, id string) {
-	if err := h.uploads.Terminate(context.WithoutCancel(r.Context()), id); err != nil {
-		h.opts.Logger.Warn("a refused upload stays", "path", r.URL.Path, "error", err)
-	}
-}
-
 func (h *Handler) created(w http.ResponseWriter, r *http.Request, info store.Info) {
 	h.setExpires(w, info)
-	w.Header().Set("Location", h.location(r, info.ID))
+	w.Header().Set("Location", h.uploads.Location(r, info.ID))
 	w.WriteHeader(http.StatusCreated)
 }
 
@@ -115,7 +108,7 @@ func (h *Handler) spec(header http.Header) (store.Spec, error) {
 	if err != nil {
 		return store.Spec{}, err
 	}
-	return store.Spec{Name: metadata[MetadataFilename], Length: length, Metadata: metadata}, nil
+	return store.Spec{Name: metadata[protocol.MetadataFilename], Length: length, Metadata: metadata}, nil
 }
 
 // declaredMetadata returns what is kept with an upload: its metadata and what

@@ -1,54 +1,48 @@
 package tus
 
 import (
-	"errors"
-	"io"
-	"log/slog"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
-	"github.com/streamflow/streamflow/store"
+	"github.com/streamflow/streamflow/protocol"
 )
 
-// Options of a Handler. The zero value works.
+// Options of a Handler: the extensions that not everything behind it can play
+// its part in. The zero value works.
 type Options struct {
-	// BasePath is the path of the collection of uploads; default "/files/".
-	// An upload is at BasePath + id.
-	BasePath string
-	// MaxLength is announced as Tus-Max-Size, and a longer upload is refused;
-	// 0 means there is no limit.
-	MaxLength int64
 	// Checksums: Append honours Chunk.Verify, so clients may send checksums.
 	Checksums bool
 	// Concatenation: Concatenate works, so clients may send parts.
 	Concatenation bool
-	// Expires says when an upload goes if nothing more comes, or the zero time
-	// where it stays. Nil means that none ever goes.
-	Expires func(store.Info) time.Time
-	// Logger hears of failed requests; default: nobody.
-	Logger *slog.Logger
 }
 
 // A Handler is an http.Handler that speaks tus.
 type Handler struct {
-	uploads Uploads
+	uploads *protocol.Collection
 	opts    Options
 }
 
+// What is wrong with a request before any upload is looked at.
+var (
+	errVersion = &protocol.Refusal{
+		Status: http.StatusPreconditionFailed,
+		Code:   "UNSUPPORTED_VERSION",
+		Detail: "this server speaks tus " + Version + ": send Tus-Resumable: " + Version,
+		Header: http.Header{HeaderVersion: {Version}},
+	}
+	errContentType = &protocol.Refusal{
+		Status: http.StatusUnsupportedMediaType,
+		Code:   protocol.CodeMediaType,
+		Detail: "the Content-Type of an upload's bytes is " + ContentType,
+	}
+)
+
 // NewHandler returns a Handler in front of uploads.
-func NewHandler(uploads Uploads, opts *Options) *Handler {
+func NewHandler(uploads *protocol.Collection, opts *Options) *Handler {
 	h := &Handler{uploads: uploads}
 	if opts != nil {
 		h.opts = *opts
-	}
-	if h.opts.BasePath == "" {
-		h.opts.BasePath = "/files/"
-	}
-	if h.opts.Logger == nil {
-		h.opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	return h
 }
@@ -64,7 +58,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 	}
 	if err := h.serve(w, r, method); err != nil {
-		h.refuse(w, r, err)
+		h.uploads.Refuse(w, r, err)
 	}
 }
 
@@ -74,18 +68,16 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, method string) e
 		h.options(w)
 		return nil
 	}
-	id, collection, err := h.target(r)
+	id, err := h.uploads.Target(r)
 	switch {
 	case err != nil:
 		return err
 	case r.Header.Get(HeaderResumable) != Version:
-		w.Header().Set(HeaderVersion, Version)
 		return errVersion
-	case collection && method == http.MethodPost:
+	case id == "" && method == http.MethodPost:
 		return h.post(w, r)
-	case collection:
-		w.Header().Set("Allow", "OPTIONS, POST")
-		return errMethod
+	case id == "":
+		return protocol.MethodNotAllowed("OPTIONS, POST")
 	}
 	switch method {
 	case http.MethodHead:
@@ -95,38 +87,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, method string) e
 	case http.MethodDelete:
 		return h.delete(w, r, id)
 	default:
-		w.Header().Set("Allow", "DELETE, HEAD, OPTIONS, PATCH")
-		return errMethod
+		return protocol.MethodNotAllowed("DELETE, HEAD, OPTIONS, PATCH")
 	}
-}
-
-// target finds what a request is about: one upload or the collection.
-func (h *Handler) target(r *http.Request) (id string, collection bool, err error) {
-	if r.URL.Path == strings.TrimSuffix(h.opts.BasePath, "/") {
-		return "", true, nil
-	}
-	id, ok := strings.CutPrefix(r.URL.Path, h.opts.BasePath)
-	if !ok || strings.Contains(id, "/") {
-		return "", false, store.ErrNotFound
-	}
-	return id, id == "", nil
-}
-
-// location is the absolute path of an upload as the client sees it.
-func (h *Handler) location(r *http.Request, id string) string {
-	return h.collection(r) + url.PathEscape(id)
-}
-
-// collection is the absolute path of all uploads as the client sees it. Whatever
-// http.StripPrefix took away is still in the RequestURI, and is put back.
-func (h *Handler) collection(r *http.Request) string {
-	prefix := ""
-	if u, err := url.ParseRequestURI(r.RequestURI); err == nil {
-		if p, ok := strings.CutSuffix(u.EscapedPath(), r.URL.EscapedPath()); ok {
-			prefix = p
-		}
-	}
-	return prefix + (&url.URL{Path: h.opts.BasePath}).EscapedPath()
 }
 
 func (h *Handler) options(w http.ResponseWriter) {
@@ -140,50 +102,12 @@ func (h *Handler) options(w http.ResponseWriter) {
 	if h.opts.Concatenation {
 		extensions += ",concatenation"
 	}
-	if h.opts.Expires != nil {
+	if h.uploads.Expire() {
 		extensions += ",expiration"
 	}
 	header.Set(HeaderExtension, extensions)
-	if h.opts.MaxLength > 0 {
-		header.Set(HeaderMaxSize, strconv.FormatInt(h.opts.MaxLength, 10))
+	if most := h.uploads.MaxLength(); most > 0 {
+		header.Set(HeaderMaxSize, strconv.FormatInt(most, 10))
 	}
 	w.WriteHeader(http.StatusNoContent)
-}
-
-// What a refused body is read on for, so that a client that only listens once
-// it has sent everything sees the answer.
-const (
-	drainBytes = 256 << 10
-	drainTime  = 2 * time.Second
-)
-
-func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	drain(w, r)
-	h.log(r, writeProblem(w, r, err), err)
-}
-
-// log notes why a request didn't do what it asked for.
-func (h *Handler) log(r *http.Request, code int, err error) {
-	if code == http.StatusInternalServerError {
-		h.opts.Logger.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
-	} else {
-		h.opts.Logger.Debug("request refused", "method", r.Method, "path", r.URL.Path, "status", code, "error", err)
-	}
-}
-
-// drain reads on for a while before the answer goes out.
-func drain(w http.ResponseWriter, r *http.Request) {
-	// Reading would ask a client that waits for 100 Continue to send; and a body
-	// that was ended by a deadline is not read again.
-	ended := w.Header().Get("Connection") == "close"
-	if r.Body != http.NoBody && r.Header.Get("Expect") == "" && !ended {
-		rc := http.NewResponseController(w)
-		// net/http drains too, without a deadline unless there is one. It
-		// clears the deadline before the connection's next request.
-		if rc.SetReadDeadline(time.Now().Add(drainTime)) == nil {
-			if _, err := io.CopyN(io.Discard, r.Body, drainBytes); !errors.Is(err, io.EOF) {
-				w.Header().Set("Connection", "close")
-			}
-		}
-	}
 }

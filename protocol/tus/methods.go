@@ -3,14 +3,11 @@ package tus
 import (
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
-	"os"
 	"strconv"
-	"sync/atomic"
-	"time"
 
+	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -42,26 +39,17 @@ func (h *Handler) head(w http.ResponseWriter, r *http.Request, id string) error 
 }
 
 func (h *Handler) patch(w http.ResponseWriter, r *http.Request, id string) error {
-	if !typed(r) {
-		return errContentType
-	}
-	offset, err := number(r.Header, HeaderOffset)
+	body, chunk, err := h.patchChunk(w, r)
 	if err != nil {
+		// A client needs the offset on every answer, and asks again if it has none.
+		if info, e := h.uploads.Info(r.Context(), id); e == nil {
+			h.setState(w, r, info)
+		} else if errors.Is(e, store.ErrNotFound) || errors.Is(e, store.ErrGone) {
+			err = e
+		}
 		return err
 	}
-	if offset == store.UnknownLength {
-		return fmt.Errorf("%w: a PATCH needs Upload-Offset", store.ErrInvalid)
-	}
-	length, err := h.declaredLength(r.Header)
-	if err != nil {
-		return err
-	}
-	b, chunk, err := h.chunk(w, r)
-	if err != nil {
-		return err
-	}
-	chunk.Offset, chunk.Length = offset, length
-	info, err := h.append(w, r, id, b, chunk)
+	info, err := h.append(w, r, id, body, chunk)
 	if info.ID != "" {
 		h.setState(w, r, info)
 	}
@@ -72,6 +60,30 @@ func (h *Handler) patch(w http.ResponseWriter, r *http.Request, id string) error
 	return nil
 }
 
+// patchChunk reads what the headers of a PATCH say.
+func (h *Handler) patchChunk(w http.ResponseWriter, r *http.Request) (*protocol.RequestBody, protocol.Chunk, error) {
+	if !typed(r) {
+		return nil, protocol.Chunk{}, errContentType
+	}
+	offset, err := number(r.Header, HeaderOffset)
+	if err != nil {
+		return nil, protocol.Chunk{}, err
+	}
+	if offset == store.UnknownLength {
+		return nil, protocol.Chunk{}, fmt.Errorf("%w: a PATCH needs Upload-Offset", store.ErrInvalid)
+	}
+	length, err := h.declaredLength(r.Header)
+	if err != nil {
+		return nil, protocol.Chunk{}, err
+	}
+	body, chunk, err := h.chunk(w, r)
+	if err != nil {
+		return nil, protocol.Chunk{}, err
+	}
+	chunk.Offset, chunk.Length = offset, length
+	return body, chunk, nil
+}
+
 // typed says whether the body has the one type that bytes of an upload have.
 func typed(r *http.Request) bool {
 	t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
@@ -79,17 +91,17 @@ func typed(r *http.Request) bool {
 }
 
 // chunk makes one of the request's body.
-func (h *Handler) chunk(w http.ResponseWriter, r *http.Request) (*body, Chunk, error) {
-	b := &body{Reader: r.Body, rc: http.NewResponseController(w)}
-	c := Chunk{Length: store.UnknownLength, Size: r.ContentLength, Body: b} // -1 is store.UnknownLength
+func (h *Handler) chunk(w http.ResponseWriter, r *http.Request) (*protocol.RequestBody, protocol.Chunk, error) {
+	b := protocol.NewRequestBody(w, r)
+	c := protocol.Chunk{Length: store.UnknownLength, Size: r.ContentLength, Body: b} // -1 is store.UnknownLength
 	s, err := summed(r, b)
 	switch {
 	case err != nil:
-		return nil, Chunk{}, err
+		return nil, protocol.Chunk{}, err
 	case s == nil:
 		return b, c, nil
 	case !h.opts.Checksums:
-		return nil, Chunk{}, fmt.Errorf("%w: this server can't check checksums", store.ErrInvalid)
+		return nil, protocol.Chunk{}, fmt.Errorf("%w: this server can't check checksums", store.ErrInvalid)
 	}
 	c.Body, c.Verify = s, s.verify
 	if s.trailer {
@@ -99,13 +111,9 @@ func (h *Handler) chunk(w http.ResponseWriter, r *http.Request) (*body, Chunk, e
 }
 
 // append stores a chunk whose bytes come from b.
-func (h *Handler) append(w http.ResponseWriter, r *http.Request, id string, b *body, c Chunk) (store.Info, error) {
+func (h *Handler) append(w http.ResponseWriter, r *http.Request, id string, b *protocol.RequestBody, c protocol.Chunk) (store.Info, error) {
 	info, err := h.uploads.Append(r.Context(), id, c)
-	if b.ended.Load() {
-		// A deadline that passes ends the context of the whole connection,
-		// for the requests after this one too.
-		w.Header().Set("Connection", "close")
-	}
+	b.Settle(w)
 	return info, err
 }
 
@@ -123,26 +131,23 @@ func (h *Handler) delete(w http.ResponseWriter, r *http.Request, id string) erro
 func (h *Handler) setState(w http.ResponseWriter, r *http.Request, info store.Info) {
 	w.Header().Set(HeaderOffset, strconv.FormatInt(info.Offset, 10))
 	h.setExpires(w, info)
-	if info.Complete && info.Sum.Known && wantsDigest(r.Header.Get(HeaderWantReprDigest)) {
-		w.Header().Set(HeaderReprDigest, FormatDigest(info.Sum))
+	if info.Complete && info.Sum.Known && protocol.WantsDigest(r.Header.Get(protocol.HeaderWantReprDigest)) {
+		w.Header().Set(protocol.HeaderReprDigest, protocol.FormatDigest(info.Sum))
 	}
 }
 
 func (h *Handler) setExpires(w http.ResponseWriter, info store.Info) {
-	if h.opts.Expires == nil {
-		return
-	}
-	if at := h.opts.Expires(info); !at.IsZero() {
+	if at := h.uploads.ExpiresAt(info); !at.IsZero() {
 		w.Header().Set(HeaderExpires, at.UTC().Format(http.TimeFormat))
 	}
 }
 
 func (h *Handler) declaredLength(header http.Header) (int64, error) {
 	length, err := number(header, HeaderLength)
-	if err == nil && h.opts.MaxLength > 0 && length > h.opts.MaxLength {
-		return 0, fmt.Errorf("%w: %d bytes is the most", store.ErrTooLarge, h.opts.MaxLength)
+	if err != nil {
+		return 0, err
 	}
-	return length, err
+	return length, h.uploads.CheckLength(length)
 }
 
 // number reads a header that is a count of bytes: digits only, up to 2^63-1.
@@ -168,26 +173,4 @@ func single(header http.Header, name string) (string, error) {
 		return "", fmt.Errorf("%w: %s comes more than once", store.ErrInvalid, name)
 	}
 	return header.Get(name), nil
-}
-
-// body is a request's body with its connection's read deadline.
-type body struct {
-	io.Reader
-	rc    *http.ResponseController
-	ended atomic.Bool // by a deadline
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.Reader.Read(p)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		b.ended.Store(true)
-	}
-	return n, err
-}
-
-func (b *body) SetReadDeadline(t time.Time) error {
-	if !t.IsZero() && !t.After(time.Now()) {
-		b.ended.Store(true)
-	}
-	return b.rc.SetReadDeadline(t)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -48,7 +49,7 @@ func FuzzConcat(f *testing.F) {
 		if (len(parts) == 0) != (header == "partial") {
 			t.Fatalf("%q has the parts %q", header, parts)
 		}
-		h := NewHandler(nil, nil)
+		h := NewHandler(protocol.NewCollection(nil, nil), nil)
 		r := httptest.NewRequest(http.MethodPost, "/app/files/", nil)
 		r.URL.Path = "/files/"
 		for _, part := range parts {
@@ -64,7 +65,7 @@ func FuzzConcat(f *testing.F) {
 }
 
 func TestResolve(t *testing.T) {
-	h := NewHandler(nil, nil)
+	h := NewHandler(protocol.NewCollection(nil, nil), nil)
 	r := httptest.NewRequest(http.MethodPost, "/app/files/", nil)
 	r.URL.Path = "/files/" // behind http.StripPrefix
 	want := []string{"a", "b", "c", "d", "", ""}

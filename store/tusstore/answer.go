@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/store"
 )
@@ -45,7 +46,7 @@ func (a *answer) check(method string) error {
 
 // mismatch: the server expects another offset, and says which.
 func (a *answer) mismatch() bool {
-	return a.status == http.StatusConflict && a.problem().Code != tus.CodeSuperseded
+	return a.status == http.StatusConflict && a.problem().Code != protocol.CodeSuperseded
 }
 
 // foreign: a status by which something that doesn't know tus refuses a POST.
@@ -71,13 +72,13 @@ func (a *answer) failure() error {
 	case http.StatusGone:
 		return fmt.Errorf("%w: %w", store.ErrGone, text)
 	case http.StatusConflict:
-		if a.problem().Code == tus.CodeSuperseded {
+		if a.problem().Code == protocol.CodeSuperseded {
 			return fmt.Errorf("%w: %w", store.ErrSuperseded, text)
 		}
 		return a.transient(text)
 	case http.StatusRequestEntityTooLarge:
 		return fmt.Errorf("%w: %w", store.ErrTooLarge, text)
-	case tus.StatusChecksumMismatch:
+	case protocol.StatusChecksumMismatch:
 		return fmt.Errorf("%w: %w", store.ErrChecksum, text)
 	case http.StatusTooManyRequests:
 		return a.transient(fmt.Errorf("%w: %w", store.ErrRateLimited, text))
@@ -123,9 +124,9 @@ func (a *answer) number(name string) (int64, error) {
 	return int64(n), nil
 }
 
-func (a *answer) problem() tus.Problem {
-	var p tus.Problem
-	if t, _, err := mime.ParseMediaType(a.header.Get("Content-Type")); err == nil && t == tus.ProblemType {
+func (a *answer) problem() protocol.Problem {
+	var p protocol.Problem
+	if t, _, err := mime.ParseMediaType(a.header.Get("Content-Type")); err == nil && t == protocol.ProblemType {
 		_ = json.Unmarshal(a.body, &p) // what can't be read explains nothing
 	}
 	return p

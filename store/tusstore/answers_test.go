@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/streamflow/streamflow/protocol/tus"
+	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/store"
 	"github.com/streamflow/streamflow/store/tusstore"
 )
@@ -90,7 +90,7 @@ func TestStatuses(t *testing.T) {
 			t.Run(method+" "+http.StatusText(c.status), func(t *testing.T) {
 				st := answers(t, method, func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Retry-After", "7")
-					w.Header().Set("Content-Type", tus.ProblemType)
+					w.Header().Set("Content-Type", protocol.ProblemType)
 					w.Header().Set("Location", "/elsewhere")
 					w.WriteHeader(c.status)
 					_, _ = io.WriteString(w, `{"detail":"what went\u001b[31m wrong"}`)

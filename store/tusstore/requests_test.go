@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/streamflow/streamflow/protocol/tus"
+	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/store"
 	"github.com/streamflow/streamflow/store/tusstore"
 )
@@ -46,7 +46,7 @@ func TestRequestsOfAnUpload(t *testing.T) {
 					log.methods = append(log.methods, r.Method)
 					log.mu.Unlock()
 					if c.noDigest && r.Method == "PATCH" {
-						r.Header.Del(tus.HeaderWantReprDigest)
+						r.Header.Del(protocol.HeaderWantReprDigest)
 					}
 					h.ServeHTTP(w, r)
 				})

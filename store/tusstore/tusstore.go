@@ -39,6 +39,7 @@ import (
 	"sync"
 
 	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/store"
 )
@@ -135,7 +136,7 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, error) {
 	default:
 		return nil, fmt.Errorf("%w length %d", store.ErrInvalid, spec.Length)
 	}
-	metadata := map[string]string{tus.MetadataFilename: spec.Name}
+	metadata := map[string]string{protocol.MetadataFilename: spec.Name}
 	for k, v := range spec.Metadata {
 		metadata[k] = v
 	}
@@ -157,7 +158,7 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, error) {
 	}
 	location.User = nil
 	u := s.newUpload(location.String(), location)
-	u.info.Name, u.info.Length, u.info.Metadata = metadata[tus.MetadataFilename], spec.Length, metadata
+	u.info.Name, u.info.Length, u.info.Metadata = metadata[protocol.MetadataFilename], spec.Length, metadata
 	return u, nil
 }
 

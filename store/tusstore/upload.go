@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/store"
 )
@@ -50,7 +51,7 @@ func (u *Upload) Info(ctx context.Context) (store.Info, error) {
 
 // head asks the server. Complete is what the server would say.
 func (u *Upload) head(ctx context.Context) (store.Info, error) {
-	header := http.Header{tus.HeaderWantReprDigest: {tus.WantDigest}}
+	header := http.Header{protocol.HeaderWantReprDigest: {protocol.WantDigest}}
 	a, err := u.do(ctx, &request{method: http.MethodHead, header: header})
 	if err != nil {
 		return store.Info{}, err
@@ -77,7 +78,7 @@ func (u *Upload) head(ctx context.Context) (store.Info, error) {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.info.Name, u.info.Metadata = metadata[tus.MetadataFilename], metadata
+	u.info.Name, u.info.Metadata = metadata[protocol.MetadataFilename], metadata
 	if length != store.UnknownLength {
 		u.info.Length, u.undeclared = length, false
 	}
@@ -89,7 +90,7 @@ func (u *Upload) head(ctx context.Context) (store.Info, error) {
 func (u *Upload) stands(a *answer, offset int64, complete bool) {
 	u.info.Offset, u.info.Complete, u.info.Sum = offset, complete, store.Sum{}
 	if complete {
-		u.info.Sum = tus.ParseDigest(a.header.Get(tus.HeaderReprDigest))
+		u.info.Sum = protocol.ParseDigest(a.header.Get(protocol.HeaderReprDigest))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/streamflow/streamflow/internal/detach"
 	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/store"
 )
@@ -121,9 +122,9 @@ func (u *Upload) admit(off, size int64) error {
 // patch sends one PATCH, with the length where the server doesn't know it.
 func (u *Upload) patch(ctx context.Context, off int64, body io.Reader, size int64) (*answer, error) {
 	header := http.Header{
-		"Content-Type":           {tus.ContentType},
-		tus.HeaderOffset:         {strconv.FormatInt(off, 10)},
-		tus.HeaderWantReprDigest: {tus.WantDigest},
+		"Content-Type":                {tus.ContentType},
+		tus.HeaderOffset:              {strconv.FormatInt(off, 10)},
+		protocol.HeaderWantReprDigest: {protocol.WantDigest},
 	}
 	u.mu.Lock()
 	if u.undeclared {

@@ -1,4 +1,4 @@
-package tus
+package protocol
 
 import (
 	"encoding/base64"
@@ -7,6 +7,13 @@ import (
 	"strings"
 
 	"github.com/streamflow/streamflow/store"
+)
+
+// Header names of RFC 9530, in canonical form.
+const (
+	HeaderContentDigest  = "Content-Digest"
+	HeaderReprDigest     = "Repr-Digest"
+	HeaderWantReprDigest = "Want-Repr-Digest"
 )
 
 // WantDigest is the Want-Repr-Digest value that asks for the one digest there
@@ -38,9 +45,9 @@ func ParseDigest(header string) store.Sum {
 	return store.Sum{}
 }
 
-// wantsDigest says whether a Want-Repr-Digest value accepts CRC-32C: a weight
+// WantsDigest says whether a Want-Repr-Digest value accepts CRC-32C: a weight
 // from 1 to 10, as 0 means not acceptable.
-func wantsDigest(header string) bool {
+func WantsDigest(header string) bool {
 	for member := range strings.SplitSeq(header, ",") {
 		key, value, _ := strings.Cut(strings.TrimSpace(member), "=")
 		weight, err := strconv.Atoi(value)

@@ -1,0 +1,176 @@
+package protocol
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/store"
+)
+
+// A Problem is the body of an error, application/problem+json (RFC 9457).
+type Problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+	// Code is stable; programs branch on it.
+	Code string `json:"code"`
+	// Limit is the number that the request went beyond, where there is one.
+	Limit int64 `json:"limit,omitempty"`
+	// ExpectedOffset and ProvidedOffset are those of TypeMismatchingOffset.
+	ExpectedOffset *int64 `json:"expected-offset,omitempty"`
+	ProvidedOffset *int64 `json:"provided-offset,omitempty"`
+}
+
+// ProblemType is the media type of a Problem.
+const ProblemType = "application/problem+json"
+
+// Types of problems that draft-ietf-httpbis-resumable-upload registers.
+const (
+	typePrefix             = "https://iana.org/assignments/http-problem-types#"
+	TypeMismatchingOffset  = typePrefix + "mismatching-upload-offset"
+	TypeCompletedUpload    = typePrefix + "completed-upload"
+	TypeInconsistentLength = typePrefix + "inconsistent-upload-length"
+)
+
+// Codes of problems.
+const (
+	CodeChecksum    = "CHECKSUM_MISMATCH"
+	CodeDenied      = "ACCESS_DENIED"
+	CodeFile        = "INVALID_FILE"
+	CodeGone        = "GONE"
+	CodeIncomplete  = "INCOMPLETE_BODY"
+	CodeInternal    = "INTERNAL_ERROR"
+	CodeMediaType   = "UNSUPPORTED_MEDIA_TYPE"
+	CodeMemory      = "MEMORY_LIMIT_EXCEEDED"
+	CodeMethod      = "METHOD_NOT_ALLOWED"
+	CodeNotFound    = "NOT_FOUND"
+	CodeNoSpace     = "NO_SPACE"
+	CodeOffset      = "OFFSET_MISMATCH"
+	CodeRateLimit   = "RATE_LIMIT_EXCEEDED"
+	CodeSuperseded  = "SUPERSEDED" // a newer request has ended this one
+	CodeUnavailable = "UNAVAILABLE"
+	CodeUnsupported = "UNSUPPORTED"
+	CodeValidation  = "VALIDATION_ERROR"
+)
+
+// StatusChecksumMismatch is what the checksum extension of tus defines, beyond
+// those of package http. A protocol that has no such status says 400 by a Refusal.
+const StatusChecksumMismatch = 460
+
+// problemOf is the one place where errors become answers.
+func problemOf(err error) Problem {
+	var refusal *Refusal
+	var offset *store.OffsetError
+	switch {
+	case errors.As(err, &refusal):
+		p := problem(refusal.Status, refusal.Code, refusal.Detail)
+		if refusal.Type != "" {
+			p.Type = refusal.Type
+		}
+		p.Limit = refusal.Limit
+		return p
+	case errors.As(err, &offset):
+		p := problem(http.StatusConflict, CodeOffset, err.Error())
+		p.Type, p.ExpectedOffset, p.ProvidedOffset = TypeMismatchingOffset, &offset.Expected, &offset.Provided
+		return p
+	}
+	code, name, detail := status(err)
+	if !detail {
+		return problem(code, name, "")
+	}
+	return problem(code, name, err.Error())
+}
+
+// status is the part of problemOf for errors that are no more than a kind.
+// detail is whether the error's text is for the client: it's about the request,
+// not our insides.
+func status(err error) (code int, name string, detail bool) {
+	switch transient := (*store.TransientError)(nil); {
+	case errors.Is(err, store.ErrSuperseded):
+		return http.StatusConflict, CodeSuperseded, true
+	case errors.Is(err, store.ErrInvalid):
+		return http.StatusBadRequest, CodeValidation, true
+	case errors.Is(err, store.ErrTooLarge):
+		return http.StatusRequestEntityTooLarge, CodeFile, true
+	case errors.Is(err, store.ErrNotFound):
+		return http.StatusNotFound, CodeNotFound, false
+	case errors.Is(err, store.ErrGone):
+		return http.StatusGone, CodeGone, false
+	case errors.Is(err, store.ErrDenied):
+		return http.StatusForbidden, CodeDenied, false
+	case errors.Is(err, store.ErrChecksum):
+		return StatusChecksumMismatch, CodeChecksum, false
+	case errors.Is(err, store.ErrRateLimited):
+		return http.StatusTooManyRequests, CodeRateLimit, false
+	case errors.Is(err, store.ErrUnsupported):
+		return http.StatusNotImplemented, CodeUnsupported, false
+	case errors.Is(err, store.ErrNoSpace):
+		return http.StatusInsufficientStorage, CodeNoSpace, false
+	case errors.Is(err, memory.ErrLimit):
+		return http.StatusServiceUnavailable, CodeMemory, false
+	case errors.As(err, &transient):
+		return http.StatusServiceUnavailable, CodeUnavailable, true
+	case errors.Is(err, context.Canceled): // the client is gone, or its connection is
+		return http.StatusServiceUnavailable, CodeUnavailable, false
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return http.StatusBadRequest, CodeIncomplete, false
+	default:
+		return http.StatusInternalServerError, CodeInternal, false
+	}
+}
+
+// Status returns the status that err is answered with.
+func Status(err error) int { return problemOf(err).Status }
+
+func problem(status int, code, detail string) Problem {
+	return Problem{Type: "about:blank", Title: title(status), Status: status, Code: code, Detail: detail}
+}
+
+func title(status int) string {
+	if status == StatusChecksumMismatch {
+		return "Checksum Mismatch"
+	}
+	return http.StatusText(status)
+}
+
+// defaultRetryAfter is for a 429 or 503 whose cause doesn't say when it passes.
+const defaultRetryAfter = time.Second
+
+// WriteProblem answers with err, and returns the status. Headers that belong
+// to the answer, such as Upload-Offset, are set before.
+func WriteProblem(w http.ResponseWriter, r *http.Request, err error) int {
+	p := problemOf(err)
+	header := w.Header()
+	if refusal := (*Refusal)(nil); errors.As(err, &refusal) {
+		maps.Copy(header, refusal.Header)
+	}
+	after := retryAfter(err)
+	if after == 0 && (p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests) {
+		after = defaultRetryAfter
+	}
+	if after > 0 {
+		header.Set("Retry-After", strconv.FormatInt(int64((after+time.Second-1)/time.Second), 10))
+	}
+	body, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // strings and numbers: can't be
+	}
+	body = append(body, '\n')
+	header.Set("Content-Type", ProblemType)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Cache-Control", "no-store")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(p.Status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // the client may be gone
+	}
+	return p.Status
+}

@@ -1,0 +1,74 @@
+// Package protocol is what the wire protocols of uploads have in common: the
+// [Uploads] they stand in front of, the answers to errors, digests, and where
+// an upload is found.
+//
+// Use it to decorate [Uploads], to refuse a request with a [Refusal], or to write
+// one more protocol beside protocol/tus. Nothing here belongs to one
+// protocol alone.
+//
+// # Concurrency
+//
+// A [Collection] is safe for concurrent use and calls its [Uploads] from as many
+// goroutines as there are requests. A [RequestBody] is read by one goroutine;
+// its deadline may be set by others.
+package protocol
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/streamflow/streamflow/store"
+)
+
+// Metadata keys with a meaning that clients agree on.
+const (
+	MetadataFilename = "filename"
+	MetadataFiletype = "filetype" // a media type
+)
+
+// Uploads is what a protocol stands in front of. Errors are those of package
+// store or a *[Refusal]; anything else is answered with 500.
+type Uploads interface {
+	// Create begins an upload. An upload of length 0 is complete at once.
+	Create(ctx context.Context, spec store.Spec) (store.Info, error)
+
+	// Info returns where an upload stands. The offset must be usable in the
+	// next Append, so it ends an Append under way.
+	Info(ctx context.Context, id string) (store.Info, error)
+
+	// Append stores one chunk, and completes the upload with the last one. Also
+	// beside an error it returns where the upload stands, or an Info without
+	// an ID where that isn't known.
+	Append(ctx context.Context, id string, chunk Chunk) (store.Info, error)
+
+	// Concatenate makes an upload out of the partial ones with these ids, in that
+	// order and maybe more than once, and finishes it. The length in spec says
+	// nothing.
+	Concatenate(ctx context.Context, spec store.Spec, ids []string) (store.Info, error)
+
+	// Terminate discards an upload, complete or not.
+	Terminate(ctx context.Context, id string) error
+}
+
+// A Chunk is the body of one request.
+type Chunk struct {
+	// Offset is where the client believes the upload to stand.
+	Offset int64
+	// Length is the length of the upload where this request declares it, else
+	// store.UnknownLength.
+	Length int64
+	// Size of the body in bytes, or store.UnknownLength.
+	Size int64
+	Body Body
+	// Verify is nil, or says once the body has ended whether it has its
+	// checksum. No byte of the chunk may be kept before that.
+	Verify func() error
+}
+
+// Body is the body of a request. Its reads end at a deadline that another
+// goroutine may set, as in net.Conn.
+type Body = interface {
+	io.Reader
+	SetReadDeadline(t time.Time) error
+}
