@@ -103,7 +103,7 @@ func (c *Collection) Path(r *http.Request) string {
 
 // Withdraw discards an upload whose id the client never hears.
 func (c *Collection) Withdraw(r *http.Request, id string) {
-	if err := c.Terminate(context.WithoutCancel(r.Context()), id); err != nil {
+	if err := c.Terminate(context.WithoutCancel(r.Context()), id); err != nil && !errors.Is(err, store.ErrNotFound) {
 		c.opts.Logger.Warn("a refused upload stays", "path", r.URL.Path, "error", err)
 	}
 }

@@ -25,14 +25,14 @@ func (u uploads) Concatenate(ctx context.Context, spec store.Spec, ids []string)
 		}
 		total += length
 	}
-	info, err := u.s.observed.Concatenate(ctx, spec, ids)
+	up, info, err := u.s.observed.Concatenate(ctx, spec, ids)
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrIncomplete) {
 		return store.Info{}, fmt.Errorf("%w: a partial upload went just now: %v", store.ErrInvalid, err)
 	}
 	if err != nil {
 		return store.Info{}, fmt.Errorf("concatenate: %w", err)
 	}
-	return info, nil
+	return u.s.begun(ctx, up, info)
 }
 
 // partialLength returns the length of a partial upload that has all its bytes.

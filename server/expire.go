@@ -78,7 +78,7 @@ func (s *Server) removeExpired(ctx context.Context, id string) (gone bool, err e
 	if err != nil || !s.expired(info) {
 		return false, err
 	}
-	err = up.Abort(context.WithoutCancel(t.ctx))
+	err = s.discard(t.ctx, up, info)
 	return err == nil, err
 }
 

@@ -60,18 +60,17 @@ func (s *observedStore) Stat(ctx context.Context, id string) (store.Info, error)
 
 // Concatenate implements store.Concatenator where the store does; elsewhere it
 // is store.ErrUnsupported.
-func (s *observedStore) Concatenate(ctx context.Context, spec store.Spec, ids []string) (store.Info, error) {
+func (s *observedStore) Concatenate(ctx context.Context, spec store.Spec, ids []string) (store.Upload, store.Info, error) {
 	c, ok := s.Store.(store.Concatenator)
 	if !ok {
-		return store.Info{}, store.ErrUnsupported
+		return nil, store.Info{}, store.ErrUnsupported
 	}
 	start := time.Now()
-	info, err := c.Concatenate(ctx, spec, ids)
+	up, info, err := c.Concatenate(ctx, spec, ids)
 	if s.done("concatenate", start, 0, err) {
 		s.metrics.created.Inc()
-		s.metrics.finished.Inc()
 	}
-	return info, err
+	return s.upload(up, info), info, err
 }
 
 func (s *observedStore) upload(up store.Upload, info store.Info) store.Upload {

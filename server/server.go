@@ -99,6 +99,7 @@ type Server struct {
 	metrics   *metrics
 	stats     *recentStats
 	endpoints endpoints
+	lifecycle lifecycle
 	lister    store.Lister  // nil where the store is none
 	ending    chan struct{} // closed by Shutdown
 

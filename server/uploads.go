@@ -28,7 +28,7 @@ func (u uploads) Create(ctx context.Context, spec store.Spec) (store.Info, error
 	if err != nil {
 		return store.Info{}, fmt.Errorf("create upload: %w", err)
 	}
-	return settle(ctx, up, info)
+	return u.s.begun(ctx, up, info)
 }
 
 func (u uploads) Info(ctx context.Context, id string) (store.Info, error) {
@@ -47,13 +47,13 @@ func (u uploads) Info(ctx context.Context, id string) (store.Info, error) {
 	if !whole(info) {
 		return info, nil
 	}
-	// The process died between the last byte and Finish. A client that hears
-	// the final offset sends nothing more, so it is finished here.
+	// Finish was put off, or the process died before it. A client that hears the
+	// final offset sends nothing more, so it is finished here.
 	up, info, err := u.s.store.Open(t.ctx, id)
 	if err != nil {
 		return store.Info{}, fmt.Errorf("open upload: %w", err)
 	}
-	return settle(t.ctx, up, info)
+	return u.s.settle(t.ctx, up, info)
 }
 
 func (u uploads) Append(ctx context.Context, id string, c protocol.Chunk) (store.Info, error) {
@@ -65,6 +65,9 @@ func (u uploads) Append(ctx context.Context, id string, c protocol.Chunk) (store
 	up, info, err := u.s.open(t.ctx, id)
 	if err != nil {
 		return store.Info{}, err
+	}
+	if info, err = u.s.settle(t.ctx, up, info); err != nil { // put off by an earlier request
+		return info, err
 	}
 	length, err := u.s.admit(info, c)
 	if err != nil {
@@ -88,16 +91,12 @@ func (u uploads) Append(ctx context.Context, id string, c protocol.Chunk) (store
 		}
 		return info, err
 	}
-	// Nobody gains from ending it now: the bytes are all here.
-	ctx = context.WithoutCancel(t.ctx)
-	after, err := up.Info(ctx)
+	// Bytes are there that the client should hear of, also if it is gone now.
+	after, err := up.Info(context.WithoutCancel(t.ctx))
 	if err != nil {
 		return info, fmt.Errorf("look up upload: %w", err)
 	}
-	if after, err = settle(ctx, up, after); err != nil {
-		return info, err
-	}
-	return after, nil
+	return u.s.settle(t.ctx, up, after)
 }
 
 func (u uploads) Terminate(ctx context.Context, id string) error {
@@ -106,11 +105,11 @@ func (u uploads) Terminate(ctx context.Context, id string) error {
 		return err
 	}
 	defer done()
-	up, _, err := u.s.open(t.ctx, id)
+	up, info, err := u.s.open(t.ctx, id)
 	if err != nil {
 		return err
 	}
-	if err := up.Abort(context.WithoutCancel(t.ctx)); err != nil {
+	if err := u.s.discard(t.ctx, up, info); err != nil {
 		return fmt.Errorf("terminate upload: %w", err)
 	}
 	return nil
@@ -191,23 +190,4 @@ func (s *Server) release(r memory.Reservation) {
 	if err := r.Release(); err != nil {
 		s.opts.Logger.Error("release memory of a connection", "error", err)
 	}
-}
-
-// settle finishes an upload that has all its bytes, and says where it stands.
-func settle(ctx context.Context, up store.Upload, info store.Info) (store.Info, error) {
-	if !whole(info) {
-		return info, nil
-	}
-	// The store has its own sum: what was written is what it checks.
-	info, err := up.Finish(ctx, store.Sum{})
-	if err != nil {
-		return store.Info{}, fmt.Errorf("finish upload: %w", err)
-	}
-	return info, nil
-}
-
-// whole: every byte is there, and Finish is still to come. A partial upload is
-// never finished: the directory of a server has what users uploaded, not pieces.
-func whole(info store.Info) bool {
-	return !info.Complete && info.Offset == info.Length && !tus.IsPartial(info.Metadata)
 }

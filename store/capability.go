@@ -29,14 +29,14 @@ type Verifier interface {
 // A Concatenator is a Store that can put uploads together itself, without
 // their bytes passing through this process's memory.
 type Concatenator interface {
-	// Concatenate creates an upload of the bytes of others, one after the other,
-	// and finishes it. The others, named by id, are left as they are. They may
-	// come more than once and need not be finished, but every byte of them must be
-	// there and nobody may write to them meanwhile. The length in spec doesn't
-	// count. After an error there is no new upload.
+	// Concatenate creates an upload that has the bytes of others, one after the
+	// other: to Finish it is the caller's. The others, named by id, are left as
+	// they are. They may come more than once and need not be finished, but every
+	// byte of them must be there and nobody may write to them meanwhile. The
+	// length in spec doesn't count. After an error there is no new upload.
 	//
-	// Errors: as Create and Finish, [ErrNotFound], [ErrIncomplete].
-	Concatenate(ctx context.Context, spec Spec, ids []string) (Info, error)
+	// Errors: as Create, [ErrNotFound], [ErrIncomplete].
+	Concatenate(ctx context.Context, spec Spec, ids []string) (Upload, Info, error)
 }
 
 // A Lister is a Store that can say which uploads are under way in it.

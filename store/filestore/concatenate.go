@@ -19,29 +19,29 @@ const pieceBytes = 64 << 20
 
 // Concatenate implements [store.Concatenator]. The kernel copies from file to
 // file, and shares the blocks where the file system can and they are aligned.
-func (s *Store) Concatenate(ctx context.Context, spec store.Spec, ids []string) (store.Info, error) {
-	info, err := s.concatenate(ctx, spec, ids)
+func (s *Store) Concatenate(ctx context.Context, spec store.Spec, ids []string) (store.Upload, store.Info, error) {
+	u, info, err := s.concatenate(ctx, spec, ids)
 	if err != nil {
-		return store.Info{}, fmt.Errorf("concatenate %d uploads: %w", len(ids), err)
+		return nil, store.Info{}, fmt.Errorf("concatenate %d uploads: %w", len(ids), err)
 	}
-	return info, nil
+	return u, info, nil
 }
 
-func (s *Store) concatenate(ctx context.Context, spec store.Spec, ids []string) (store.Info, error) {
+func (s *Store) concatenate(ctx context.Context, spec store.Spec, ids []string) (*Upload, store.Info, error) {
 	spec.Length = 0
 	for _, id := range ids {
 		n, _, err := s.loadWhole(id)
 		if err != nil {
-			return store.Info{}, err
+			return nil, store.Info{}, err
 		}
 		if n > math.MaxInt64-spec.Length {
-			return store.Info{}, fmt.Errorf("%w: the sum of the lengths", store.ErrTooLarge)
+			return nil, store.Info{}, fmt.Errorf("%w: the sum of the lengths", store.ErrTooLarge)
 		}
 		spec.Length += n
 	}
 	up, _, err := s.Create(ctx, spec)
 	if err != nil {
-		return store.Info{}, err
+		return nil, store.Info{}, err
 	}
 	u := up.(*Upload)
 	err = u.change(ctx, func(f *files) error {
@@ -54,12 +54,12 @@ func (s *Store) concatenate(ctx context.Context, spec store.Spec, ids []string) 
 	})
 	info := store.Info{}
 	if err == nil {
-		info, err = u.Finish(ctx, store.Sum{})
+		info, err = u.Info(ctx)
 	}
 	if err != nil {
-		return store.Info{}, errors.Join(err, u.Abort(context.WithoutCancel(ctx)))
+		return nil, store.Info{}, errors.Join(err, u.Abort(context.WithoutCancel(ctx)))
 	}
-	return info, nil
+	return u, info, nil
 }
 
 // loadWhole returns the length of an upload of which every byte is there.

@@ -24,7 +24,7 @@ func TestMemoryOfConcatenate(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	id := infoOf(t, u).ID
-	info, err := s.Concatenate(t.Context(), store.Spec{Name: "whole"}, []string{id, id})
+	whole, info, err := s.Concatenate(t.Context(), store.Spec{Name: "whole"}, []string{id, id})
 	runtime.ReadMemStats(&after)
 	if err != nil || info.Length != 2*length {
 		t.Fatalf("info is %+v, %v", info, err)
@@ -35,8 +35,8 @@ func TestMemoryOfConcatenate(t *testing.T) {
 	if heap := after.TotalAlloc - before.TotalAlloc; heap > 256<<10 {
 		t.Errorf("%d bytes of heap", heap)
 	}
-	whole := slices.Concat(data, data)
-	if info.Sum != sumOf(whole) || !bytes.Equal(readFile(t, info.Location), whole) {
+	both := slices.Concat(data, data)
+	if info.Sum != sumOf(both) || !bytes.Equal(readFile(t, finish(t, whole, both).Location), both) {
 		t.Error("the file is not the parts")
 	}
 }
@@ -52,12 +52,12 @@ func TestConcatenateWithoutSums(t *testing.T) {
 	if part.Sum.Known {
 		t.Fatal("the part has a sum: the test tests nothing")
 	}
-	info, err := s.Concatenate(t.Context(), store.Spec{}, []string{part.ID, part.ID})
+	whole, _, err := s.Concatenate(t.Context(), store.Spec{}, []string{part.ID, part.ID})
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole := slices.Concat(data, data)
-	if info.Sum != sumOf(whole) || !bytes.Equal(readFile(t, info.Location), whole) {
+	both := slices.Concat(data, data)
+	if info := finish(t, whole, both); info.Sum != sumOf(both) || !bytes.Equal(readFile(t, info.Location), both) {
 		t.Errorf("info is %+v", info)
 	}
 }

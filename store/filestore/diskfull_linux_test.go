@@ -115,13 +115,16 @@ func TestFullDiskConcatenate(t *testing.T) {
 	u := create(t, s, store.Spec{Name: "part", Length: int64(len(data))})
 	write(t, u, 0, data)
 	id := infoOf(t, u).ID
-	_, err := s.Concatenate(t.Context(), store.Spec{Name: "whole"}, []string{id})
+	_, _, err := s.Concatenate(t.Context(), store.Spec{Name: "whole"}, []string{id})
 	wantError(t, err, store.ErrNoSpace, "copy "+id)
 	wantTree(t, dir, ".streamflow", ".streamflow/"+id+".log", ".streamflow/"+id+".part")
 	grow(t, dir)
-	info, err := s.Concatenate(t.Context(), store.Spec{Name: "whole"}, []string{id})
-	if err != nil || !bytes.Equal(readFile(t, info.Location), data) {
-		t.Fatalf("with room again: %+v, %v", info, err)
+	whole, _, err := s.Concatenate(t.Context(), store.Spec{Name: "whole"}, []string{id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info := finish(t, whole, data); !bytes.Equal(readFile(t, info.Location), data) {
+		t.Fatalf("with room again: %+v", info)
 	}
 }
 

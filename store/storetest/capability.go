@@ -148,9 +148,12 @@ func (s *suite) concatenate() {
 		}
 	}
 	whole := bytes.Join([][]byte{parts[0], parts[1], parts[2], parts[0]}, nil)
-	info, err := c.Concatenate(s.ctx, store.Spec{Name: "whole.bin", Length: 7, UnitBytes: s.unit}, append(slices.Clone(ids), ids[0]))
+	u, info, err := c.Concatenate(s.ctx, store.Spec{Name: "whole.bin", Length: 7, UnitBytes: s.unit}, append(slices.Clone(ids), ids[0]))
 	s.must(err)
-	s.finished(info, whole)
+	if n := int64(len(whole)); info.Complete || info.Offset != n || info.Length != n {
+		s.Errorf("before Finish it is %+v", info)
+	}
+	info = s.finish(u, whole)
 	if info.Sum.Known && info.Sum != sum(whole) {
 		s.Errorf("sum is %08x", info.Sum.CRC32C)
 	}
@@ -178,12 +181,12 @@ func (s *suite) concatenateParts() {
 	for id, want := range map[string]error{
 		half.ID: store.ErrIncomplete, open.ID: store.ErrIncomplete, goneInfo.ID: store.ErrNotFound, "x": store.ErrNotFound,
 	} {
-		_, err := c.Concatenate(s.ctx, spec, []string{wholeInfo.ID, id})
+		_, _, err := c.Concatenate(s.ctx, spec, []string{wholeInfo.ID, id})
 		s.want(err, want)
 	}
 	ctx, cancel := context.WithCancel(s.ctx)
 	cancel()
-	_, err := c.Concatenate(ctx, spec, []string{wholeInfo.ID})
+	_, _, err := c.Concatenate(ctx, spec, []string{wholeInfo.ID})
 	s.want(err, context.Canceled)
 	if after := s.list(); !slices.Equal(before, after) {
 		s.Errorf("uploads before are %v, after %v", before, after)

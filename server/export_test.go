@@ -1,0 +1,21 @@
+package server
+
+import (
+	"context"
+
+	"github.com/streamflow/streamflow/store"
+)
+
+// OnLifecycle has fn hear of what becomes of uploads, by the name of the list.
+// It is called before the first request; its error counts where an upload is
+// finishing.
+func (s *Server) OnLifecycle(fn func(list string, info store.Info) error) {
+	listener := func(list string) func(context.Context, store.Info) {
+		return func(_ context.Context, info store.Info) { _ = fn(list, info) }
+	}
+	l := &s.lifecycle
+	l.created = append(l.created, listener("created"))
+	l.finishing = append(l.finishing, func(_ context.Context, info store.Info) error { return fn("finishing", info) })
+	l.finished = append(l.finished, listener("finished"))
+	l.discarded = append(l.discarded, listener("discarded"))
+}
