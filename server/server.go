@@ -161,7 +161,9 @@ const page = `Streamflow takes uploads of any size here, by tus 1.0 (https://tus
 
 // ServeHTTP implements http.Handler: uploads below the base path, and around
 // them what operation lists.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.record(w, r, s.route) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.record(w, r, s.identify(s.route))
+}
 
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	_, operation := s.endpoints[r.URL.Path]
