@@ -73,6 +73,19 @@ func (s *observedStore) Concatenate(ctx context.Context, spec store.Spec, ids []
 	return s.upload(up, info), info, err
 }
 
+// OpenReader implements store.Reader where the store does; elsewhere it is
+// store.ErrUnsupported.
+func (s *observedStore) OpenReader(ctx context.Context, id string) (io.ReadSeekCloser, store.Info, error) {
+	r, ok := s.Store.(store.Reader)
+	if !ok {
+		return nil, store.Info{}, store.ErrUnsupported
+	}
+	start := time.Now()
+	content, info, err := r.OpenReader(ctx, id)
+	s.done("read", start, 0, err)
+	return content, info, err
+}
+
 func (s *observedStore) upload(up store.Upload, info store.Info) store.Upload {
 	if up == nil {
 		return nil

@@ -47,3 +47,19 @@ type Lister interface {
 	// error without an ID ends it.
 	Unfinished(ctx context.Context) iter.Seq2[Info, error]
 }
+
+// A Reader is a Store that can give back what was uploaded.
+type Reader interface {
+	// OpenReader opens an upload of which every byte is there, finished or not,
+	// for reading its Info.Length bytes from any place. It doesn't take the upload
+	// over. Many may read at once, each with a reader of its own, which one
+	// goroutine uses at a time and closes.
+	//
+	// Of an unfinished upload the bytes are only certain as long as nobody
+	// writes to it. One that is discarded meanwhile is read to its end as it was,
+	// or reading fails with [ErrNotFound] or [ErrGone]; it never gives other
+	// bytes. Finishing it changes nothing for those who read.
+	//
+	// Errors: as Open, [ErrIncomplete].
+	OpenReader(ctx context.Context, id string) (io.ReadSeekCloser, Info, error)
+}

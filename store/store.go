@@ -20,7 +20,8 @@
 //     an error or a crash and then succeeds without doing anything twice.
 //   - Abort is idempotent, and leaves nothing behind.
 //
-// What a store may do besides is a [Verifier], a [Concatenator], a [Lister]. Who
+// What a store may do besides is a [Verifier], a [Concatenator], a [Lister], a
+// [Reader]. Who
 // uses one asks whether the store is one, and does without elsewhere.
 //
 // # Concurrency

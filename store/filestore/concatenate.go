@@ -7,7 +7,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"path/filepath"
 
 	"github.com/streamflow/streamflow/store"
 )
@@ -78,24 +77,19 @@ func (s *Store) loadWhole(id string) (int64, *state, error) {
 // append copies a whole upload behind what is there, and logs that with the sum
 // the source has: it is read only if it has none.
 func (f *files) append(ctx context.Context, s *Store, id string) error {
-	n, st, err := s.loadWhole(id)
-	if err != nil || n == 0 {
+	source, st, err := s.openWhole(id)
+	if err != nil {
 		return err
 	}
-	name := filepath.Join(stateDir, partName(id))
-	if st.moved {
-		name = filepath.FromSlash(s.target(id, st))
-	}
-	source, err := s.root.Open(name)
-	if err != nil {
-		return missing(err)
-	}
 	defer source.Close()
+	n, sum := st.written.prefix()
+	if n == 0 {
+		return nil
+	}
 	start := f.state.written.end()
 	if err := copyFile(ctx, f.part, start, source, n); err != nil {
 		return err
 	}
-	_, sum := st.written.prefix()
 	return f.add(record{verb: verbWritten, span: span{start: start, end: start + n, sum: sum}})
 }
 

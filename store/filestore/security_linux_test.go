@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/streamflow/streamflow/store"
 	"github.com/streamflow/streamflow/store/filestore"
 )
@@ -92,6 +94,51 @@ func TestSymlinkedState(t *testing.T) {
 			}
 			if got := readFile(t, victim); string(got) != string(before) {
 				t.Errorf("the file outside holds %q", got)
+			}
+		})
+	}
+}
+
+// Something else in place of a finished file, or of the bytes of an upload.
+func TestReadFollowsNoLink(t *testing.T) {
+	for name, replace := range map[string]func(t *testing.T, dir, path, other string) error{
+		"link out of the store": func(t *testing.T, _, path, _ string) error {
+			victim := filepath.Join(t.TempDir(), "victim")
+			writeFile(t, victim, []byte("precious"))
+			return os.Symlink(victim, path)
+		},
+		"link to another upload": func(_ *testing.T, _, path, other string) error { return os.Symlink(filepath.Base(other), path) },
+		"pipe":                   func(_ *testing.T, _, path, _ string) error { return unix.Mkfifo(path, 0o600) },
+		"directory":              func(_ *testing.T, _, path, _ string) error { return os.Mkdir(path, 0o700) },
+		"shorter file":           func(t *testing.T, _, path, _ string) error { return os.WriteFile(path, []byte("evil"), 0o600) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := openStore(t, dir, newMemory(t, 1<<20), &filestore.Options{ByID: true})
+			for _, finished := range []bool{true, false} {
+				var paths []string
+				var id string
+				for range 2 {
+					u := create(t, s, store.Spec{Length: 8})
+					write(t, u, 0, []byte("precious"))
+					id = infoOf(t, u).ID
+					path := filepath.Join(dir, ".streamflow", id+".part")
+					if finished {
+						finish(t, u, []byte("precious"))
+						path = filepath.Join(dir, id)
+					}
+					paths = append(paths, path)
+				}
+				if err := os.Remove(paths[1]); err != nil {
+					t.Fatal(err)
+				}
+				if err := replace(t, dir, paths[1], paths[0]); err != nil {
+					t.Fatal(err)
+				}
+				if r, _, err := s.OpenReader(t.Context(), id); err == nil {
+					t.Errorf("finished %t: reads something else", finished)
+					_ = r.Close()
+				}
 			}
 		})
 	}

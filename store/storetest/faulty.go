@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"sync"
 
 	"github.com/streamflow/streamflow/store"
@@ -14,8 +15,11 @@ type Op string
 
 // The calls a Fault can hit.
 const (
+	OpConcat    Op = "concatenate"
 	OpCreate    Op = "create"
+	OpList      Op = "list" // the beginning of a walk
 	OpOpen      Op = "open"
+	OpRead      Op = "read" // opening a reader
 	OpStat      Op = "stat"
 	OpInfo      Op = "info"
 	OpSetLength Op = "set length"
@@ -203,6 +207,52 @@ func (f *Faulty) Stat(ctx context.Context, id string) (info store.Info, err erro
 		return err
 	})
 	return known(info, err)
+}
+
+// Concatenate implements [store.Concatenator] where the store inside does;
+// elsewhere it is store.ErrUnsupported, as are the other capabilities.
+func (f *Faulty) Concatenate(ctx context.Context, spec store.Spec, ids []string) (u store.Upload, info store.Info, err error) {
+	c, ok := f.inner.(store.Concatenator)
+	if !ok {
+		return nil, store.Info{}, store.ErrUnsupported
+	}
+	err = f.call(ctx, OpConcat, func() (err error) {
+		u, info, err = c.Concatenate(ctx, spec, ids)
+		return err
+	})
+	return f.wrap(u, info, err)
+}
+
+// Unfinished implements [store.Lister]. A fault ends the walk at once.
+func (f *Faulty) Unfinished(ctx context.Context) iter.Seq2[store.Info, error] {
+	return func(yield func(store.Info, error) bool) {
+		l, ok := f.inner.(store.Lister)
+		if !ok {
+			yield(store.Info{}, store.ErrUnsupported)
+			return
+		}
+		if err := f.call(ctx, OpList, func() error { return nil }); err != nil {
+			yield(store.Info{}, err)
+			return
+		}
+		l.Unfinished(ctx)(yield)
+	}
+}
+
+// OpenReader implements [store.Reader]. What is open survives the store's death.
+func (f *Faulty) OpenReader(ctx context.Context, id string) (r io.ReadSeekCloser, info store.Info, err error) {
+	inner, ok := f.inner.(store.Reader)
+	if !ok {
+		return nil, store.Info{}, store.ErrUnsupported
+	}
+	err = f.call(ctx, OpRead, func() (err error) {
+		r, info, err = inner.OpenReader(ctx, id)
+		return err
+	})
+	if err != nil && r != nil { // the answer is lost
+		return nil, store.Info{}, errors.Join(err, r.Close())
+	}
+	return r, info, err
 }
 
 func (f *Faulty) wrap(u store.Upload, info store.Info, err error) (store.Upload, store.Info, error) {

@@ -189,3 +189,53 @@ func TestLostFinish(t *testing.T) {
 		t.Fatal("the file is not the upload")
 	}
 }
+
+// A faulty store can do what the one inside can.
+func TestCapabilities(t *testing.T) {
+	faulty, u := begin(t)
+	_, err := writeAll(t.Context(), u)
+	must(t, err)
+	info, err := u.Info(t.Context())
+	must(t, err)
+	walk := func() (n int, err error) {
+		for _, err := range faulty.Unfinished(t.Context()) {
+			if err != nil {
+				return n, err
+			}
+			n++
+		}
+		return n, nil
+	}
+	read := func() error {
+		r, _, err := faulty.OpenReader(t.Context(), info.ID)
+		if err == nil {
+			err = r.Close()
+		}
+		return err
+	}
+	join := func() error {
+		_, _, err := faulty.Concatenate(t.Context(), store.Spec{Name: "joined"}, []string{info.ID, info.ID})
+		return err
+	}
+	if n, err := walk(); n != 1 || err != nil {
+		t.Errorf("%d unfinished, %v", n, err)
+	}
+	must(t, errors.Join(read(), join()))
+	for _, op := range []storetest.Op{storetest.OpList, storetest.OpRead, storetest.OpConcat} {
+		faulty.Add(storetest.Fault{Op: op, Call: 2, Effect: storetest.Lost})
+	}
+	_, err = walk()
+	for _, err := range []error{err, read(), join()} {
+		if !errors.Is(err, storetest.ErrInjected) {
+			t.Errorf("error is %v", err)
+		}
+	}
+	plain := storetest.NewFaulty(struct{ store.Store }{faulty})
+	_, _, readErr := plain.OpenReader(t.Context(), info.ID)
+	_, _, joinErr := plain.Concatenate(t.Context(), store.Spec{}, nil)
+	for _, err := range []error{readErr, joinErr} {
+		if !errors.Is(err, store.ErrUnsupported) {
+			t.Errorf("error is %v", err)
+		}
+	}
+}

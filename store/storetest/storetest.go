@@ -74,6 +74,9 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, opts Options) {
 		{"concatenate", (*suite).concatenate},
 		{"concatenate what isn't whole", (*suite).concatenateParts},
 		{"list what is unfinished", (*suite).unfinished},
+		{"read", (*suite).read},
+		{"read what isn't whole", (*suite).readUnfinished},
+		{"read what changes meanwhile", (*suite).readMeanwhile},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
