@@ -1,6 +1,7 @@
 package filestore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,43 +11,81 @@ import (
 	"github.com/streamflow/streamflow/store"
 )
 
-// copy moves the unit from r into the file.
-func (t *transfer) copy(ctx context.Context, r io.Reader, buffer []byte) error {
-	for t.left != 0 {
-		want := t.left
-		if want == store.UnknownLength {
-			want = t.room - (t.span.end - t.start)
+// maxEmpty is how many Reads in a row may return nothing.
+const maxEmpty = 100
+
+// copy moves the unit from r into the file. It waits for r with the page alone:
+// whatever it has is in the file then, which the shelf may close.
+func (t *transfer) copy(ctx context.Context, r io.Reader, page []byte) error {
+	for t.span.end-t.start != t.size {
+		if t.missing() == 0 {
+			return t.wantEnd(ctx, r, page[:1])
 		}
-		if want == 0 {
-			return t.wantEnd(ctx, r, buffer[:1])
+		t.upload.store.shelf.put(t.upload.fence)
+		p := page[:min(t.missing(), pageBytes)]
+		n, err := t.read(ctx, r, p)
+		if err == nil && n == pageBytes && t.missing() > pageBytes {
+			err = t.burst(ctx, r, p)
+		} else if putErr := t.put(ctx, p[:n]); putErr != nil {
+			return putErr
 		}
-		n, readErr := t.fill(ctx, r, buffer[:min(want, int64(len(buffer)))])
-		if errors.Is(readErr, store.ErrSuperseded) {
-			return readErr
+		if err != nil {
+			return t.reason(err)
 		}
-		if err := t.put(context.WithoutCancel(ctx), buffer[:n]); err != nil {
+	}
+	return nil
+}
+
+// missing is how many bytes may still come.
+func (t *transfer) missing() int64 {
+	most := t.size
+	if most == store.UnknownLength {
+		most = t.room
+	}
+	return most - (t.span.end - t.start)
+}
+
+// burst moves p, which was just read of r, and what follows through a buffer,
+// for as long as r fills it: who gives less has no more at the moment. It
+// returns an error of r as it is.
+func (t *transfer) burst(ctx context.Context, r io.Reader, p []byte) (err error) {
+	b, err := t.buffer(t.missing())
+	if err != nil {
+		return err
+	}
+	if b.Len() == 0 {
+		return t.put(ctx, p)
+	}
+	defer func() { err = cmp.Or(err, b.Release()) }()
+	n := copy(b.Bytes(), p)
+	for {
+		buffer := b.Bytes()[:min(t.missing(), int64(b.Len()))]
+		m, readErr := t.read(ctx, r, buffer[n:])
+		if err := t.put(ctx, buffer[:n+m]); err != nil {
 			return err
 		}
-		if t.left > 0 {
-			t.left -= int64(n)
+		if readErr != nil || n+m < len(buffer) || t.missing() == 0 {
+			return readErr
 		}
-		if readErr == nil {
-			continue
-		}
-		switch {
-		case readErr != io.EOF:
-			return fmt.Errorf("read the unit: %w", readErr)
-		case t.left > 0:
-			return fmt.Errorf("%d bytes are missing: %w", t.left, io.ErrUnexpectedEOF)
-		}
-		return nil
+		n = 0
+	}
+}
+
+// reason says what an error of the source means for the unit.
+func (t *transfer) reason(err error) error {
+	missing := t.start + t.size - t.span.end
+	switch {
+	case err != io.EOF:
+		return fmt.Errorf("read the unit: %w", err)
+	case t.size != store.UnknownLength && missing > 0:
+		return fmt.Errorf("%d bytes are missing: %w", missing, io.ErrUnexpectedEOF)
 	}
 	return nil
 }
 
 // wantEnd says whether r ends where the upload does.
 func (t *transfer) wantEnd(ctx context.Context, r io.Reader, p []byte) error {
-	n, err := t.fill(ctx, r, p)
+	n, err := t.read(ctx, r, p)
 	switch {
 	case n > 0:
 		return fmt.Errorf("%w: the upload ends at %d", store.ErrTooLarge, t.span.end)
@@ -56,32 +95,24 @@ func (t *transfer) wantEnd(ctx context.Context, r io.Reader, p []byte) error {
 	return nil
 }
 
-// fill reads until p is full. Between Reads it looks whether it should go on.
-func (t *transfer) fill(ctx context.Context, r io.Reader, p []byte) (int, error) {
-	for n, empty := 0, 0; ; {
-		if n == len(p) {
-			return n, nil
-		}
+// read reads something into p, after a look whether it should.
+func (t *transfer) read(ctx context.Context, r io.Reader, p []byte) (int, error) {
+	for range maxEmpty {
 		if err := t.upload.fence.check(t.upload.epoch); err != nil {
-			return n, err
+			return 0, err
 		}
 		if err := ctx.Err(); err != nil {
-			return n, err
+			return 0, err
 		}
-		m, err := r.Read(p[n:])
-		n += m
-		if err != nil {
+		if n, err := r.Read(p); n > 0 || err != nil {
 			return n, err
-		}
-		if empty++; m > 0 {
-			empty = 0
-		} else if empty == 100 {
-			return n, io.ErrNoProgress
 		}
 	}
+	return 0, io.ErrNoProgress
 }
 
-// put writes p where the last one ended.
+// put writes p where the last one ended, also where ctx has ended: that is how
+// a broken connection shows.
 func (t *transfer) put(ctx context.Context, p []byte) error {
 	if len(p) == 0 {
 		return nil
@@ -89,13 +120,16 @@ func (t *transfer) put(ctx context.Context, p []byte) error {
 	before := t.span.sum.CRC32C
 	sum := checksum.Update(before, p)
 	u := t.upload
-	if err := u.begin(ctx); err != nil {
+	if err := u.begin(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
 	defer u.fence.give()
 	f := t.files
 	if u.fence.files != f {
 		return errClosed
+	}
+	if err := f.wake(u.store); err != nil {
+		return err
 	}
 	if err := f.announce(span{start: t.span.end, end: t.span.end + int64(len(p))}); err != nil {
 		return t.full(err, len(p))
@@ -122,15 +156,21 @@ func (t *transfer) full(err error, lost int) error {
 	if !errors.Is(err, store.ErrNoSpace) {
 		return err
 	}
-	return fmt.Errorf("no room for %d bytes: %w", max(t.left, int64(lost)), err)
+	if t.size != store.UnknownLength {
+		lost = max(lost, int(t.missing()))
+	}
+	return fmt.Errorf("no room for %d bytes: %w", lost, err)
 }
 
 // log acknowledges what is in the file. It needs the turn.
 func (t *transfer) log() error {
-	if t.span.start == t.span.end {
+	if t.span.start == t.span.end || (t.verify != nil && !t.passed) {
 		return nil
 	}
 	f := t.files
+	if err := f.wake(t.upload.store); err != nil {
+		return err
+	}
 	if t.upload.store.syncAcks {
 		if err := f.syncPart(); err != nil {
 			// Nor are the unlogged bytes of parallel Writes to be trusted now.
@@ -148,6 +188,6 @@ func (t *transfer) log() error {
 			return translate(err)
 		}
 	}
-	t.span = span{start: t.span.end, end: t.span.end}
+	t.span.start, t.span.sum = t.span.end, store.Sum{}
 	return nil
 }

@@ -1,6 +1,7 @@
 package filestore
 
 import (
+	"container/list"
 	"context"
 	"runtime"
 	"sync"
@@ -27,8 +28,11 @@ type fence struct {
 	epoch atomic.Uint64 // changed with the turn only
 
 	// With the turn:
-	files *files // open while users > 0
-	users int    // of the files, in this epoch
+	files  *files // there while users > 0, and open unless they rest
+	users  int    // of the files, in this epoch
+	writes map[*transfer]struct{}
+
+	place *list.Element // on the store's shelf, whose mutex guards it
 }
 
 func (f *fence) take(ctx context.Context) error {
@@ -45,10 +49,23 @@ func (f *fence) take(ctx context.Context) error {
 
 func (f *fence) give() { <-f.turn }
 
+// rest closes the files until the next change, unless one is under way.
+func (f *fence) rest() {
+	select {
+	case f.turn <- struct{}{}:
+		defer f.give()
+	default:
+		return
+	}
+	if f.files != nil {
+		f.files.rest()
+	}
+}
+
 // drop closes the files under the hands of their users, who find that out at
 // their next turn.
 func (f *fence) drop() error {
-	f.users = 0
+	f.users, f.writes = 0, nil
 	if f.files == nil {
 		return nil
 	}

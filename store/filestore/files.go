@@ -3,6 +3,7 @@ package filestore
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"slices"
@@ -15,7 +16,7 @@ import (
 const compactBytes = 8 << 10
 
 // files are an upload's files, open for writing and locked against other
-// processes. They are used by whoever has the upload's turn.
+// processes unless they rest. They are used by whoever has the upload's turn.
 type files struct {
 	id        string
 	dir       *os.Root
@@ -26,6 +27,8 @@ type files struct {
 	compactAt int64
 	torn      bool // the log has half a record after logBytes
 	logger    *slog.Logger
+	resting   fs.FileInfo // of the log when the files were closed, or nil
+	failed    error       // of that
 }
 
 // openFiles opens the files of an upload under way.
@@ -195,13 +198,68 @@ func (f *files) syncPart() error {
 	return errors.Join(err, f.compact())
 }
 
+// rest closes the files until wake. Meanwhile other processes may have them.
+func (f *files) rest() {
+	if f.resting != nil || f.part == nil {
+		return
+	}
+	info, err := f.log.Stat()
+	if err != nil {
+		return
+	}
+	f.resting, f.failed = info, f.close()
+}
+
+// wake opens the files again after rest, if nobody has changed them.
+func (f *files) wake(s *Store) error {
+	if f.resting == nil {
+		return nil
+	}
+	if f.failed != nil {
+		return translate(f.failed)
+	}
+	err := f.reopen(s)
+	if err != nil {
+		return errors.Join(err, f.close())
+	}
+	f.resting = nil
+	return nil
+}
+
+func (f *files) reopen(s *Store) error {
+	var err error
+	if f.dir, err = s.root.OpenRoot(stateDir); err != nil {
+		return missing(err)
+	}
+	if f.part, err = f.dir.OpenFile(partName(f.id), os.O_RDWR, 0); err != nil {
+		return missing(err)
+	}
+	if err := f.lock(); err != nil {
+		return err
+	}
+	if f.log, err = f.openLog(); err != nil {
+		return missing(err)
+	}
+	now, err := f.log.Stat()
+	if err != nil {
+		return translate(err)
+	}
+	if then := f.resting; !os.SameFile(now, then) || now.Size() != then.Size() || !now.ModTime().Equal(then.ModTime()) {
+		return fmt.Errorf("another process has written to it: %w", store.ErrSuperseded)
+	}
+	return nil
+}
+
 func (f *files) close() error {
 	var errs []error
-	if f.part != nil {
-		errs = append(errs, f.part.Close())
+	for _, file := range []*os.File{f.part, f.log} {
+		if file != nil {
+			errs = append(errs, file.Close())
+		}
 	}
-	if f.log != nil {
-		errs = append(errs, f.log.Close())
+	if f.dir != nil {
+		errs = append(errs, f.dir.Close())
 	}
-	return errors.Join(append(errs, f.dir.Close())...)
+	f.part, f.log, f.dir = nil, nil, nil
+	return errors.Join(errs...)
 }

@@ -41,6 +41,7 @@ type Store struct {
 	boot     string // "" where the system has no boot id
 	log      *slog.Logger
 	fences   fences
+	shelf    shelf
 }
 
 var _ store.Store = (*Store)(nil)

@@ -25,13 +25,19 @@ var (
 	_ store.Verifier = (*Upload)(nil)
 )
 
-// takeOver begins a new epoch, which is u's, and returns what it begins with.
-// It does nothing where the upload can't be read.
+// takeOver begins a new epoch, which is u's, and returns what it begins with:
+// all that the Writes it ends have put into the file. It does nothing where the
+// upload can't be read.
 func (u *Upload) takeOver(ctx context.Context) (*state, error) {
 	if err := u.fence.take(ctx); err != nil {
 		return nil, err
 	}
 	defer u.fence.give()
+	for t := range u.fence.writes {
+		if err := t.log(); err != nil {
+			u.store.log.Warn("what an ended request had sent is lost", "upload", u.id, "error", err)
+		}
+	}
 	st, err := u.store.load(u.id)
 	if err != nil {
 		return nil, err
@@ -53,7 +59,7 @@ func (u *Upload) begin(ctx context.Context) error {
 	return nil
 }
 
-// attach keeps the files open until detach. Both need the turn.
+// attach keeps the files until detach. Both need the turn.
 func (u *Upload) attach() (*files, error) {
 	if u.fence.files == nil {
 		f, err := u.store.openFiles(u.id)
@@ -61,6 +67,9 @@ func (u *Upload) attach() (*files, error) {
 			return nil, err
 		}
 		u.fence.files = f
+	}
+	if err := u.fence.files.wake(u.store); err != nil {
+		return nil, err
 	}
 	u.fence.users++
 	return u.fence.files, nil
@@ -70,6 +79,7 @@ func (u *Upload) detach() error {
 	if u.fence.users--; u.fence.users > 0 {
 		return nil
 	}
+	u.store.shelf.remove(u.fence)
 	return u.fence.drop()
 }
 

@@ -13,11 +13,12 @@ import (
 )
 
 const (
-	// bufferBytes is a transfer buffer at memory level normal, and the least
-	// that is asked for under pressure.
+	// A Write waits for its source with a page, and takes a buffer when bytes
+	// are there: one of bufferBytes at memory level normal, of minBufferBytes at
+	// least.
+	pageBytes      = 4 << 10
 	bufferBytes    = 256 << 10
 	minBufferBytes = 16 << 10
-	pageBytes      = 4 << 10
 
 	// recordBytes are logged at once: what a kill may cost a Write under way.
 	// With SyncAcks each record is synced, so it stands for more.
@@ -32,14 +33,14 @@ func (u *Upload) Write(ctx context.Context, off int64, r io.Reader, size int64) 
 	if u.store.syncAcks {
 		due = syncedRecordBytes
 	}
-	return u.write(ctx, off, r, &transfer{left: size, due: due})
+	return u.write(ctx, off, r, &transfer{size: size, due: due})
 }
 
 // WriteVerified implements [store.Verifier]. The unit's bytes are in the file as
 // they come, behind what the log says is there, so nothing finds them before
 // the record that verify allows.
 func (u *Upload) WriteVerified(ctx context.Context, off int64, r io.Reader, size int64, verify func() error) (int64, error) {
-	return u.write(ctx, off, r, &transfer{left: size, due: math.MaxInt64, verify: verify})
+	return u.write(ctx, off, r, &transfer{size: size, due: math.MaxInt64, verify: verify})
 }
 
 func (u *Upload) write(ctx context.Context, off int64, r io.Reader, t *transfer) (int64, error) {
@@ -56,29 +57,32 @@ func (u *Upload) write(ctx context.Context, off int64, r io.Reader, t *transfer)
 type transfer struct {
 	upload *Upload
 	start  int64
-	span   span         // in the file but not in the log; what lies before is acknowledged
-	left   int64        // to read, or store.UnknownLength
+	size   int64        // of the unit, or store.UnknownLength
 	room   int64        // up to the upload's length, from start
 	due    int64        // span length at which to log
 	verify func() error // decides on the whole unit, or nil
+	// span is in the file but not in the log; what lies before is acknowledged.
+	// With the turn anybody may log it, which leaves its end as it is.
+	span   span
 	files  *files
+	passed bool // verify, without which nothing is logged
 }
 
 func (t *transfer) run(ctx context.Context, r io.Reader) error {
-	if t.left == 0 {
+	if t.size == 0 {
 		return t.withFiles(ctx, t.decide)
 	}
-	buffer, err := t.buffer(ctx)
+	page, err := t.upload.store.mem.Acquire(ctx, memory.KindTransfer, pageBytes)
 	if err != nil {
 		return err
 	}
 	err = t.withFiles(ctx, func() error {
-		if err := t.copy(ctx, r, buffer.Bytes()); err != nil {
+		if err := t.copy(ctx, r, page.Bytes()); err != nil {
 			return err
 		}
 		return t.decide()
 	})
-	return errors.Join(err, buffer.Release())
+	return errors.Join(err, page.Release())
 }
 
 // decide says whether a unit that came whole is kept.
@@ -92,28 +96,24 @@ func (t *transfer) decide() error {
 	return nil
 }
 
-// buffer takes a transfer buffer from the budget, a smaller one where memory is
-// short or the unit is.
-func (t *transfer) buffer(ctx context.Context) (memory.Buffer, error) {
-	n := bufferBytes
+// buffer takes a transfer buffer for at most n bytes from the budget, a smaller
+// one where memory is short. It is the zero Buffer where there is no room: then
+// the page does, and nobody who has bytes waits for memory.
+func (t *transfer) buffer(n int64) (memory.Buffer, error) {
+	most := bufferBytes
 	switch t.upload.store.mem.Level() {
 	case memory.Warning:
-		n /= 4
+		most /= 4
 	case memory.Critical:
-		n = minBufferBytes
+		most = minBufferBytes
 	}
-	if t.left > 0 && t.left < int64(n) {
-		n = (int(t.left) + pageBytes - 1) / pageBytes * pageBytes
-	}
-	// A small buffer now is better than a large one later: whoever has the
-	// memory may be a Write that hangs, and that this one is to take over from.
-	for ; n > minBufferBytes; n /= 4 {
-		b, err := t.upload.store.mem.TryAcquire(memory.KindTransfer, n)
+	for ; most >= minBufferBytes; most /= 4 {
+		b, err := t.upload.store.mem.TryAcquire(memory.KindTransfer, int(min(n, int64(most))))
 		if !errors.Is(err, memory.ErrFull) && !errors.Is(err, memory.ErrLimit) {
 			return b, err
 		}
 	}
-	return t.upload.store.mem.Acquire(ctx, memory.KindTransfer, max(n, pageBytes))
+	return memory.Buffer{}, nil
 }
 
 // withFiles runs fn, which takes the turn for each step of its own, with the
@@ -125,8 +125,7 @@ func (t *transfer) withFiles(ctx context.Context, fn func() error) error {
 	}
 	f, err := u.attach()
 	if err == nil {
-		t.files = f
-		if err = t.admit(f.state); err != nil {
+		if err = t.join(f); err != nil {
 			err = errors.Join(err, u.detach())
 		}
 	}
@@ -135,9 +134,6 @@ func (t *transfer) withFiles(ctx context.Context, fn func() error) error {
 		return err
 	}
 	err = fn()
-	if err != nil && t.verify != nil {
-		t.span = span{start: t.start, end: t.start}
-	}
 	// What arrived is kept also where the context has ended: that is how a
 	// broken connection shows.
 	ended := context.WithoutCancel(ctx)
@@ -148,7 +144,22 @@ func (t *transfer) withFiles(ctx context.Context, fn func() error) error {
 	if u.fence.files != t.files {
 		return cmp.Or(err, errClosed)
 	}
+	delete(u.fence.writes, t)
+	t.passed = err == nil
 	return errors.Join(err, t.log(), u.detach())
+}
+
+// join makes t one of the Writes under way. It needs the turn.
+func (t *transfer) join(f *files) error {
+	if err := t.admit(f.state); err != nil {
+		return err
+	}
+	t.files = f
+	if t.upload.fence.writes == nil {
+		t.upload.fence.writes = make(map[*transfer]struct{})
+	}
+	t.upload.fence.writes[t] = struct{}{}
+	return nil
 }
 
 // errClosed is a Write whose Upload was finished or aborted, or whose disk
@@ -160,7 +171,7 @@ func (t *transfer) admit(st *state) error {
 	switch {
 	case st.moved:
 		return fmt.Errorf("%w: the upload is finished", store.ErrInvalid)
-	case t.start < 0 || t.left < store.UnknownLength:
+	case t.start < 0 || t.size < store.UnknownLength:
 		return fmt.Errorf("%w: offset or size is negative", store.ErrInvalid)
 	case len(st.written) >= maxGaps:
 		return fmt.Errorf("%w: more than %d gaps are open", store.ErrInvalid, maxGaps)
@@ -170,12 +181,12 @@ func (t *transfer) admit(st *state) error {
 		length = math.MaxInt64
 	}
 	t.room = length - t.start
-	if t.room < 0 || t.left > t.room {
+	if t.room < 0 || t.size > t.room {
 		return fmt.Errorf("%w: the upload ends at %d", store.ErrTooLarge, length)
 	}
 	end := length
-	if t.left >= 0 {
-		end = t.start + t.left
+	if t.size >= 0 {
+		end = t.start + t.size
 	}
 	if t.verify != nil && st.written.overlap(span{start: t.start, end: end}) {
 		return fmt.Errorf("%w: bytes that are there can't be replaced by ones to be verified", store.ErrInvalid)
