@@ -3,6 +3,7 @@ package server_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -43,15 +44,18 @@ func newRig(t *testing.T, opts *server.Options) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newRigOver(t, files, mem, opts)
-	r.files, r.dir = files, dir
+	// Cleanups run last in, first out: the requests are over when it is looked
+	// at what they left.
 	t.Cleanup(func() {
 		if held := mem.Stats().Active; held != 0 {
 			t.Errorf("%d resources were not released", held)
 		}
-		r.must(files.Close())
-		r.must(mem.Close())
+		if err := errors.Join(files.Close(), mem.Close()); err != nil {
+			t.Error(err)
+		}
 	})
+	r := newRigOver(t, files, mem, opts)
+	r.files, r.dir = files, dir
 	return r
 }
 
@@ -62,7 +66,6 @@ func newRigOver(t *testing.T, st store.Store, mem *memory.Manager, opts *server.
 		t.Fatal(err)
 	}
 	hs := httptest.NewServer(srv)
-	// Cleanups run last in, first out: the store outlives the requests.
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
 	})

@@ -58,6 +58,10 @@ type Options struct {
 	// ExpireAfter is how long an unfinished upload is kept after its last bytes;
 	// default 0, for ever. The store must be a store.Lister. See RemoveExpired.
 	ExpireAfter time.Duration
+	// AllowReading: GET and HEAD give finished uploads back to everybody who
+	// knows their URL. The store must be a store.Reader. Without it the server
+	// only takes: what strangers upload is nothing to be spread from here.
+	AllowReading bool
 	// ShutdownTimeout is how long Serve waits for requests under way once its
 	// context has ended; default 30 s.
 	ShutdownTimeout time.Duration
@@ -95,7 +99,9 @@ type Server struct {
 	mem       *memory.Manager
 	opts      Options
 	maxLength int64
+	uploads   *protocol.Collection
 	tus       *tus.Handler
+	reader    store.Reader // nil: nothing is given back
 	metrics   *metrics
 	stats     *recentStats
 	endpoints endpoints
@@ -133,7 +139,14 @@ func New(st store.Store, mem *memory.Manager, opts *Options) (*Server, error) {
 	if o.ExpireAfter > 0 && s.lister == nil {
 		return nil, errors.New("server: ExpireAfter needs a store that lists its uploads")
 	}
-	s.tus = tus.NewHandler(s.collection(), s.tusOptions(st))
+	if _, ok := st.(store.Reader); o.AllowReading && !ok {
+		return nil, errors.New("server: AllowReading needs a store that can be read")
+	}
+	if o.AllowReading {
+		s.reader = downloads{s}
+	}
+	s.uploads = s.collection()
+	s.tus = tus.NewHandler(s.uploads, s.tusOptions(st))
 	s.metrics = newMetrics(observed.inFlight, s.stats.now)
 	observed.metrics = s.metrics
 	s.endpoints = s.operation()
@@ -170,7 +183,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	base := s.opts.BasePath
 	switch below := strings.HasPrefix(r.URL.Path, base) || r.URL.Path+"/" == base; {
 	case r.URL.Path == base, below && !operation:
-		s.tus.ServeHTTP(w, r)
+		s.dispatch(w, r)
 	default:
 		s.endpoints.ServeHTTP(w, r)
 	}

@@ -137,6 +137,21 @@ func TestIdleBodyIsEnded(t *testing.T) {
 func TestNoMemoryIsTransient(t *testing.T) {
 	r := newRig(t, &server.Options{MemoryTimeout: 50 * time.Millisecond})
 	upload := r.create("Upload-Length", "10")
+	release := r.hog()
+	resp, text := r.patch(upload, "0", strings.NewReader("0123456789"))
+	r.wantProblem(resp, text, http.StatusServiceUnavailable, "UNAVAILABLE")
+	if resp.Header.Get("Retry-After") == "" || resp.Header.Get("Upload-Offset") != "0" {
+		r.Errorf("headers are %v", resp.Header)
+	}
+	release()
+	if resp, text := r.patch(upload, "0", strings.NewReader("0123456789")); resp.StatusCode != http.StatusNoContent {
+		r.Errorf("with memory again: %s %s", resp.Status, text)
+	}
+}
+
+// hog takes all memory, until it is released.
+func (r *rig) hog() (release func()) {
+	r.Helper()
 	var all []memory.Buffer
 	for {
 		b, err := r.mem.TryAcquire("test", 32<<10)
@@ -145,16 +160,10 @@ func TestNoMemoryIsTransient(t *testing.T) {
 		}
 		all = append(all, b)
 	}
-	resp, text := r.patch(upload, "0", strings.NewReader("0123456789"))
-	r.wantProblem(resp, text, http.StatusServiceUnavailable, "UNAVAILABLE")
-	if resp.Header.Get("Retry-After") == "" || resp.Header.Get("Upload-Offset") != "0" {
-		r.Errorf("headers are %v", resp.Header)
-	}
-	for _, b := range all {
-		r.must(b.Release())
-	}
-	if resp, text := r.patch(upload, "0", strings.NewReader("0123456789")); resp.StatusCode != http.StatusNoContent {
-		r.Errorf("with memory again: %s %s", resp.Status, text)
+	return func() {
+		for _, b := range all {
+			r.must(b.Release())
+		}
 	}
 }
 

@@ -46,6 +46,7 @@ type serveFlags struct {
 	readyFile       string
 	maxFileBytes    size
 	sync            bool
+	allowReading    bool
 	insecure        bool
 	expireAfter     time.Duration
 	shutdownTimeout time.Duration
@@ -77,6 +78,7 @@ func (f *serveFlags) group() flagGroup {
 	g.flags.Var(&f.maxFileBytes, "max-file-size", "largest upload; 0 is any")
 	g.flags.BoolVar(&f.sync, "sync", false, "sync to disk before each acknowledgement, to survive power loss in the middle of an upload")
 	g.flags.BoolVar(&f.insecure, "insecure", false, "listen on other addresses than loopback, where anybody may upload")
+	g.flags.BoolVar(&f.allowReading, "allow-reading", false, "give finished uploads back to everybody who knows their URL")
 	g.flags.DurationVar(&f.expireAfter, "expire-after", 0, "remove unfinished uploads that got nothing for so long; 0 is never")
 	g.flags.DurationVar(&f.shutdownTimeout, "shutdown-timeout", 30*time.Second, "time that requests under way have to end")
 	g.flags.Var(&f.logLevel, "log-level", "least level that is logged to standard error")
@@ -134,6 +136,7 @@ func (f *serveFlags) run(cmd *cobra.Command) (err error) {
 		BasePath:        f.basePath,
 		MaxFileBytes:    int64(f.maxFileBytes),
 		ExpireAfter:     f.expireAfter,
+		AllowReading:    f.allowReading,
 		ShutdownTimeout: f.shutdownTimeout,
 		Logger:          logger,
 	})
