@@ -115,6 +115,11 @@ func printError(w io.Writer, err error) {
 	fmt.Fprintln(w, escapeControls(text))
 }
 
+// printSkipped tells of what is passed over on purpose.
+func printSkipped(w io.Writer, err error) {
+	fmt.Fprintln(w, escapeControls(err.Error()))
+}
+
 // advise says what to do about an error that doesn't say so itself.
 func advise(err error) string {
 	var exhausted *streamflow.RetryError

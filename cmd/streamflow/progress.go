@@ -28,14 +28,14 @@ type progress interface {
 
 // newProgress picks what --progress asks for. Results go to stdout, all else
 // to the console.
-func (f *uploadFlags) newProgress(stdout io.Writer, c *console, mem *memory.Manager, sources []source) progress {
+func (f *uploadFlags) newProgress(stdout io.Writer, c *console, mem *memory.Manager, of sources) progress {
 	switch {
 	case f.json || f.progress.chosen == "json":
 		return newJSONProgress(stdout)
 	case f.progress.chosen == "none":
 		return &results{stdout: stdout}
 	case f.progress.chosen == "auto" && isTerminal(c.w):
-		return newBars(stdout, c, mem, sources)
+		return newBars(stdout, c, mem, of)
 	default:
 		return &plainProgress{results: results{stdout: stdout}, console: c}
 	}

@@ -29,8 +29,7 @@ type bars struct {
 	drawing *mpb.Progress
 	memory  *memory.Manager
 	all     *mpb.Bar
-	files   int
-	bytes   int64 // of all files, or 0 where unknown
+	awaited *forecast
 
 	barsMu sync.Mutex
 	shown  map[*streamflow.Upload]*bar
@@ -46,7 +45,7 @@ type bar struct {
 	last streamflow.Progress
 }
 
-func newBars(stdout io.Writer, c *console, mem *memory.Manager, sources []source) *bars {
+func newBars(stdout io.Writer, c *console, mem *memory.Manager, of sources) *bars {
 	if isTerminal(stdout) {
 		stdout = c // or the results would be written into the bars
 	}
@@ -55,8 +54,7 @@ func newBars(stdout io.Writer, c *console, mem *memory.Manager, sources []source
 		console: c,
 		drawing: mpb.New(mpb.WithConsoleWriter(newFrameWriter(c.w)), mpb.WithAutoRefresh()),
 		memory:  mem,
-		files:   len(sources),
-		bytes:   totalBytes(sources),
+		awaited: newForecast(of),
 		shown:   map[*streamflow.Upload]*bar{},
 	}
 	c.above(b.drawing)
@@ -64,20 +62,7 @@ func newBars(stdout io.Writer, c *console, mem *memory.Manager, sources []source
 	b.all = b.drawing.AddBar(0, mpb.BarPriority(math.MaxInt),
 		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return b.allLabel() }, decor.WCSyncSpaceR)),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return b.allFigures() })))
-	b.all.SetTotal(b.bytes, false)
 	return b
-}
-
-// totalBytes of sources, or 0 where that is unknown.
-func totalBytes(sources []source) int64 {
-	var total int64
-	for _, s := range sources {
-		if s.size < 0 {
-			return 0
-		}
-		total += s.size
-	}
-	return total
 }
 
 func (b *bars) started(path string, u *streamflow.Upload) {
@@ -108,6 +93,7 @@ func (b *bars) event(e streamflow.Event) {
 	line.mu.Unlock()
 	line.SetCurrent(p.BytesUploaded)
 	moved, _ := b.figures()
+	b.all.SetTotal(b.awaited.total(), false)
 	b.all.SetCurrent(moved)
 }
 
@@ -132,6 +118,7 @@ func (b *bars) remove(u *streamflow.Upload, moved int64) {
 }
 
 func (b *bars) close(s summary) {
+	b.awaited.close()
 	b.all.Abort(true)
 	b.drawing.Wait()
 	b.console.above(nil)
@@ -156,13 +143,13 @@ func (b *bars) figures() (moved int64, bytesPerSecond float64) {
 func (b *bars) allLabel() string {
 	b.barsMu.Lock()
 	defer b.barsMu.Unlock()
-	return fmt.Sprintf("%d of %s", b.done, files(b.files))
+	return fmt.Sprintf("%d of %s", b.done, files(int(b.awaited.files.Load())))
 }
 
 func (b *bars) allFigures() string {
 	moved, bytesPerSecond := b.figures()
 	text := " " + speed(bytesPerSecond)
-	if left := b.bytes - moved; left > 0 && bytesPerSecond > 0 {
+	if left := b.awaited.total() - moved; left > 0 && bytesPerSecond > 0 {
 		text += fmt.Sprintf(", %s left", roughly(time.Duration(float64(left)/bytesPerSecond*float64(time.Second))))
 	}
 	if p := b.memory.Stats().Process; p != nil {

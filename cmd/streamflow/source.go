@@ -2,50 +2,135 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
+	"iter"
 	"os"
+	"path"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/streamflow/streamflow"
+	"github.com/streamflow/streamflow/internal/tree"
 	"github.com/streamflow/streamflow/store"
 )
 
 const stdinPath = "-"
 
-// A source is one SOURCE of the command line.
+// A source is one file to upload, or standard input.
 type source struct {
-	path string // as it was given
+	path string // as it was given, or below what was given
 	name string // at the destination
 	size int64  // in bytes, 0 where missing, or store.UnknownLength
 }
 
 func (s source) stdin() bool { return s.path == stdinPath }
 
+// Sources are all that a command uploads. A tree in them is walked anew by each
+// range over them, and never listed whole.
+type sources struct {
+	origins []origin
+	finder  *tree.Finder
+}
+
+// An origin is one SOURCE of the command line: a file or standard input, or
+// else a tree or files with wildcards, with the prefix of their names.
+type origin struct {
+	source
+	files iter.Seq2[tree.File, error] // nil for a single one
+}
+
+// A filter says which files of a directory are wanted.
+type filter struct {
+	include, exclude []string
+	followLinks      bool
+}
+
 // parseSources reads SOURCE... and refuses what no upload could make right.
 // name, where given, is for the only source.
-func parseSources(cmd *cobra.Command, paths []string, name string, dst destination) ([]source, error) {
-	sources := make([]source, 0, len(paths))
+func parseSources(cmd *cobra.Command, paths []string, name string, dst destination, f filter) (sources, error) {
+	finder, err := tree.New(tree.Options{Include: f.include, Exclude: f.exclude, FollowLinks: f.followLinks})
+	if err != nil {
+		return sources{}, usagef(cmd, "--include or --exclude: %w", err)
+	}
+	all := sources{finder: finder}
 	seen := make(map[string]string, len(paths)) // path by name
 	for _, path := range paths {
-		s := source{path: path, name: cmp.Or(name, filepath.Base(path))}
-		if s.stdin() {
-			s.name, s.size = cmp.Or(name, "stdin"), store.UnknownLength
+		o, err := all.origin(path, name)
+		if err != nil {
+			return sources{}, usagef(cmd, "source %s: %w", path, err)
 		}
-		if info, err := os.Stat(path); !s.stdin() && err == nil {
-			if info.IsDir() {
-				return nil, usagef(cmd, "source %s is a directory: directories are not supported yet, name the files", path)
-			}
-			s.size = info.Size()
+		if other, ok := seen[o.name]; ok && o.name != "" && (dst.directory() || o.stdin()) {
+			return sources{}, usagef(cmd, "sources %s and %s would both become %s", other, path, o.name)
 		}
-		if other, ok := seen[s.name]; ok && (dst.directory() || s.stdin()) {
-			return nil, usagef(cmd, "sources %s and %s would both become %s", other, path, s.name)
-		}
-		seen[s.name] = path
-		sources = append(sources, s)
+		seen[o.name] = path
+		all.origins = append(all.origins, o)
 	}
-	return sources, nil
+	return all, nil
+}
+
+func (s sources) origin(at, name string) (origin, error) {
+	o := origin{source: source{path: at, name: cmp.Or(name, filepath.Base(at))}}
+	if o.stdin() {
+		o.name, o.size = cmp.Or(name, "stdin"), store.UnknownLength
+		return o, nil
+	}
+	info, err := os.Stat(at)
+	switch {
+	case err == nil && info.IsDir():
+		o.name = cmp.Or(name, treeName(at))
+		o.files = s.finder.Files(at)
+	case err == nil:
+		o.size = info.Size()
+	case errors.Is(err, fs.ErrNotExist) && tree.HasWildcard(at):
+		o.name = name
+		o.files, err = s.finder.Glob(at)
+		return o, err
+	}
+	return o, nil
+}
+
+// treeName is what a directory's files are found below at the destination: its
+// own name, or nothing for one that is named by dots, like photos/. and ..
+func treeName(at string) string {
+	if base := filepath.Base(at); base != "." && base != ".." && base != string(filepath.Separator) {
+		return base
+	}
+	return ""
+}
+
+// all yields every file. What can't be read of a tree is yielded as an error
+// with its path, and it goes on; tree.ErrSkipped is passed over on purpose.
+func (s sources) all() iter.Seq2[source, error] {
+	return func(yield func(source, error) bool) {
+		for _, o := range s.origins {
+			if !o.each(yield) {
+				return
+			}
+		}
+	}
+}
+
+func (o origin) each(yield func(source, error) bool) bool {
+	if o.files == nil {
+		return yield(o.source, nil)
+	}
+	any := false
+	for f, err := range o.files {
+		any = true
+		if err != nil {
+			err = fmt.Errorf("upload %s: %w", f.Path, err)
+		}
+		if !yield(source{path: f.Path, name: path.Join(o.name, f.Name), size: f.Size}, err) {
+			return false
+		}
+	}
+	if !any && tree.HasWildcard(o.path) {
+		return yield(o.source, fmt.Errorf("upload %s: no file matches: %w", o.path, fs.ErrNotExist))
+	}
+	return true
 }
 
 // open begins to read.

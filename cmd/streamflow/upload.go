@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamflow/streamflow"
-	"github.com/streamflow/streamflow/internal/bytesize"
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
 )
@@ -19,7 +18,9 @@ import (
 const (
 	uploadLong = `Upload files to a directory or to a tus server.
 
-SOURCE is a file, or - for standard input. DESTINATION is a directory (one that
+SOURCE is a file, a directory with all below it, a path with wildcards that the
+shell left alone, or - for standard input. A directory keeps its name at the
+destination; DIR/. doesn't. DESTINATION is a directory (one that
 ends in / is made), a file:// URL, or the http:// or https:// URL of a tus
 server's uploads.
 
@@ -33,6 +34,7 @@ quota, 130 interrupted.`
 	uploadExample = `  streamflow upload disk.iso http://127.0.0.1:8080/files/
   streamflow upload --max-memory 64MiB a.iso b.iso /mnt/backup
   tar c photos | streamflow upload --name photos.tar - https://example.com/files/
+  streamflow upload --exclude '*.tmp' --exclude cache/ photos /mnt/backup
   streamflow upload --json disk.iso /mnt/backup | jq .`
 )
 
@@ -46,6 +48,7 @@ type uploadFlags struct {
 	resume      bool
 	stateDir    string
 	name        string
+	filter      filter
 	dryRun      bool
 	tokenFile   string
 	progress    choice
@@ -86,6 +89,9 @@ func (f *uploadFlags) group() flagGroup {
 	g.flags.Lookup("no-resume").Annotations = map[string][]string{insteadOf: {"resume"}}
 	g.flags.StringVar(&f.stateDir, "state-dir", "", "where unfinished uploads are remembered (default $XDG_STATE_HOME/streamflow)")
 	g.flags.StringVar(&f.name, "name", "", `name at the destination, for a single SOURCE (default its own; "stdin" for -)`)
+	g.flags.StringArrayVar(&f.filter.include, "include", nil, "of a directory upload only files that match `PATTERN`; may be repeated")
+	g.flags.StringArrayVar(&f.filter.exclude, "exclude", nil, "leave out what matches `PATTERN`: *.tmp, cache/ or a/**/b.txt; may be repeated")
+	g.flags.BoolVar(&f.filter.followLinks, "follow-links", false, "in a directory, take symbolic links for what they lead to")
 	g.flags.StringVar(&f.tokenFile, "token-file", "", "file with the token to send to the server")
 	g.flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be uploaded, and upload nothing")
 	return g
@@ -128,17 +134,17 @@ func (f *uploadFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	sources, err := parseSources(cmd, args[:last], f.name, dst)
+	all, err := parseSources(cmd, args[:last], f.name, dst, f.filter)
 	if err != nil {
 		return err
 	}
 	if f.dryRun {
-		return dryRun(cmd.OutOrStdout(), sources, dst)
+		return dryRun(cmd.Context(), cmd.OutOrStdout(), &console{w: cmd.ErrOrStderr()}, all, dst)
 	}
-	return f.upload(cmd, sources, dst)
+	return f.upload(cmd, all, dst)
 }
 
-func (f *uploadFlags) upload(cmd *cobra.Command, sources []source, dst destination) (err error) {
+func (f *uploadFlags) upload(cmd *cobra.Command, all sources, dst destination) (err error) {
 	token, err := readToken(f.tokenFile)
 	if err != nil {
 		return err
@@ -165,10 +171,10 @@ func (f *uploadFlags) upload(cmd *cobra.Command, sources []source, dst destinati
 		manager:  manager,
 		process:  process,
 		console:  console,
-		progress: f.newProgress(cmd.OutOrStdout(), console, process.Manager(), sources),
+		progress: f.newProgress(cmd.OutOrStdout(), console, process.Manager(), all),
 		atOnce:   f.concurrency,
 	}
-	if err := u.run(cmd.Context(), sources); err != nil {
+	if err := u.run(cmd.Context(), all); err != nil {
 		printError(console, err)
 		return printedError{err}
 	}
@@ -220,21 +226,4 @@ func defaultStateDir() (string, error) {
 		return "", err
 	}
 	return filepath.Join(home, ".local", "state", "streamflow"), nil
-}
-
-func dryRun(w io.Writer, sources []source, dst destination) error {
-	for _, src := range sources {
-		amount := "what comes"
-		if !src.stdin() {
-			info, err := os.Stat(src.path)
-			if err != nil {
-				return fmt.Errorf("upload %s: %w", src.path, err)
-			}
-			amount = bytesize.Format(info.Size())
-		}
-		if _, err := fmt.Fprintf(w, "would upload %s (%s) as %s to %s\n", src.path, amount, src.name, dst.name); err != nil {
-			return err
-		}
-	}
-	return nil
 }

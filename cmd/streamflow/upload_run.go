@@ -9,6 +9,7 @@ import (
 
 	"github.com/streamflow/streamflow"
 	"github.com/streamflow/streamflow/internal/bytesize"
+	"github.com/streamflow/streamflow/internal/tree"
 	"github.com/streamflow/streamflow/memory"
 )
 
@@ -20,13 +21,14 @@ type uploader struct {
 	progress progress
 	atOnce   int
 
-	mu    sync.Mutex
-	total summary
-	errs  []error // of single files
+	mu     sync.Mutex
+	total  summary
+	failed tally
+	whole  bool // every source had its turn
 }
 
 // run uploads all sources and returns how that went as a whole.
-func (u *uploader) run(ctx context.Context, sources []source) error {
+func (u *uploader) run(ctx context.Context, all sources) error {
 	begun := time.Now()
 	events := u.manager.Subscribe()
 	var watching sync.WaitGroup
@@ -38,32 +40,43 @@ func (u *uploader) run(ctx context.Context, sources []source) error {
 	stop := context.AfterFunc(ctx, func() {
 		fmt.Fprintln(u.console, "streamflow: interrupted: leaving uploads resumable; once more ends at once")
 	})
-	u.uploadAll(ctx, sources)
+	u.uploadAll(ctx, all)
 	stop()
 	events.Close()
 	watching.Wait()
 	u.progress.close(u.summary(time.Since(begun)))
-	return u.outcome(ctx, len(sources))
+	return u.outcome(ctx)
 }
 
-func (u *uploader) uploadAll(ctx context.Context, sources []source) {
+func (u *uploader) uploadAll(ctx context.Context, all sources) {
 	next := make(chan source)
 	var workers sync.WaitGroup
-	for range min(u.atOnce, len(sources)) {
-		workers.Go(func() {
-			for src := range next {
-				u.uploadOne(ctx, src)
-			}
-		})
-	}
-	for _, src := range sources {
+	defer workers.Wait()
+	defer close(next)
+	idle := u.atOnce // workers not begun
+	for src, err := range all.all() {
 		if ctx.Err() != nil {
-			break
+			return
+		}
+		switch {
+		case errors.Is(err, tree.ErrSkipped):
+			printSkipped(u.console, err)
+			continue
+		case err != nil:
+			u.fail(src, nil, err)
+			continue
+		}
+		if idle > 0 {
+			idle--
+			workers.Go(func() {
+				for src := range next {
+					u.uploadOne(ctx, src)
+				}
+			})
 		}
 		next <- src
 	}
-	close(next)
-	workers.Wait()
+	u.whole = true
 }
 
 func (u *uploader) uploadOne(ctx context.Context, src source) {
@@ -84,12 +97,16 @@ func (u *uploader) uploadOne(ctx context.Context, src source) {
 			err = interruption(src, upload.ID(), state)
 		}
 	}
-	err = explainRefusal(err, src.name, u.process)
+	u.fail(src, upload, explainRefusal(err, src.name, u.process))
+}
+
+// fail tells of a file that was not uploaded. upload may be nil.
+func (u *uploader) fail(src source, upload *streamflow.Upload, err error) {
 	u.progress.failed(src.path, upload, err)
 	printError(u.console, err)
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.errs = append(u.errs, err)
+	u.failed.add(err)
 }
 
 func (u *uploader) transfer(ctx context.Context, src source) (*streamflow.Upload, streamflow.Result, error) {
@@ -129,7 +146,7 @@ func (u *uploader) summary(took time.Duration) summary {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	s := u.total
-	s.duration, s.failed = took, len(u.errs)
+	s.duration, s.failed = took, u.failed.failed
 	stats := u.manager.MemoryStats()
 	s.peakMemory = stats.Peak
 	if p := stats.Process; p != nil {
@@ -140,28 +157,15 @@ func (u *uploader) summary(took time.Duration) summary {
 
 // outcome is the error of the whole command. The errors of single files are
 // on the console already.
-func (u *uploader) outcome(ctx context.Context, sources int) error {
+func (u *uploader) outcome(ctx context.Context) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	switch {
-	case u.total.files == sources:
-		return nil
-	case ctx.Err() != nil && u.total.files+len(u.errs) < sources:
-		return fmt.Errorf("%w before the last %s", context.Cause(ctx), files(sources-u.total.files-len(u.errs)))
-	case ctx.Err() != nil:
-		return printedError{context.Cause(ctx)}
-	case len(u.errs) == sources && sameExitCode(u.errs):
-		return printedError{u.errs[0]}
+	case ctx.Err() == nil || u.whole && u.failed.failed == 0:
+		return u.failed.outcome(u.total.files)
+	case !u.whole:
+		return fmt.Errorf("%w before all files had their turn", context.Cause(ctx))
 	default:
-		return &partialError{len(u.errs), sources}
+		return printedError{context.Cause(ctx)}
 	}
-}
-
-func sameExitCode(errs []error) bool {
-	for _, err := range errs {
-		if exitCode(err) != exitCode(errs[0]) {
-			return false
-		}
-	}
-	return true
 }

@@ -42,6 +42,7 @@ var arrows = []struct {
 	{"internal/checksum", nil},
 	{"internal/detach", nil},
 	{"internal/durable", []string{"golang.org/x/..."}},
+	{"internal/tree", []string{"github.com/bmatcuk/doublestar/..."}},
 	{"internal/journal", []string{"internal/durable", "golang.org/x/..."}},
 }
 

@@ -1,0 +1,171 @@
+// Package tree finds the files below a directory.
+//
+// Use it where a tree may have millions of files: directories are read in
+// batches, so memory grows with the depth of the tree only. The files of a
+// batch come in order of their names; a directory of more than one batch
+// doesn't as a whole.
+//
+// A [Finder] is safe for concurrent use, an iteration isn't.
+package tree
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// batch is how many entries of a directory are held at once.
+const batch = 512
+
+// ErrSkipped marks what is passed over on purpose: symbolic links that aren't
+// followed, and what is neither a file nor a directory.
+var ErrSkipped = errors.New("skipped")
+
+// A File is a regular file in a tree.
+type File struct {
+	// Path is where to open it.
+	Path string
+	// Name is its path below the root, with slashes.
+	Name string
+	// Size in bytes, when it was found.
+	Size int64
+}
+
+// Options of a Finder. The zero value finds every file.
+type Options struct {
+	// Include has patterns of which a file must match one, where there are any.
+	Include []string
+	// Exclude has patterns of which neither a file nor a directory above it,
+	// below the root, may match one.
+	Exclude []string
+	// FollowLinks follows symbolic links. One that leads to a directory above
+	// it is an error.
+	FollowLinks bool
+}
+
+// A Finder finds files.
+type Finder struct {
+	include, exclude []pattern
+	follow           bool
+}
+
+// New returns a Finder. A pattern that is malformed is an error that names it.
+func New(opts Options) (*Finder, error) {
+	include, err := parsePatterns(opts.Include)
+	if err != nil {
+		return nil, err
+	}
+	exclude, err := parsePatterns(opts.Exclude)
+	if err != nil {
+		return nil, err
+	}
+	return &Finder{include: include, exclude: exclude, follow: opts.FollowLinks}, nil
+}
+
+// Files yields the files below root. What can't be read is yielded as an error
+// with its File, and the walk goes on; that is ErrSkipped where it is meant to
+// be passed over.
+func (f *Finder) Files(root string) iter.Seq2[File, error] {
+	return f.files(root, nil)
+}
+
+// Glob yields the files that text, a path with wildcards, stands for, and those
+// below the directories it stands for. Names begin below the directories
+// before the first wildcard. It is an error if text is malformed.
+func (f *Finder) Glob(text string) (iter.Seq2[File, error], error) {
+	g, err := parseGlob(filepath.ToSlash(text))
+	if err != nil {
+		return nil, err
+	}
+	return f.files(filepath.FromSlash(g.root), g), nil
+}
+
+func (f *Finder) files(root string, only *glob) iter.Seq2[File, error] {
+	return func(yield func(File, error) bool) {
+		w := walk{Finder: f, only: only, yield: yield}
+		info, err := os.Stat(root) // the root itself may be a link
+		if err != nil {
+			yield(File{Path: root}, err)
+			return
+		}
+		w.directory(root, "", []fs.FileInfo{info})
+	}
+}
+
+// A walk is one iteration.
+type walk struct {
+	*Finder
+	only  *glob // or nil
+	yield func(File, error) bool
+}
+
+// directory walks one and what is below; above are it and its parents, from the
+// root on. It returns false once nobody listens.
+func (w *walk) directory(dir, name string, above []fs.FileInfo) bool {
+	d, err := os.Open(dir)
+	if err != nil {
+		return w.yield(File{Path: dir, Name: name}, err)
+	}
+	defer d.Close()
+	for {
+		entries, err := d.ReadDir(batch)
+		slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+		for _, e := range entries {
+			if !w.entry(filepath.Join(dir, e.Name()), path.Join(name, e.Name()), e, above) {
+				return false
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return true
+		case err != nil:
+			return w.yield(File{Path: dir, Name: name}, err)
+		}
+	}
+}
+
+func (w *walk) entry(at, name string, e fs.DirEntry, above []fs.FileInfo) bool {
+	if matchesAny(w.exclude, name, e.IsDir()) || !w.only.leadsTo(name) {
+		return true
+	}
+	info, err := e.Info()
+	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		if !w.follow {
+			return w.skip(at, name, "it is a symbolic link")
+		}
+		info, err = os.Stat(at)
+	}
+	switch {
+	case err != nil:
+		return w.yield(File{Path: at, Name: name}, err)
+	case info.IsDir():
+		if slices.ContainsFunc(above, func(a fs.FileInfo) bool { return os.SameFile(a, info) }) {
+			return w.yield(File{Path: at, Name: name}, errors.New("the link leads to a directory above it: it would go on without end"))
+		}
+		return w.directory(at, name, append(slices.Clip(above), info))
+	case !w.wanted(name):
+		return true
+	case !info.Mode().IsRegular():
+		return w.skip(at, name, "it is neither a file nor a directory")
+	}
+	return w.yield(File{Path: at, Name: name, Size: info.Size()}, nil)
+}
+
+// wanted says whether a file is what was asked for.
+func (w *walk) wanted(name string) bool {
+	return w.only.matches(name) && (len(w.include) == 0 || matchesAny(w.include, name, false))
+}
+
+func (w *walk) skip(at, name, why string) bool {
+	if !w.wanted(name) {
+		return true
+	}
+	return w.yield(File{Path: at, Name: name}, fmt.Errorf("%w: %s", ErrSkipped, why))
+}
