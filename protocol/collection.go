@@ -101,9 +101,16 @@ func (c *Collection) Path(r *http.Request) string {
 	return prefix + (&url.URL{Path: c.opts.BasePath}).EscapedPath()
 }
 
+type withdrawal struct{}
+
+// Withdraws reports whether a Terminate takes back what the same request has
+// created: no client asked for it.
+func Withdraws(ctx context.Context) bool { return ctx.Value(withdrawal{}) != nil }
+
 // Withdraw discards an upload whose id the client never hears.
 func (c *Collection) Withdraw(r *http.Request, id string) {
-	if err := c.Terminate(context.WithoutCancel(r.Context()), id); err != nil && !errors.Is(err, store.ErrNotFound) {
+	ctx := context.WithValue(context.WithoutCancel(r.Context()), withdrawal{}, true)
+	if err := c.Terminate(ctx, id); err != nil && !errors.Is(err, store.ErrNotFound) {
 		c.opts.Logger.Warn("a refused upload stays", "path", r.URL.Path, "error", err)
 	}
 }

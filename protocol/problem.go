@@ -55,6 +55,7 @@ const (
 	CodeNoSpace     = "NO_SPACE"
 	CodeOffset      = "OFFSET_MISMATCH"
 	CodeRateLimit   = "RATE_LIMIT_EXCEEDED"
+	CodeToken       = "INVALID_TOKEN"
 	CodeSuperseded  = "SUPERSEDED" // a newer request has ended this one
 	CodeUnavailable = "UNAVAILABLE"
 	CodeUnsupported = "UNSUPPORTED"

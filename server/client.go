@@ -10,11 +10,11 @@ import (
 // identify puts who makes a request into its context, for all that comes after.
 func (s *Server) identify(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		id := auth.FromContext(r.Context())
-		if !id.Client.IsValid() {
-			id.Client = peerOf(r)
+		ctx := auth.WithClient(r.Context(), peerOf(r))
+		if s.opts.Auth != nil {
+			ctx = s.opts.Auth.Authenticate(ctx, r.Header)
 		}
-		next(w, r.WithContext(auth.NewContext(r.Context(), id)))
+		next(w, r.WithContext(ctx))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/streamflow/streamflow/protocol"
+	"github.com/streamflow/streamflow/server/auth"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -14,29 +15,50 @@ type endpoints map[string]endpoint
 type endpoint struct {
 	method string // GET is HEAD too
 	serve  http.HandlerFunc
+	// allowed to whoever has one of these scopes; everybody where there is none
+	allowed []auth.Scopes
 }
 
-// operation is what everybody may ask who reaches the server.
+// Where requests are authenticated, figures of the whole server are for everybody
+// who may do anything, and what shows single uploads or needs much work for
+// those who run it.
+var (
+	anyScope  = []auth.Scopes{auth.Create, auth.Append, auth.Read, auth.Delete}
+	adminOnly = []auth.Scopes{auth.Admin}
+)
+
+// operation is what may be asked of a server, by whom where it authenticates.
 func (s *Server) operation() endpoints {
 	return endpoints{
-		"/":               {http.MethodGet, s.page},
-		"/healthz":        {http.MethodGet, s.health},
-		"/readyz":         {http.MethodGet, s.ready},
-		"/metrics":        {http.MethodGet, s.metrics.ServeHTTP},
-		"/api/v1/memory":  {http.MethodGet, s.showMemory},
-		"/api/v1/uploads": {http.MethodGet, s.showUploads},
-		"/api/v1/events":  {http.MethodGet, s.streamEvents},
+		"/":               {http.MethodGet, s.page, nil},
+		"/healthz":        {http.MethodGet, s.health, nil},
+		"/readyz":         {http.MethodGet, s.ready, nil},
+		"/metrics":        {http.MethodGet, s.metrics.ServeHTTP, adminOnly},
+		"/api/v1/memory":  {http.MethodGet, s.showMemory, anyScope},
+		"/api/v1/uploads": {http.MethodGet, s.showUploads, adminOnly},
+		"/api/v1/events":  {http.MethodGet, s.streamEvents, anyScope},
 	}
 }
 
-// Admin returns the handler for those who run the server: what everybody may
-// ask, the ids and names of the uploads under way, and the cleanup. Whoever
+// operate answers what is asked of the server itself.
+func (s *Server) operate(w http.ResponseWriter, r *http.Request) {
+	if at := s.endpoints[r.URL.Path]; s.opts.Auth != nil && len(at.allowed) > 0 {
+		if err := auth.Allow(r.Context(), at.allowed...); err != nil {
+			protocol.WriteProblem(w, r, err)
+			return
+		}
+	}
+	s.endpoints.ServeHTTP(w, r)
+}
+
+// Admin returns the handler for those who run the server, and asks nobody for a
+// token: what others may ask, the ids and names of the uploads under way, and the cleanup. Whoever
 // knows an id may go on with the upload or end it, so mount Admin only where
 // nobody else gets at it.
 func (s *Server) Admin() http.Handler {
 	all := s.operation()
-	all["/api/v1/uploads"] = endpoint{http.MethodGet, s.showUploadsNamed}
-	all["/api/v1/memory/cleanup"] = endpoint{http.MethodPost, s.cleanUp}
+	all["/api/v1/uploads"] = endpoint{http.MethodGet, s.showUploadsNamed, nil}
+	all["/api/v1/memory/cleanup"] = endpoint{http.MethodPost, s.cleanUp, nil}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.record(w, r, all.ServeHTTP) })
 }
 

@@ -39,6 +39,7 @@ import (
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/protocol/tus"
+	"github.com/streamflow/streamflow/server/auth"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -65,6 +66,9 @@ type Options struct {
 	// ShutdownTimeout is how long Serve waits for requests under way once its
 	// context has ended; default 30 s.
 	ShutdownTimeout time.Duration
+	// Auth says who makes a request; then each may do what its scopes say, to its
+	// owner's uploads. Default: nobody is asked, and everybody may do anything.
+	Auth *auth.Options
 	// Logger hears of trouble, and at info of each request; default: nobody.
 	Logger *slog.Logger
 }
@@ -145,6 +149,9 @@ func New(st store.Store, mem *memory.Manager, opts *Options) (*Server, error) {
 	if o.AllowReading {
 		s.reader = downloads{s}
 	}
+	if s.reader != nil && o.Auth != nil {
+		s.reader = auth.NewReader(s.reader, observed)
+	}
 	s.uploads = s.collection()
 	s.tus = tus.NewHandler(s.uploads, s.tusOptions(st))
 	s.metrics = newMetrics(observed.inFlight, s.stats.now)
@@ -159,7 +166,11 @@ func (s *Server) collection() *protocol.Collection {
 	if s.opts.ExpireAfter > 0 {
 		opts.Expires = s.expires
 	}
-	return protocol.NewCollection(uploads{s}, opts)
+	var all protocol.Uploads = uploads{s}
+	if s.opts.Auth != nil {
+		all = auth.NewUploads(all, s.store)
+	}
+	return protocol.NewCollection(all, opts)
 }
 
 // tusOptions has the extensions that st can play its part in.
@@ -185,7 +196,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == base, below && !operation:
 		s.dispatch(w, r)
 	default:
-		s.endpoints.ServeHTTP(w, r)
+		s.operate(w, r)
 	}
 }
 

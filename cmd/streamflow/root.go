@@ -42,7 +42,7 @@ func newRootCommand() *cobra.Command {
 		}
 		return rootUsage(cmd)
 	})
-	root.AddCommand(newUploadCommand(), newServeCommand(), newVersionCommand())
+	root.AddCommand(newUploadCommand(), newServeCommand(), newTokenCommand(), newVersionCommand())
 	return root
 }
 

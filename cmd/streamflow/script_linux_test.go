@@ -198,7 +198,7 @@ func eventually(ts *testscript.TestScript, what string, done func() bool) {
 // signal NAME SIGNAL sends a signal to a process.
 func sendSignal(ts *testscript.TestScript, _ bool, args []string) {
 	signals := map[string]syscall.Signal{
-		"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL, "USR1": syscall.SIGUSR1,
+		"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL, "USR1": syscall.SIGUSR1, "HUP": syscall.SIGHUP,
 	}
 	ts.Check(processOf(ts, args[0]).cmd.Process.Signal(signals[args[1]]))
 }
@@ -248,25 +248,36 @@ func website(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[0], srv.URL+"/files/")
 }
 
-// ask [-host NAME] METHOD URL STATUS FILE makes a request, which must be
-// answered with STATUS, and keeps the body of the answer in FILE. The URL may
-// have elements "..".
+// ask [-host NAME] [-header 'NAME: VALUE']... METHOD URL STATUS FILE makes a
+// request, which must be answered with STATUS, and keeps the answer in FILE: its
+// body, or its headers where there is none. The URL may have elements "..".
 func ask(ts *testscript.TestScript, _ bool, args []string) {
-	host := ""
-	if args[0] == "-host" {
-		host, args = args[1], args[2:]
+	host, header := "", http.Header{}
+	for strings.HasPrefix(args[0], "-") {
+		if args[0] == "-host" {
+			host = args[1]
+		} else {
+			name, value, _ := strings.Cut(args[1], ": ")
+			header.Add(name, value)
+		}
+		args = args[2:]
 	}
 	target, err := url.JoinPath(args[1])
 	ts.Check(err)
 	req, err := http.NewRequestWithContext(context.Background(), args[0], target, nil)
 	ts.Check(err)
-	req.Host = host
+	req.Host, req.Header = host, header
 	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	ts.Check(err)
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	ts.Check(err)
+	if len(text) == 0 {
+		var fields bytes.Buffer
+		ts.Check(resp.Header.Write(&fields))
+		text = fields.Bytes()
+	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[3]), text, 0o666))
 	if strconv.Itoa(resp.StatusCode) != args[2] {
 		ts.Fatalf("%s %s: %s, want %s: %s", args[0], args[1], resp.Status, args[2], text)

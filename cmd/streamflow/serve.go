@@ -39,6 +39,7 @@ At the same address are /healthz, /readyz, /metrics and /api/v1. Profiles
 
 type serveFlags struct {
 	memory          memoryFlags
+	auth            authFlags
 	listen          string
 	adminListen     string
 	storeDir        string
@@ -47,7 +48,6 @@ type serveFlags struct {
 	maxFileBytes    size
 	sync            bool
 	allowReading    bool
-	insecure        bool
 	expireAfter     time.Duration
 	shutdownTimeout time.Duration
 	logLevel        logLevel
@@ -64,7 +64,7 @@ func newServeCommand() *cobra.Command {
 		RunE:                  func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 		DisableFlagsInUseLine: true,
 	}
-	addFlags(cmd, f.group(), f.memory.group())
+	addFlags(cmd, f.group(), f.auth.group(), f.memory.group())
 	return cmd
 }
 
@@ -77,8 +77,7 @@ func (f *serveFlags) group() flagGroup {
 	g.flags.StringVar(&f.readyFile, "ready-file", "", "file to write the URL to when ready; removed at the end")
 	g.flags.Var(&f.maxFileBytes, "max-file-size", "largest upload; 0 is any")
 	g.flags.BoolVar(&f.sync, "sync", false, "sync to disk before each acknowledgement, to survive power loss in the middle of an upload")
-	g.flags.BoolVar(&f.insecure, "insecure", false, "listen on other addresses than loopback, where anybody may upload")
-	g.flags.BoolVar(&f.allowReading, "allow-reading", false, "give finished uploads back to everybody who knows their URL")
+	g.flags.BoolVar(&f.allowReading, "allow-reading", false, "give finished uploads back: to whoever knows their URL or, with tokens, may read them")
 	g.flags.DurationVar(&f.expireAfter, "expire-after", 0, "remove unfinished uploads that got nothing for so long; 0 is never")
 	g.flags.DurationVar(&f.shutdownTimeout, "shutdown-timeout", 30*time.Second, "time that requests under way have to end")
 	g.flags.Var(&f.logLevel, "log-level", "least level that is logged to standard error")
@@ -100,8 +99,8 @@ func (f *serveFlags) check(cmd *cobra.Command) error {
 	if err != nil {
 		return usagef(cmd, "--listen %s: want HOST:PORT: %w", f.listen, err)
 	}
-	if !isLoopback(host) && !f.insecure {
-		return usagef(cmd, "--listen %s: without tokens, others could upload too; give --insecure if you want that", f.listen)
+	if err := f.auth.check(cmd, f.listen, host); err != nil {
+		return err
 	}
 	if f.adminListen == "" {
 		return nil
@@ -132,14 +131,20 @@ func (f *serveFlags) run(cmd *cobra.Command) (err error) {
 		return fmt.Errorf("--store %s: %w", f.storeDir, err)
 	}
 	defer closing(&err, st)
-	srv, err := server.New(st, process.Manager(), &server.Options{
+	opts := &server.Options{
 		BasePath:        f.basePath,
 		MaxFileBytes:    int64(f.maxFileBytes),
 		ExpireAfter:     f.expireAfter,
 		AllowReading:    f.allowReading,
 		ShutdownTimeout: f.shutdownTimeout,
 		Logger:          logger,
-	})
+	}
+	reloaders, err := f.auth.apply(opts, logger)
+	if err != nil {
+		return err
+	}
+	defer reloadOnSignal(reloaders, logger)()
+	srv, err := server.New(st, process.Manager(), opts)
 	if err != nil {
 		return fmt.Errorf("set up the server: %w", err)
 	}

@@ -12,7 +12,7 @@ import (
 // watchMemory logs each rise of the level of mem, and cleans up on SIGUSR1,
 // until stop is called.
 func watchMemory(mem *memory.Manager, logger *slog.Logger, w io.Writer) (stop func()) {
-	stopSignal := onCleanupSignal(func() { cleanUp(mem, w) })
+	stopSignal := onSignal(cleanupSignal, func() { cleanUp(mem, w) })
 	events := mem.Subscribe()
 	var watching sync.WaitGroup
 	watching.Go(func() {

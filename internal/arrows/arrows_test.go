@@ -32,8 +32,6 @@ var arrows = []struct {
 	{"store/tusstore", []string{"store", "memory", "internal/...", "protocol", "protocol/tus", "golang.org/x/..."}},
 	{"protocol", []string{"store", "memory", "internal/..."}},
 	{"protocol/tus", []string{"protocol", "store", "memory", "internal/..."}},
-	{"store/tusstore", []string{"store", "memory", "internal/...", "protocol/tus", "golang.org/x/..."}},
-	{"protocol/tus", []string{"store", "memory", "internal/..."}},
 	{"server/auth", []string{"store", "internal/...", "protocol"}},
 	{"server", []string{".", "store", "memory", "internal/...", "protocol/...", "server/...", "github.com/VictoriaMetrics/metrics/..."}},
 	{".", []string{"store", "memory", "internal/...", "golang.org/x/..."}},
@@ -43,6 +41,7 @@ var arrows = []struct {
 	{"internal/detach", nil},
 	{"internal/durable", []string{"golang.org/x/..."}},
 	{"internal/tree", []string{"github.com/bmatcuk/doublestar/..."}},
+	{"internal/reload", nil},
 	{"internal/journal", []string{"internal/durable", "golang.org/x/..."}},
 }
 

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/store"
@@ -143,9 +144,7 @@ func wireOf(metadata map[string]string) (string, error) {
 	if wire, ok := metadata[wireMetadata]; ok {
 		return wire, nil
 	}
-	if _, ok := metadata[wireConcat]; ok {
-		metadata = maps.Clone(metadata)
-		delete(metadata, wireConcat)
-	}
-	return EncodeMetadata(metadata)
+	sent := maps.Clone(metadata)
+	maps.DeleteFunc(sent, func(key, _ string) bool { return strings.Contains(key, " ") }) // the server's own
+	return EncodeMetadata(sent)
 }

@@ -48,16 +48,34 @@ func (i Identity) Key() string {
 
 type callerKey struct{}
 
+// A caller is what the context of a request knows of who makes it.
+type caller struct {
+	id  Identity
+	err error // why it is nobody, where something was tried
+}
+
+func callerFrom(ctx context.Context) caller {
+	c, _ := ctx.Value(callerKey{}).(caller)
+	return c
+}
+
 // NewContext returns a context of a request that id makes. A server that asks
-// for authentication trusts it and looks for no token; it sets Client where that
-// isn't valid.
+// for authentication trusts it and looks for no token if it has a scope; it sets
+// Client where that isn't valid.
 func NewContext(ctx context.Context, id Identity) context.Context {
-	return context.WithValue(ctx, callerKey{}, id)
+	return context.WithValue(ctx, callerKey{}, caller{id: id})
 }
 
 // FromContext returns who makes the request that ctx belongs to. Without one it
 // is the zero Identity, which may do nothing.
-func FromContext(ctx context.Context) Identity {
-	id, _ := ctx.Value(callerKey{}).(Identity)
-	return id
+func FromContext(ctx context.Context) Identity { return callerFrom(ctx).id }
+
+// WithClient sets Client in the identity of ctx, unless it is there already.
+func WithClient(ctx context.Context, client netip.Addr) context.Context {
+	c := callerFrom(ctx)
+	if c.id.Client.IsValid() {
+		return ctx
+	}
+	c.id.Client = client
+	return context.WithValue(ctx, callerKey{}, c)
 }

@@ -9,10 +9,16 @@ import (
 	"syscall"
 )
 
-// onCleanupSignal calls fn on each SIGUSR1 until stop is called.
-func onCleanupSignal(fn func()) (stop func()) {
+// What those who run a process may ask it for.
+const (
+	cleanupSignal = syscall.SIGUSR1
+	reloadSignal  = syscall.SIGHUP
+)
+
+// onSignal calls fn on each of the signals until stop is called.
+func onSignal(s os.Signal, fn func()) (stop func()) {
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGUSR1)
+	signal.Notify(signals, s)
 	var wait sync.WaitGroup
 	wait.Go(func() {
 		for range signals {

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/streamflow/streamflow/server"
+	"github.com/streamflow/streamflow/server/auth"
+)
+
+// authFlags say who may use the server.
+type authFlags struct {
+	tokenFile string
+	insecure  bool
+}
+
+func (f *authFlags) group() flagGroup {
+	g := newFlagGroup("Access")
+	g.flags.StringVar(&f.tokenFile, "token-file", "", `file of tokens that requests must bear; "streamflow token" makes them`)
+	g.flags.BoolVar(&f.insecure, "insecure", false, "listen on other addresses than loopback though anybody may upload")
+	return g
+}
+
+// asked reports whether requests are asked who makes them.
+func (f *authFlags) asked() bool { return f.tokenFile != "" }
+
+// check refuses to let strangers in by accident.
+func (f *authFlags) check(cmd *cobra.Command, listen, host string) error {
+	if !isLoopback(host) && !f.asked() && !f.insecure {
+		return usagef(cmd, "--listen %s: without tokens, others could upload too; give --token-file, or --insecure if you want that", listen)
+	}
+	return nil
+}
+
+// apply reads the files, and returns what reads them again.
+func (f *authFlags) apply(opts *server.Options, logger *slog.Logger) ([]reloader, error) {
+	if !f.asked() {
+		return nil, nil
+	}
+	tokens, err := auth.OpenTokens(f.tokenFile, logger)
+	if err != nil {
+		return nil, fmt.Errorf("--token-file: %w", err)
+	}
+	opts.Auth = &auth.Options{Tokens: tokens}
+	return []reloader{tokens}, nil
+}
+
+// A reloader has read files that may change. After an error it keeps to what
+// they said before.
+type reloader interface{ Reload() error }
+
+// reloadOnSignal reads the files again on each SIGHUP until stop is called. They
+// are looked at anyway when they change: this tells at once what is wrong.
+func reloadOnSignal(all []reloader, logger *slog.Logger) (stop func()) {
+	if len(all) == 0 {
+		return func() {} // the signal means what it always does: the terminal is gone
+	}
+	return onSignal(reloadSignal, func() {
+		for _, r := range all {
+			if err := r.Reload(); err != nil {
+				logger.Error("a changed file is not used, what it said before still holds", "error", err)
+			}
+		}
+		logger.Info("files were read again")
+	})
+}

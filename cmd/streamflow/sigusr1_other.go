@@ -1,6 +1,0 @@
-//go:build !unix
-
-package main
-
-// onCleanupSignal does nothing: there is no SIGUSR1 here.
-func onCleanupSignal(func()) (stop func()) { return func() {} }
