@@ -22,6 +22,8 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/time/rate"
+
 	"github.com/streamflow/streamflow/internal/journal"
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
@@ -36,6 +38,7 @@ type Manager struct {
 	units   *memory.Manager  // child of mem that the uploads are children of
 	journal *journal.Journal // or nil
 	gate    *gate
+	limiter *rate.Limiter   // or nil
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup // every goroutine
@@ -58,7 +61,9 @@ func New(dst store.Store, opts *Options) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Manager{dst: dst, opts: o, mem: o.Memory, uploads: map[*Upload]struct{}{}}
+	m := &Manager{
+		dst: dst, opts: o, mem: o.Memory, limiter: newLimiter(o.RateLimit), uploads: map[*Upload]struct{}{},
+	}
 	if o.StateDir != "" {
 		if m.journal, err = journal.Open(o.StateDir); err != nil {
 			return nil, err

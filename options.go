@@ -35,6 +35,9 @@ type Options struct {
 	// them, that end an upload, once they go on for 45 s. Default 3. Where
 	// negative, the first failure ends it.
 	Retries int
+	// RateLimit is how many bytes all uploads together send in a second; 0 means
+	// there is no limit.
+	RateLimit int64
 	// DisableChecksum turns off the CRC-32C that is computed while reading and
 	// compared by the destination at the end.
 	DisableChecksum bool
@@ -75,6 +78,8 @@ func (o *Options) withDefaults() (Options, error) {
 		return c, fmt.Errorf("Options.ChunkBytes is %d: at least %d is needed", c.ChunkBytes, minChunkBytes)
 	case c.Streams < 1 || c.Streams > maxStreams:
 		return c, fmt.Errorf("Options.Streams is %d: it must be from 1 to %d", c.Streams, maxStreams)
+	case c.RateLimit < 0:
+		return c, fmt.Errorf("Options.RateLimit is %d: it must not be negative", c.RateLimit)
 	case c.StateDir != "" && c.Destination == "":
 		return c, fmt.Errorf("Options.Destination is empty: the journal in Options.StateDir needs it")
 	}

@@ -142,7 +142,7 @@ func (u *Upload) writeHeld(ctx context.Context, n *unit) error {
 	if len(n.p) > 0 {
 		r := &memoryReader{p: n.p, counters: &u.counters}
 		size := int64(len(n.p))
-		wrote, err := u.dest.Write(ctx, n.off, r, size)
+		wrote, err := u.dest.Write(ctx, n.off, u.limited(ctx, r), size)
 		if err := short(err, wrote, size); err != nil {
 			u.counters.bytes.Add(int64(len(r.p)) - size) // none of it is there
 			return err

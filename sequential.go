@@ -55,7 +55,7 @@ func (u *Upload) reader(off, end int64) *fileReader {
 // before what a store makes of it.
 func (u *Upload) writeSection(ctx context.Context, r *fileReader) (int64, error) {
 	off, size := r.off, r.end-r.off
-	n, err := u.dest.Write(ctx, off, r, size)
+	n, err := u.dest.Write(ctx, off, u.limited(ctx, r), size)
 	if r.hash && r.pace != nil {
 		u.checkpoints.add(r.off, r.sum)
 	}
@@ -109,6 +109,6 @@ func (u *Upload) writeStream(ctx context.Context, info store.Info) error {
 }
 
 func (u *Upload) writeMemory(ctx context.Context, off int64, p []byte) (int64, error) {
-	n, err := u.dest.Write(ctx, off, &memoryReader{p: p, counters: &u.counters}, int64(len(p)))
+	n, err := u.dest.Write(ctx, off, u.limited(ctx, &memoryReader{p: p, counters: &u.counters}), int64(len(p)))
 	return n, short(err, n, int64(len(p)))
 }

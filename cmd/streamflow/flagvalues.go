@@ -81,6 +81,24 @@ func (n *size) String() string {
 
 func (n *size) Type() string { return "size" }
 
+// A byteRate is the value of a flag in bytes a second. 0 means no limit.
+type byteRate int64
+
+func (r *byteRate) Set(s string) error {
+	bytes, err := bytesize.Parse(strings.TrimSuffix(s, "/s"))
+	*r = byteRate(bytes)
+	return err
+}
+
+func (r *byteRate) String() string {
+	if *r == 0 {
+		return "0"
+	}
+	return bytesize.Format(int64(*r)) + "/s"
+}
+
+func (r *byteRate) Type() string { return "size/s" }
+
 // A logLevel is the value of --log-level.
 type logLevel struct{ slog.Level }
 

@@ -43,6 +43,7 @@ type uploadFlags struct {
 	chunkBytes  size
 	streams     int
 	retries     int
+	limitRate   byteRate
 	checksum    bool
 	concurrency int
 	resume      bool
@@ -83,6 +84,7 @@ func (f *uploadFlags) group() flagGroup {
 	g.flags.IntVar(&f.streams, "streams", streamflow.DefaultStreams, "chunks under way in one upload")
 	g.flags.IntVar(&f.concurrency, "concurrency", 4, "files at once")
 	g.flags.IntVar(&f.retries, "retries", streamflow.DefaultRetries, "failures in a row, spread over 45 s or more, that end an upload; 0 ends it at the first")
+	g.flags.Var(&f.limitRate, "limit-rate", "send no faster than that in all, as 10MiB/s; 0: as fast as it goes")
 	g.flags.BoolVar(&f.checksum, "checksum", true, "compute CRC-32C on the way and have it compared")
 	g.flags.BoolVar(&f.resume, "resume", true, "go on where an earlier upload of the same file stopped")
 	g.flags.VarPF(negation{&f.resume}, "no-resume", "", "start anew, and discard what an earlier upload left").NoOptDefVal = "true"
@@ -115,6 +117,8 @@ func (f *uploadFlags) check(cmd *cobra.Command, sources int) error {
 		return usagef(cmd, "--streams %d: want 1 or more", f.streams)
 	case f.concurrency < 1:
 		return usagef(cmd, "--concurrency %d: want 1 or more", f.concurrency)
+	case f.limitRate < 0:
+		return usagef(cmd, "--limit-rate %s: want 0 or more", &f.limitRate)
 	case f.retries < 0:
 		return usagef(cmd, "--retries %d: want 0 or more", f.retries)
 	case f.name != "" && sources > 1:
@@ -204,6 +208,7 @@ func (f *uploadFlags) manager(st store.Store, name string, mem *memory.Manager, 
 		ChunkBytes:      int64(f.chunkBytes),
 		Streams:         f.streams,
 		Retries:         retries,
+		RateLimit:       int64(f.limitRate),
 		DisableChecksum: !f.checksum,
 		StateDir:        stateDir,
 		Destination:     name,
