@@ -42,6 +42,7 @@ var arrows = []struct {
 	{"internal/durable", []string{"golang.org/x/..."}},
 	{"internal/tree", []string{"github.com/bmatcuk/doublestar/..."}},
 	{"internal/reload", nil},
+	{"internal/transport", []string{"store", "memory"}},
 	{"internal/journal", []string{"internal/durable", "golang.org/x/..."}},
 }
 

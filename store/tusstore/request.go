@@ -2,15 +2,13 @@ package tusstore
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"sync"
 
+	"github.com/streamflow/streamflow/internal/transport"
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/store"
 )
@@ -82,7 +80,7 @@ func (s *Store) send(ctx context.Context, r *request) (*answer, error) {
 	req.Header.Set(tus.HeaderResumable, tus.Version)
 	resp, err := s.transport.RoundTrip(req)
 	if err != nil {
-		return nil, networkError(ctx, err)
+		return nil, transport.Failure(ctx, err)
 	}
 	a := &answer{status: resp.StatusCode, header: resp.Header, url: r.url}
 	a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes))
@@ -103,23 +101,4 @@ type body struct {
 func (b *body) Close() error {
 	b.once.Do(func() { close(b.closed) })
 	return nil
-}
-
-// networkError says whether trouble on the way to the server may pass.
-func networkError(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	var (
-		dns         *net.DNSError
-		certificate *tls.CertificateVerificationError
-		record      tls.RecordHeaderError
-		alert       tls.AlertError
-	)
-	switch {
-	case errors.As(err, &dns) && dns.IsNotFound,
-		errors.As(err, &certificate), errors.As(err, &record), errors.As(err, &alert):
-		return fmt.Errorf("reach the server: %w", err)
-	}
-	return store.Transient(fmt.Errorf("reach the server: %w", err))
 }

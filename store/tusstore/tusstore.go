@@ -38,6 +38,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/streamflow/streamflow/internal/transport"
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/protocol/tus"
@@ -99,7 +100,7 @@ func Open(endpoint string, mem *memory.Manager, opts *Options) (*Store, error) {
 		s.header.Set("Authorization", "Bearer "+opts.Token)
 	}
 	if s.transport == nil {
-		s.transport = newTransport(mem)
+		s.transport = transport.New(mem, nil)
 	}
 	return s, nil
 }

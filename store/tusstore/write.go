@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/streamflow/streamflow/internal/detach"
+	"github.com/streamflow/streamflow/internal/transport"
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/protocol/tus"
@@ -36,7 +37,7 @@ func (u *Upload) write(ctx context.Context, off int64, r io.Reader, size int64) 
 	if err := u.admit(off, size); err != nil || size == 0 {
 		return 0, err
 	}
-	charge, err := u.store.mem.Reserve(ctx, memory.KindConnection, connectionBytes)
+	charge, err := u.store.mem.Reserve(ctx, memory.KindConnection, transport.ConnectionBytes)
 	if err != nil {
 		return 0, err
 	}

@@ -1,7 +1,12 @@
-package tusstore
+// Package transport makes HTTP/1.1 connections for stores that are servers: with
+// timeouts that notice a dead or stalled server, and with buffers of the budget.
+//
+// Its transports are safe for concurrent use.
+package transport
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +16,7 @@ import (
 	"time"
 
 	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/store"
 )
 
 const (
@@ -20,15 +26,17 @@ const (
 	idleTimeout     = 30 * time.Second
 	maxHeaderBytes  = 64 << 10
 	copyBufferBytes = 256 << 10
-
-	// connectionBytes is what a request costs in net/http: two copy buffers of
-	// 32 KiB, two of 4 KiB, and the stacks of its two goroutines.
-	connectionBytes = 88 << 10
 )
 
-// newTransport returns a transport for HTTP/1.1: the windows of HTTP/2 would be
-// memory outside the budget, and an upload has one stream.
-func newTransport(mem *memory.Manager) *http.Transport {
+// ConnectionBytes is what a request costs in net/http: two copy buffers of
+// 32 KiB, two of 4 KiB, and the stacks of its two goroutines. It is for the
+// caller to reserve.
+const ConnectionBytes = 88 << 10
+
+// New returns a transport for HTTP/1.1: the windows of HTTP/2 would be memory
+// outside the budget, and an upload has one stream. It copies bodies through
+// buffers of mem where there is room for one. A nil config means defaults.
+func New(mem *memory.Manager, config *tls.Config) *http.Transport {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	dialer := &net.Dialer{Timeout: dialTimeout}
@@ -41,6 +49,7 @@ func newTransport(mem *memory.Manager) *http.Transport {
 			}
 			return &conn{c, mem}, nil
 		},
+		TLSClientConfig:        config,
 		TLSHandshakeTimeout:    dialTimeout,
 		ResponseHeaderTimeout:  answerTimeout,
 		IdleConnTimeout:        idleTimeout,
@@ -84,4 +93,24 @@ func (c *conn) ReadFrom(r io.Reader) (n int64, err error) {
 	}
 	defer func() { err = errors.Join(err, buffer.Release()) }()
 	return io.CopyBuffer(onlyWriter, r, buffer.Bytes())
+}
+
+// Failure says whether trouble on the way to the server may pass: then the error
+// is a *store.TransientError. Where ctx has ended, it is the context's.
+func Failure(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var (
+		dns         *net.DNSError
+		certificate *tls.CertificateVerificationError
+		record      tls.RecordHeaderError
+		alert       tls.AlertError
+	)
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound,
+		errors.As(err, &certificate), errors.As(err, &record), errors.As(err, &alert):
+		return fmt.Errorf("reach the server: %w", err)
+	}
+	return store.Transient(fmt.Errorf("reach the server: %w", err))
 }
