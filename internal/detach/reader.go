@@ -7,6 +7,7 @@ package detach
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"sync/atomic"
 )
@@ -68,4 +69,19 @@ func (d *Reader) Err() error {
 	<-d.turn
 	defer func() { d.turn <- struct{}{} }()
 	return d.err
+}
+
+// Failure is why the underlying reader gave less than size bytes, or nil: its
+// error, or io.ErrUnexpectedEOF. A negative size is as much as there is.
+func (d *Reader) Failure(size int64) error {
+	err := d.Err()
+	switch {
+	case err == nil:
+		return nil
+	case !errors.Is(err, io.EOF):
+		return fmt.Errorf("read the unit: %w", err)
+	case d.Bytes() < size:
+		return fmt.Errorf("%d of %d bytes are missing: %w", size-d.Bytes(), size, io.ErrUnexpectedEOF)
+	}
+	return nil
 }

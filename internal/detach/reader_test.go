@@ -49,6 +49,28 @@ func TestErrIsHowTheReaderEnded(t *testing.T) {
 	}
 }
 
+func TestFailureIsWhyBytesAreMissing(t *testing.T) {
+	broken := errors.New("disk gone")
+	for name, c := range map[string]struct {
+		r    io.Reader
+		size int64
+		want error
+	}{
+		"whole":       {strings.NewReader("ab"), 2, nil},
+		"of any size": {strings.NewReader("ab"), -1, nil},
+		"short":       {strings.NewReader("a"), 2, io.ErrUnexpectedEOF},
+		"error":       {io.MultiReader(strings.NewReader("a"), errorReader{broken}), 2, broken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := detach.NewReader(c.r)
+			_, _ = io.Copy(io.Discard, d)
+			if err := d.Failure(c.size); !errors.Is(err, c.want) {
+				t.Errorf("Failure = %v, want %v", err, c.want)
+			}
+		})
+	}
+}
+
 func TestDetachWaitsForRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := detach.NewReader(slowReader{time.Minute})

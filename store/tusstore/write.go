@@ -55,7 +55,7 @@ func (u *Upload) write(ctx context.Context, off int64, r io.Reader, size int64) 
 		u.brokeOff()
 		return 0, u.cause(ctx)
 	}
-	if broken := sourceError(source, size); broken != nil {
+	if broken := source.Failure(size); broken != nil {
 		u.brokeOff()
 		return u.keptOf(ctx, off), broken
 	}
@@ -185,18 +185,4 @@ func (u *Upload) keptOf(ctx context.Context, off int64) int64 {
 		return 0
 	}
 	return max(info.Offset-off, 0)
-}
-
-// sourceError is the error of the reader, if it is why a request ended.
-func sourceError(source *detach.Reader, size int64) error {
-	err := source.Err()
-	switch {
-	case err == nil:
-		return nil
-	case !errors.Is(err, io.EOF):
-		return fmt.Errorf("read the unit: %w", err)
-	case size != store.UnknownLength && source.Bytes() < size:
-		return fmt.Errorf("%d of %d bytes are missing: %w", size-source.Bytes(), size, io.ErrUnexpectedEOF)
-	}
-	return nil
 }
