@@ -123,7 +123,7 @@ func (t *transfer) put(ctx context.Context, p []byte) error {
 	if err := u.begin(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
-	defer u.fence.give()
+	defer u.leave()
 	f := t.files
 	if u.fence.files != f {
 		return errClosed

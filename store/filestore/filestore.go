@@ -42,6 +42,7 @@ type Store struct {
 	log      *slog.Logger
 	fences   fences
 	shelf    shelf
+	desk     desk
 }
 
 var _ store.Store = (*Store)(nil)
@@ -69,7 +70,7 @@ func Open(dir string, mem *memory.Manager, opts *Options) (*Store, error) {
 	s := &Store{
 		root: root, dir: absolute, mem: mem,
 		byID: opts.ByID, syncAcks: opts.SyncAcks,
-		boot: bootID(), log: opts.Logger,
+		boot: bootID(), log: opts.Logger, desk: make(desk, deskPlaces),
 	}
 	if s.boot == "" {
 		s.syncAcks = true
@@ -119,6 +120,10 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (string, error) {
 	if len(line) > maxRecordBytes {
 		return "", fmt.Errorf("%w: name and metadata take %d bytes of at most %d", store.ErrInvalid, len(line), maxRecordBytes)
 	}
+	if err := s.desk.enter(ctx); err != nil {
+		return "", err
+	}
+	defer s.desk.leave()
 	id := newID()
 	return id, translate(s.makeFiles(id, line))
 }
@@ -169,14 +174,22 @@ func (s *Store) Open(ctx context.Context, id string) (store.Upload, store.Info, 
 
 // Stat implements [store.Store].
 func (s *Store) Stat(ctx context.Context, id string) (store.Info, error) {
-	if err := ctx.Err(); err != nil {
-		return store.Info{}, fmt.Errorf("stat upload %s: %w", id, err)
-	}
-	st, err := s.load(id)
+	st, err := s.look(ctx, id)
 	if err != nil {
 		return store.Info{}, fmt.Errorf("stat upload %s: %w", id, err)
 	}
 	return s.info(id, st), nil
+}
+
+func (s *Store) look(ctx context.Context, id string) (*state, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := s.desk.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.desk.leave()
+	return s.load(id)
 }
 
 func (s *Store) info(id string, st *state) store.Info {

@@ -32,7 +32,7 @@ func (u *Upload) finish(ctx context.Context, sum store.Sum) (store.Info, error) 
 	if err := u.begin(ctx); err != nil {
 		return store.Info{}, err
 	}
-	defer u.fence.give()
+	defer u.leave()
 	f, err := u.attach()
 	if err != nil {
 		return store.Info{}, err

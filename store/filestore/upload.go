@@ -29,10 +29,10 @@ var (
 // all that the Writes it ends have put into the file. It does nothing where the
 // upload can't be read.
 func (u *Upload) takeOver(ctx context.Context) (*state, error) {
-	if err := u.fence.take(ctx); err != nil {
+	if err := u.enter(ctx); err != nil {
 		return nil, err
 	}
-	defer u.fence.give()
+	defer u.leave()
 	for t := range u.fence.writes {
 		if err := t.log(); err != nil {
 			u.store.log.Warn("what an ended request had sent is lost", "upload", u.id, "error", err)
@@ -47,16 +47,34 @@ func (u *Upload) takeOver(ctx context.Context) (*state, error) {
 }
 
 // begin takes the upload's turn, unless a newer request took the upload over.
-// It is given back by fence.give.
+// It is given back by leave.
 func (u *Upload) begin(ctx context.Context) error {
-	if err := u.fence.take(ctx); err != nil {
+	if err := u.enter(ctx); err != nil {
 		return err
 	}
 	if err := u.fence.check(u.epoch); err != nil {
+		u.leave()
+		return err
+	}
+	return nil
+}
+
+// enter takes the upload's turn, and then a place at the disk: whoever has a
+// place never waits for a turn.
+func (u *Upload) enter(ctx context.Context) error {
+	if err := u.fence.take(ctx); err != nil {
+		return err
+	}
+	if err := u.store.desk.enter(ctx); err != nil {
 		u.fence.give()
 		return err
 	}
 	return nil
+}
+
+func (u *Upload) leave() {
+	u.store.desk.leave()
+	u.fence.give()
 }
 
 // attach keeps the files until detach. Both need the turn.
@@ -88,7 +106,7 @@ func (u *Upload) change(ctx context.Context, fn func(*files) error) error {
 	if err := u.begin(ctx); err != nil {
 		return err
 	}
-	defer u.fence.give()
+	defer u.leave()
 	f, err := u.attach()
 	if err != nil {
 		return err
@@ -142,7 +160,7 @@ func (u *Upload) abort(ctx context.Context) error {
 	if err := u.begin(ctx); err != nil {
 		return err
 	}
-	defer u.fence.give()
+	defer u.leave()
 	f, err := u.attach()
 	if errors.Is(err, store.ErrNotFound) {
 		return u.store.discard(u.id)

@@ -129,7 +129,7 @@ func (t *transfer) withFiles(ctx context.Context, fn func() error) error {
 			err = errors.Join(err, u.detach())
 		}
 	}
-	u.fence.give()
+	u.leave()
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func (t *transfer) withFiles(ctx context.Context, fn func() error) error {
 	if beginErr := u.begin(ended); beginErr != nil {
 		return beginErr
 	}
-	defer u.fence.give()
+	defer u.leave()
 	if u.fence.files != t.files {
 		return cmp.Or(err, errClosed)
 	}
