@@ -6,15 +6,18 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/streamflow/streamflow/store"
 )
 
 // An intake is a request body on its way into the store: it ends with its
-// turn, when it is idle for too long, and before it grows beyond limit.
+// turn, when it is idle or slow for too long, and before it grows beyond limit.
 type intake struct {
-	turn  *turn
-	begun func() // called at the first Read
+	turn     *turn
+	begun    func() // called at the first Read
+	patience patience
+	pace     pace
 	// room is how many bytes may come, or store.UnknownLength. Where probe is
 	// set, the body's size is not known and may turn out to be more.
 	room  int64
@@ -25,8 +28,9 @@ type intake struct {
 // not to be too long, so an upload isn't completed by a body that is.
 func (in *intake) Read(p []byte) (int, error) {
 	in.begun()
-	if err := in.turn.extend(); err != nil {
-		return 0, err
+	if in.pace.due() {
+		in.turn.rest()
+		in.pace.wait(in.turn.ctx)
 	}
 	if in.room == 0 && in.probe {
 		return 0, in.checkEnd()
@@ -34,7 +38,7 @@ func (in *intake) Read(p []byte) (int, error) {
 	if in.room >= 0 && int64(len(p)) > in.room {
 		p = p[:in.room]
 	}
-	n, err := in.turn.body.Read(p)
+	n, err := in.take(in.pace.cut(p))
 	if in.room >= 0 {
 		in.room -= int64(n)
 	}
@@ -46,10 +50,22 @@ func (in *intake) Read(p []byte) (int, error) {
 	return n, in.reason(err)
 }
 
+// take reads from the body while it may keep us waiting.
+func (in *intake) take(p []byte) (int, error) {
+	if err := in.turn.extend(in.patience.left); err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	n, err := in.turn.body.Read(p)
+	in.patience.spend(time.Since(start), n)
+	in.pace.took(n)
+	return n, err
+}
+
 // checkEnd returns io.EOF if the body ends here.
 func (in *intake) checkEnd() error {
 	var one [1]byte
-	switch n, err := in.turn.body.Read(one[:]); {
+	switch n, err := in.take(one[:]); {
 	case n > 0:
 		return fmt.Errorf("%w: the body is longer than the upload", store.ErrTooLarge)
 	case err == nil:

@@ -11,8 +11,8 @@ import (
 )
 
 func (u uploads) Concatenate(ctx context.Context, spec store.Spec, ids []string) (store.Info, error) {
-	if u.s.isClosing() {
-		return store.Info{}, errShutdown
+	if err := u.s.admitUpload(); err != nil {
+		return store.Info{}, err
 	}
 	total := int64(0)
 	for _, id := range ids {

@@ -12,14 +12,13 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/store"
 )
 
-// downloadBytes is what a download costs: its connection, and the 32 KiB that
+// downloadBytes is what a download costs: a request, and the 32 KiB that
 // package io copies through.
-const downloadBytes = connectionBytes + 32<<10
+const downloadBytes = requestBytes + 32<<10
 
 // errUnfinished refuses to give back what isn't there whole, under a name that
 // nothing had before it was.
@@ -68,11 +67,11 @@ func (s *Server) download(w http.ResponseWriter, r *http.Request) {
 // send answers with the bytes of a finished upload, or those of a Range. It is
 // a file to keep: no browser takes it for a page of this site, whatever is in it.
 func (s *Server) send(w http.ResponseWriter, r *http.Request, id string) error {
-	charge, err := s.charge(r.Context(), downloadBytes)
+	release, err := s.charge(r.Context(), downloadBytes)
 	if err != nil {
 		return err
 	}
-	defer s.release(charge)
+	defer release()
 	content, info, err := s.reader.OpenReader(r.Context(), id)
 	if err != nil {
 		return err
@@ -95,17 +94,6 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, id string) error {
 	_ = rc.Flush()
 	_ = rc.SetWriteDeadline(time.Time{})
 	return nil
-}
-
-// charge reserves what a request costs, and waits a while for it.
-func (s *Server) charge(ctx context.Context, bytes int64) (memory.Reservation, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.opts.MemoryTimeout)
-	defer cancel()
-	charge, err := s.mem.Reserve(ctx, memory.KindConnection, bytes)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = errMemory
-	}
-	return charge, err
 }
 
 // mediaType is what the client said of its file, if that is one.

@@ -142,13 +142,13 @@ func (s *Server) admitReader(ctx context.Context) (leave func(), err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, eventTimeout)
 	defer cancel()
-	charge, err := s.mem.Reserve(ctx, memory.KindConnection, connectionBytes)
+	release, err := s.chargeRequest(ctx)
 	if err != nil {
 		s.dropReader()
 		return nil, errMemory
 	}
 	return func() {
-		s.release(charge)
+		release()
 		s.dropReader()
 	}, nil
 }

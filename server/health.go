@@ -19,7 +19,7 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	case s.isClosing():
 		protocol.WriteProblem(w, r, errShutdown)
 	case s.mem.Level() == memory.Critical:
-		protocol.WriteProblem(w, r, errCritical)
+		protocol.WriteProblem(w, r, busy())
 	default:
 		writeText(w, "ready\n")
 	}

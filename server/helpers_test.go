@@ -31,6 +31,7 @@ type rig struct {
 	mem    *memory.Manager
 	server *server.Server
 	url    string // of the server, without a path
+	client *http.Client
 }
 
 func newRig(t *testing.T, opts *server.Options) *rig {
@@ -69,7 +70,7 @@ func newRigOver(t *testing.T, st store.Store, mem *memory.Manager, opts *server.
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
 	})
-	r := &rig{T: t, mem: mem, server: srv, url: hs.URL}
+	r := &rig{T: t, mem: mem, server: srv, url: hs.URL, client: http.DefaultClient}
 	t.Cleanup(hs.Close)
 	return r
 }
@@ -99,7 +100,7 @@ func (r *rig) do(method, path string, body io.Reader, headers ...string) (*http.
 			req.Header.Add(headers[i], headers[i+1])
 		}
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := r.client.Do(req)
 	r.must(err)
 	text, err := io.ReadAll(resp.Body)
 	r.must(err)

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
-	"sync/atomic"
 	"time"
 
 	vm "github.com/VictoriaMetrics/metrics"
@@ -30,8 +29,15 @@ type metrics struct {
 	duration                                        *vm.PrometheusHistogram
 	inFlight                                        func() int
 	stats                                           func() memory.Stats
-	memoryTimeouts                                  atomic.Uint64 // bodies that waited for memory in vain
+	refused                                         refusals
 	scrapes                                         chan struct{} // one for each that is being answered
+}
+
+// refusals count requests that were refused for want of memory.
+type refusals struct {
+	critical *vm.Counter // new uploads at level critical
+	timeout  *vm.Counter // waited in vain
+	limit    *vm.Counter // could never fit
 }
 
 // A family is all series of one name.
@@ -49,6 +55,12 @@ func newMetrics(inFlight func() int, stats func() memory.Stats) *metrics {
 	m.terminated = m.counter("streamflow_uploads_terminated_total", "Uploads that were discarded, on request or because they expired.")
 	m.failed = m.counter("streamflow_uploads_failed_total", "Requests that the store could not carry out, clients' mistakes not counted.")
 	m.received = m.counter("streamflow_received_bytes_total", "Bytes of uploads read from clients.")
+	refused := m.family("streamflow_memory_refusals_total", "counter", "Requests refused for want of memory: new uploads at level critical, after a wait that was too long, or as they never fit the limit.")
+	m.refused = refusals{
+		critical: refused.NewCounter(`streamflow_memory_refusals_total{reason="critical"}`),
+		timeout:  refused.NewCounter(`streamflow_memory_refusals_total{reason="timeout"}`),
+		limit:    refused.NewCounter(`streamflow_memory_refusals_total{reason="limit"}`),
+	}
 	m.requests = m.family("streamflow_http_requests_total", "counter", "Requests answered.")
 	m.duration = m.family("streamflow_http_request_duration_seconds", "histogram", "Time from the headers of a request to the end of its answer.").
 		NewPrometheusHistogramExt("streamflow_http_request_duration_seconds", requestBuckets)
@@ -98,7 +110,7 @@ func (m *metrics) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	}
 	out.value("streamflow_uploads_in_flight", "gauge", "Uploads whose bytes come in now.", int64(m.inFlight()))
 	out.build()
-	out.memory(m.stats(), m.memoryTimeouts.Load())
+	out.memory(m.stats())
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	_, _ = w.Write(out.Bytes()) // a client that went away needs no answer
 }
@@ -137,7 +149,7 @@ func (p *scrape) build() {
 }
 
 // memory shows the state of the budget at one moment.
-func (p *scrape) memory(s memory.Stats, timeouts uint64) {
+func (p *scrape) memory(s memory.Stats) {
 	var rss int64 // stays 0 where nobody measures the process
 	if s.Process != nil {
 		rss = s.Process.RSS
@@ -154,9 +166,6 @@ func (p *scrape) memory(s memory.Stats, timeouts uint64) {
 		}
 		fmt.Fprintf(p, "streamflow_memory_pressure_state{state=%q} %d\n", level, holds)
 	}
-	p.head("streamflow_memory_refusals_total", "counter", "Requests for memory that were refused: at once for want of room, or after a timeout.")
-	fmt.Fprintf(p, "streamflow_memory_refusals_total{reason=\"no_room\"} %d\n", s.Refusals)
-	fmt.Fprintf(p, "streamflow_memory_refusals_total{reason=\"timeout\"} %d\n", timeouts)
 	p.head("streamflow_memory_wait_seconds", "summary", "Requests for memory that had to wait, and how long.")
 	fmt.Fprintf(p, "streamflow_memory_wait_seconds_sum %g\n", s.WaitTime.Seconds())
 	fmt.Fprintf(p, "streamflow_memory_wait_seconds_count %d\n", s.Waits)

@@ -402,8 +402,8 @@ func TestEventsToASlowReader(t *testing.T) {
 	for r.mem.Stats().Kinds[memory.KindConnection].Active == 0 {
 		time.Sleep(time.Millisecond)
 	}
-	defer r.fill()()
 	upload := r.create("Upload-Length", "10")
+	defer r.fill()()
 	if resp, text := r.patch(upload, "0", strings.NewReader("0123456789")); resp.StatusCode != http.StatusNoContent {
 		t.Errorf("an upload beside it: %s %s", resp.Status, text)
 	}

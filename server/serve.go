@@ -14,28 +14,36 @@ const (
 	headerTimeout  = 10 * time.Second
 	idleConnection = 60 * time.Second
 	maxHeaderBytes = 16 << 10
+	// What RFC 9113 recommends as the least, and when a silent connection of
+	// HTTP/2 is asked whether its client is still there.
+	maxStreams = 100
+	pingAfter  = 30 * time.Second
 )
 
 // Serve answers on ln, which it closes, until ctx ends; then it shuts down
 // gracefully, in Options.ShutdownTimeout at most, and returns nil if that went
-// well. Until then it removes expired uploads. It speaks HTTP/1.1, in settings that a slow client can't exhaust.
+// well. Until then it removes expired uploads. It speaks HTTP/1.1 and HTTP/2,
+// with Options.TLS over TLS, in settings that a slow client can't exhaust, and
+// charges for each connection before it is accepted.
 //
 // Who embeds the Server in an http.Server of their own sets ReadHeaderTimeout
 // and MaxHeaderBytes there, and no ReadTimeout: bodies are timed here.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
-	var protocols http.Protocols
-	protocols.SetHTTP1(true)
-	hs := &http.Server{
-		Handler:           s,
-		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleConnection,
-		MaxHeaderBytes:    maxHeaderBytes,
-		Protocols:         &protocols,
-		ErrorLog:          slog.NewLogLogger(s.opts.Logger.Handler(), slog.LevelDebug),
+	charged, err := s.listen(ln)
+	if err != nil {
+		return errors.Join(fmt.Errorf("serve: %w", err), ln.Close())
 	}
+	defer s.unlisten(charged)
+	hs := s.httpServer()
 	defer s.sweep(ctx)()
 	failed := make(chan error, 1)
-	go func() { failed <- hs.Serve(ln) }()
+	go func() {
+		if s.opts.TLS != nil {
+			failed <- hs.ServeTLS(charged, "", "")
+		} else {
+			failed <- hs.Serve(charged)
+		}
+	}()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve: %w", err)
@@ -43,7 +51,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	}
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opts.ShutdownTimeout)
 	defer cancel()
-	err := s.Shutdown(ending)
+	err = s.Shutdown(ending)
 	if e := hs.Shutdown(ending); e != nil {
 		err = errors.Join(err, e, hs.Close())
 	}
@@ -54,6 +62,40 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		return fmt.Errorf("shut down: %w", err)
 	}
 	return nil
+}
+
+// httpServer is the server that Serve runs. What it takes for a client is in
+// the charge for a connection.
+func (s *Server) httpServer() *http.Server {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: min(headerTimeout, s.opts.IdleTimeout),
+		IdleTimeout:       idleConnection,
+		MaxHeaderBytes:    maxHeaderBytes,
+		TLSConfig:         s.opts.TLS,
+		Protocols:         &protocols,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          maxStreams,
+			MaxReceiveBufferPerConnection: int(s.window()),
+			MaxReceiveBufferPerStream:     int(s.window()),
+			SendPingTimeout:               pingAfter,
+			PingTimeout:                   headerTimeout,
+			WriteByteTimeout:              pingAfter,
+		},
+		ConnContext: withConnection,
+		ErrorLog:    slog.NewLogLogger(s.opts.Logger.Handler(), slog.LevelDebug),
+	}
+}
+
+func (s *Server) unlisten(l *listener) {
+	l.cancel()
+	if err := l.mem.Close(); err != nil {
+		s.opts.Logger.Warn("connections outlive the server", "error", err)
+	}
 }
 
 // Shutdown takes no new request for an upload, ends the bodies under way, and

@@ -18,10 +18,12 @@
 //
 // # Memory
 //
-// A request body goes through the store's buffers only, and every append is
-// charged for its connection before its body is read. Where there is no room
-// the body waits in the socket, and after Options.MemoryTimeout it is refused
-// with 503.
+// Serve charges for each connection before it accepts it, and for what HTTP/2
+// adds to one; in somebody else's http.Server every append is charged for. A
+// request body goes through the store's buffers only. From level warning on all
+// bodies are read more slowly, each at the same rate; at critical new uploads
+// are refused with 503 and those there are go on. A body that finds no memory
+// for Options.MemoryTimeout is refused with 503.
 //
 // # Concurrency
 //
@@ -29,6 +31,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -54,6 +57,10 @@ type Options struct {
 	// IdleTimeout ends a body that sends nothing for so long; default 60 s.
 	// The upload is kept.
 	IdleTimeout time.Duration
+	// MinRate is the least that a body may send, in bytes a second over
+	// IdleTimeout; default 100. It is ended if it sends less, and the upload is
+	// kept. Negative means that any byte in time will do.
+	MinRate int64
 	// MemoryTimeout is how long a body waits for memory; default 10 s.
 	MemoryTimeout time.Duration
 	// ExpireAfter is how long an unfinished upload is kept after its last bytes;
@@ -69,6 +76,9 @@ type Options struct {
 	// Auth says who makes a request; then each may do what its scopes say, to its
 	// owner's uploads. Default: nobody is asked, and everybody may do anything.
 	Auth *auth.Options
+	// TLS has Serve speak TLS. It needs a certificate or a way to get one; nil is
+	// HTTP without TLS.
+	TLS *tls.Config
 	// Logger hears of trouble, and at info of each request; default: nobody.
 	Logger *slog.Logger
 }
@@ -83,6 +93,9 @@ func (o *Options) withDefaults() Options {
 	}
 	if opts.IdleTimeout == 0 {
 		opts.IdleTimeout = 60 * time.Second
+	}
+	if opts.MinRate == 0 {
+		opts.MinRate = 100
 	}
 	if opts.MemoryTimeout == 0 {
 		opts.MemoryTimeout = 10 * time.Second
@@ -186,7 +199,7 @@ const page = `Streamflow takes uploads of any size here, by tus 1.0 (https://tus
 // ServeHTTP implements http.Handler: uploads below the base path, and around
 // them what operation lists.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.record(w, r, s.identify(s.route))
+	s.record(w, r, s.admitStream(s.identify(s.route)))
 }
 
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {

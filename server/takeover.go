@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"net/http"
 	"sync"
 	"time"
 
@@ -12,9 +11,8 @@ import (
 )
 
 var (
-	errCritical = &protocol.Refusal{Status: http.StatusServiceUnavailable, Code: protocol.CodeMemory, Detail: "memory is critical", RetryAfter: 5 * time.Second}
 	errShutdown = &store.TransientError{Err: errors.New("the server is shutting down"), RetryAfter: 5 * time.Second}
-	errIdle     = &store.TransientError{Err: errors.New("the body sent nothing for too long"), RetryAfter: time.Second}
+	errIdle     = &store.TransientError{Err: errors.New("the body sent nothing, or too little, for too long"), RetryAfter: time.Second}
 	errMemory   = &store.TransientError{Err: errors.New("no memory is free for this upload now"), RetryAfter: 5 * time.Second}
 )
 
@@ -24,7 +22,6 @@ type turn struct {
 	ctx    context.Context // ends with the turn, and when the client is gone
 	cancel context.CancelFunc
 	over   chan struct{}
-	idle   time.Duration
 
 	mu   sync.Mutex
 	body protocol.Body // nil if the request has none
@@ -70,7 +67,7 @@ func (s *Server) beginIfIdle(ctx context.Context, id string) (t *turn, done func
 }
 
 func (s *Server) newTurn(ctx context.Context, body protocol.Body) *turn {
-	t := &turn{over: make(chan struct{}), body: body, idle: s.opts.IdleTimeout}
+	t := &turn{over: make(chan struct{}), body: body}
 	t.ctx, t.cancel = context.WithCancel(ctx)
 	return t
 }
@@ -78,7 +75,7 @@ func (s *Server) newTurn(ctx context.Context, body protocol.Body) *turn {
 func (s *Server) finish(id string, t *turn) {
 	t.cancel()
 	if errors.Is(t.ended(), errMemory) {
-		s.metrics.memoryTimeouts.Add(1)
+		s.metrics.refused.timeout.Inc()
 	}
 	s.mu.Lock()
 	if s.turns[id] == t {
@@ -109,19 +106,27 @@ func (t *turn) ended() error {
 	return t.why
 }
 
-// extend gives the body its time to send the next bytes. Once the turn has
-// ended the deadline stays in the past.
-func (t *turn) extend() error {
+// reason is why the turn was ended, if err came of that, or err itself.
+func (t *turn) reason(err error) error {
+	if why := t.ended(); err != nil && why != nil {
+		return why
+	}
+	return err
+}
+
+// extend gives the body time to send the next bytes. Once the turn has ended
+// the deadline stays in the past.
+func (t *turn) extend(d time.Duration) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.why != nil {
 		return context.Canceled
 	}
-	_ = t.body.SetReadDeadline(time.Now().Add(t.idle))
+	_ = t.body.SetReadDeadline(time.Now().Add(d))
 	return nil
 }
 
-// rest lets the body's connection be idle again, as while the answer is made.
+// rest lets the body's connection be idle, as while the answer is made.
 func (t *turn) rest() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -4,25 +4,19 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
-	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/store"
 )
 
-// connectionBytes is what a request costs outside the store: net/http's two
-// 4 KiB buffers, headers, and the stacks of its goroutines.
-const connectionBytes = 32 << 10
-
 // uploads is the server as protocols see it: protocol.Uploads over a store.
 type uploads struct{ s *Server }
 
 func (u uploads) Create(ctx context.Context, spec store.Spec) (store.Info, error) {
-	if u.s.isClosing() {
-		return store.Info{}, errShutdown
+	if err := u.s.admitUpload(); err != nil {
+		return store.Info{}, err
 	}
 	up, info, err := u.s.store.Create(ctx, spec)
 	if err != nil {
@@ -62,14 +56,19 @@ func (u uploads) Append(ctx context.Context, id string, c protocol.Chunk) (store
 		return store.Info{}, err
 	}
 	defer done()
-	up, info, err := u.s.open(t.ctx, id)
+	info, err := u.s.append(t, id, c)
+	return info, t.reason(err)
+}
+
+func (s *Server) append(t *turn, id string, c protocol.Chunk) (store.Info, error) {
+	up, info, err := s.open(t.ctx, id)
 	if err != nil {
 		return store.Info{}, err
 	}
-	if info, err = u.s.settle(t.ctx, up, info); err != nil { // put off by an earlier request
+	if info, err = s.settle(t.ctx, up, info); err != nil { // put off by an earlier request
 		return info, err
 	}
-	length, err := u.s.admit(info, c)
+	length, err := s.admit(info, c)
 	if err != nil {
 		return info, err
 	}
@@ -80,15 +79,12 @@ func (u uploads) Append(ctx context.Context, id string, c protocol.Chunk) (store
 	}
 	n := int64(0)
 	if c.Size != 0 {
-		n, err = u.s.write(t, up, c, length)
+		n, err = s.write(t, up, c, length)
 	} else if c.Verify != nil {
 		err = c.Verify()
 	}
 	if err != nil {
 		info.Offset += n
-		if why := t.ended(); why != nil {
-			err = why
-		}
 		return info, err
 	}
 	// Bytes are there that the client should hear of, also if it is gone now.
@@ -96,7 +92,7 @@ func (u uploads) Append(ctx context.Context, id string, c protocol.Chunk) (store
 	if err != nil {
 		return info, fmt.Errorf("look up upload: %w", err)
 	}
-	return u.s.settle(t.ctx, up, after)
+	return s.settle(t.ctx, up, after)
 }
 
 func (u uploads) Terminate(ctx context.Context, id string) error {
@@ -158,13 +154,13 @@ func (s *Server) write(t *turn, up store.Upload, c protocol.Chunk, length int64)
 	// Until the first Read the store waits for memory, as this does.
 	waiting := time.AfterFunc(s.opts.MemoryTimeout, func() { t.end(errMemory) })
 	defer waiting.Stop()
-	charge, err := s.mem.Reserve(t.ctx, memory.KindConnection, connectionBytes)
+	release, err := s.chargeRequest(t.ctx)
 	if err != nil {
 		return 0, err
 	}
-	defer s.release(charge)
+	defer release()
 
-	in := &intake{turn: t, begun: sync.OnceFunc(func() { waiting.Stop() }), room: store.UnknownLength}
+	in := s.intake(t, func() { waiting.Stop() })
 	if c.Size == store.UnknownLength && length != store.UnknownLength {
 		in.room, in.probe = length-c.Offset, true
 	}
@@ -184,10 +180,4 @@ func writeUnit(ctx context.Context, up store.Upload, c protocol.Chunk, r io.Read
 		return 0, fmt.Errorf("verify: %w", store.ErrUnsupported)
 	}
 	return v.WriteVerified(ctx, c.Offset, r, c.Size, c.Verify)
-}
-
-func (s *Server) release(r memory.Reservation) {
-	if err := r.Release(); err != nil {
-		s.opts.Logger.Error("release memory of a connection", "error", err)
-	}
 }

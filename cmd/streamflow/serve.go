@@ -49,6 +49,7 @@ type serveFlags struct {
 	sync            bool
 	allowReading    bool
 	expireAfter     time.Duration
+	minRate         byteRate
 	shutdownTimeout time.Duration
 	logLevel        logLevel
 }
@@ -69,6 +70,7 @@ func newServeCommand() *cobra.Command {
 }
 
 func (f *serveFlags) group() flagGroup {
+	f.minRate = 100
 	g := newFlagGroup("Server")
 	g.flags.StringVar(&f.listen, "listen", "127.0.0.1:8080", "address to listen on; port 0 takes a free one")
 	g.flags.StringVar(&f.adminListen, "admin-listen", "", "loopback address for those who run the server; empty is none")
@@ -79,9 +81,18 @@ func (f *serveFlags) group() flagGroup {
 	g.flags.BoolVar(&f.sync, "sync", false, "sync to disk before each acknowledgement, to survive power loss in the middle of an upload")
 	g.flags.BoolVar(&f.allowReading, "allow-reading", false, "give finished uploads back: to whoever knows their URL or, with tokens, may read them")
 	g.flags.DurationVar(&f.expireAfter, "expire-after", 0, "remove unfinished uploads that got nothing for so long; 0 is never")
+	g.flags.Var(&f.minRate, "min-rate", "least that a request must send on average; 0 only ends those that send nothing")
 	g.flags.DurationVar(&f.shutdownTimeout, "shutdown-timeout", 30*time.Second, "time that requests under way have to end")
 	g.flags.Var(&f.logLevel, "log-level", "least level that is logged to standard error")
 	return g
+}
+
+// leastRate is --min-rate in the server's terms, where 0 is the default.
+func (f *serveFlags) leastRate() int64 {
+	if f.minRate == 0 {
+		return -1
+	}
+	return int64(f.minRate)
 }
 
 func (f *serveFlags) check(cmd *cobra.Command) error {
@@ -136,6 +147,7 @@ func (f *serveFlags) run(cmd *cobra.Command) (err error) {
 		MaxFileBytes:    int64(f.maxFileBytes),
 		ExpireAfter:     f.expireAfter,
 		AllowReading:    f.allowReading,
+		MinRate:         f.leastRate(),
 		ShutdownTimeout: f.shutdownTimeout,
 		Logger:          logger,
 	}

@@ -1,0 +1,290 @@
+package server_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/protocol/tus"
+	"github.com/streamflow/streamflow/server"
+	"github.com/streamflow/streamflow/store/filestore"
+)
+
+// serve is a rig whose server has a listener of its own, over limit bytes.
+func serve(t *testing.T, limit int64, opts server.Options) *rig {
+	t.Helper()
+	mem, err := memory.New(&memory.Options{Limit: limit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{T: t, mem: mem, dir: t.TempDir(), client: &http.Client{}}
+	r.files, err = filestore.Open(r.dir, mem, &filestore.Options{ByID: true})
+	r.must(err)
+	r.server, err = server.New(r.files, mem, &opts)
+	r.must(err)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	r.must(err)
+	r.url = "http://" + ln.Addr().String()
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- r.server.Serve(ctx, ln) }()
+	t.Cleanup(func() {
+		r.client.CloseIdleConnections()
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if held := mem.Stats().Active; held != 0 {
+			t.Errorf("%d resources were not released", held)
+		}
+		r.must(r.files.Close())
+		r.must(mem.Close())
+	})
+	return r
+}
+
+// protocols are the ways to speak HTTP to a server with a listener of its own.
+func eachProtocol(t *testing.T, opts server.Options, test func(*rig)) {
+	certified := httptest.NewTLSServer(nil)
+	defer certified.Close()
+	trust := certified.Client().Transport.(*http.Transport).TLSClientConfig
+	for name, c := range map[string]struct{ tls, http2 bool }{
+		"HTTP/1.1": {false, false}, "HTTP/1.1 over TLS": {true, false},
+		"HTTP/2": {false, true}, "HTTP/2 over TLS": {true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opts := opts
+			if c.tls {
+				opts.TLS = &tls.Config{Certificates: certified.TLS.Certificates}
+			}
+			r := serve(t, 100<<20, opts)
+			var speaks http.Protocols
+			speaks.SetHTTP1(!c.http2)
+			speaks.SetHTTP2(c.http2 && c.tls)
+			speaks.SetUnencryptedHTTP2(c.http2 && !c.tls)
+			r.client.Transport = &http.Transport{Protocols: &speaks, TLSClientConfig: trust.Clone()}
+			if c.tls {
+				r.url = strings.Replace(r.url, "http:", "https:", 1)
+			}
+			test(r)
+		})
+	}
+}
+
+func TestUploadOverEachProtocol(t *testing.T) {
+	eachProtocol(t, server.Options{}, func(r *rig) {
+		data := sequence(3 << 20)
+		upload := r.create("Upload-Length", fmt.Sprint(len(data)))
+		resp, text := r.patch(upload, "0", strings.NewReader(string(data)))
+		if resp.StatusCode != http.StatusNoContent {
+			r.Fatalf("%s %s", resp.Status, text)
+		}
+		if string(r.content(upload)) != string(data) {
+			r.Error("stored something else")
+		}
+	})
+}
+
+// A pending request sends its body piece by piece.
+type pending struct {
+	*io.PipeWriter
+	resp *http.Response
+	text []byte
+	done chan struct{}
+}
+
+func (r *rig) pend(path string) *pending {
+	body, w := io.Pipe()
+	p := &pending{PipeWriter: w, done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		p.resp, p.text = r.patch(path, "0", body)
+	}()
+	return p
+}
+
+func TestTakeoverOverEachProtocol(t *testing.T) {
+	eachProtocol(t, server.Options{}, func(r *rig) {
+		upload := r.create("Upload-Length", "10")
+		old := r.pend(upload)
+		_, err := old.Write([]byte("01234"))
+		r.must(err)
+		for r.stat(upload).Offset == 0 && r.mem.Stats().Kinds[memory.KindTransfer].Active == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		offset := r.offset(upload)
+		<-old.done
+		r.wantProblem(old.resp, old.text, http.StatusConflict, "SUPERSEDED")
+		r.must(old.Close())
+		resp, text := r.patch(upload, offset, strings.NewReader("0123456789"[atoi(offset):]))
+		if resp.StatusCode != http.StatusNoContent || string(r.content(upload)) != "0123456789" {
+			r.Errorf("the next one: %s %s", resp.Status, text)
+		}
+	})
+}
+
+// A body that is never idle, but slow, ends too; its upload is kept.
+func TestTricklingBodyIsEnded(t *testing.T) {
+	eachProtocol(t, server.Options{IdleTimeout: 300 * time.Millisecond, MinRate: 1000}, func(r *rig) {
+		upload := r.create("Upload-Length", "1000")
+		p := r.pend(upload)
+		for ended := false; !ended; {
+			select {
+			case <-p.done:
+				ended = true
+			case <-time.After(20 * time.Millisecond):
+				_, _ = p.Write([]byte{'x'})
+			}
+		}
+		r.must(p.Close())
+		r.wantProblem(p.resp, p.text, http.StatusServiceUnavailable, "UNAVAILABLE")
+		if offset := r.offset(upload); atoi(offset) == 0 {
+			r.Errorf("the offset is %s", offset)
+		}
+	})
+}
+
+// Without a least rate it may take its time.
+func TestTricklingBodyMayGoOn(t *testing.T) {
+	r := serve(t, 100<<20, server.Options{IdleTimeout: 200 * time.Millisecond, MinRate: -1})
+	upload := r.create("Upload-Length", "20")
+	p := r.pend(upload)
+	for range 20 {
+		time.Sleep(20 * time.Millisecond)
+		_, err := p.Write([]byte{'x'})
+		r.must(err)
+	}
+	r.must(p.Close())
+	if <-p.done; p.resp.StatusCode != http.StatusNoContent {
+		t.Errorf("%s %s", p.resp.Status, p.text)
+	}
+}
+
+// Headers that trickle end with their connection.
+func TestSlowHeadersAreEnded(t *testing.T) {
+	r := serve(t, 100<<20, server.Options{IdleTimeout: 200 * time.Millisecond})
+	c := r.dial()
+	_, err := io.WriteString(c, "PATCH /files/x HTTP/1.1\r\nHost: x\r\nX-")
+	r.must(err)
+	r.must(c.SetReadDeadline(time.Now().Add(5 * time.Second)))
+	if answer, err := io.ReadAll(c); err != nil || strings.Contains(string(answer), " 2") {
+		t.Errorf("answer is %q, %v", answer, err)
+	}
+}
+
+func (r *rig) dial() net.Conn {
+	r.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
+	r.must(err)
+	r.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// connections waits until n connections are charged for: those there are, and
+// the one that is to come.
+func (r *rig) connections(n int) {
+	r.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for r.mem.Stats().Kinds[memory.KindConnection].Active != int64(n)+1 {
+		if time.Now().After(deadline) {
+			r.Fatalf("%d connections are charged for, want %d", r.mem.Stats().Kinds[memory.KindConnection].Active-1, n)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestConnectionsAreCharged(t *testing.T) {
+	r := serve(t, 100<<20, server.Options{})
+	r.connections(0)
+	first, second := r.dial(), r.dial()
+	r.connections(2)
+	r.must(first.Close())
+	r.connections(1)
+	r.must(second.Close())
+	r.connections(0)
+}
+
+// Where there is no room for a connection, it waits until another goes.
+func TestConnectionWaitsForRoom(t *testing.T) {
+	r := serve(t, 1<<20, server.Options{IdleTimeout: time.Minute})
+	var held []net.Conn
+	for r.mem.Stats().Waiters == 0 {
+		held = append(held, r.dial())
+		time.Sleep(5 * time.Millisecond)
+	}
+	if got := r.mem.Stats().Used; got > 1<<20 {
+		t.Errorf("%d bytes are charged", got)
+	}
+	c := r.dial()
+	_, err := io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	r.must(err)
+	r.must(c.SetReadDeadline(time.Now().Add(50 * time.Millisecond)))
+	if n, err := c.Read(make([]byte, 1)); n > 0 || err == nil {
+		t.Error("an answer without room")
+	}
+	for _, other := range held {
+		r.must(other.Close())
+	}
+	r.must(c.SetReadDeadline(time.Now().Add(10 * time.Second)))
+	if status, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.Contains(status, "200") {
+		t.Errorf("with room: %q, %v", status, err)
+	}
+}
+
+// At level critical new uploads are refused before anything is kept of them,
+// and those there are go on.
+func TestCriticalRefusesNewUploads(t *testing.T) {
+	r := serve(t, 100<<20, server.Options{})
+	upload := r.create("Upload-Length", "10")
+	free := r.fill()
+	before := r.unfinished()
+	for name, c := range map[string]struct {
+		body    io.Reader
+		headers []string
+	}{
+		"creation":             {nil, []string{"Upload-Length", "10"}},
+		"creation with upload": {strings.NewReader("0123456789"), []string{"Upload-Length", "10", "Content-Type", tus.ContentType}},
+		"concatenation":        {nil, []string{"Upload-Concat", "final;" + upload}},
+	} {
+		resp, text := r.do("POST", "/files/", c.body, c.headers...)
+		r.wantProblem(resp, text, http.StatusServiceUnavailable, "MEMORY_LIMIT_EXCEEDED")
+		if resp.Header.Get("Retry-After") == "" || !resp.Close {
+			t.Errorf("%s: header is %v, closes: %v", name, resp.Header, resp.Close)
+		}
+	}
+	if after := r.unfinished(); after != before {
+		t.Errorf("%d uploads are unfinished, before it were %d", after, before)
+	}
+	if resp, text := r.patch(upload, "0", strings.NewReader("0123456789")); resp.StatusCode != http.StatusNoContent {
+		t.Errorf("an upload that was there: %s %s", resp.Status, text)
+	}
+	free()
+	r.create("Upload-Length", "10")
+}
+
+// While memory is short bodies are read more slowly, and with little of it.
+func TestWarningSlowsDown(t *testing.T) {
+	r := serve(t, 100<<20, server.Options{})
+	ballast, err := r.mem.Reserve(t.Context(), "test", 80<<20)
+	r.must(err)
+	const size = 8 << 20
+	upload := r.create("Upload-Length", fmt.Sprint(size))
+	start := time.Now()
+	resp, text := r.patch(upload, "0", strings.NewReader(string(sequence(size))))
+	if took := time.Since(start); resp.StatusCode != http.StatusNoContent || took < size*time.Second/(80<<20) {
+		t.Errorf("%s %s after %v", resp.Status, text, took)
+	}
+	r.must(ballast.Release())
+	if string(r.content(upload)) != string(sequence(size)) {
+		t.Error("stored something else")
+	}
+}

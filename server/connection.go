@@ -1,0 +1,163 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"github.com/streamflow/streamflow/memory"
+)
+
+// What a client costs beside the page and the buffers of the store, in bytes:
+// TestConnectionCost holds them to it.
+const (
+	// connectionBytes is a connection with a request on it: the two buffers of
+	// net/http, the headers, the stack of a goroutine.
+	connectionBytes = 36 << 10
+	// tlsBytes is what TLS has besides: a record being put together, and keys.
+	tlsBytes = 20 << 10
+	// requestBytes is a request alone, on somebody else's connection or a stream
+	// of HTTP/2.
+	requestBytes = 12 << 10
+	// streamsBytes is what HTTP/2 has beside windows and uploads: two goroutines,
+	// their buffers, the tables of header fields both ways, and requests without
+	// a body.
+	streamsBytes = 128 << 10
+)
+
+// A listener charges for each connection before it is accepted. Where there is
+// no room the next client waits with the system, and nothing is read of it.
+type listener struct {
+	net.Listener
+	mem    *memory.Manager
+	bytes  int64 // of one connection
+	logger *slog.Logger
+	ctx    context.Context // of Accept; it ends with Close
+	cancel context.CancelFunc
+}
+
+// connectionShare is the part of the budget that connections may have, in
+// sixteenths: above the mark of level critical, so that a client is told of it,
+// and with something left for bodies to go on.
+const connectionShare = 15
+
+// listen returns a listener with a manager of its own for the connections, which
+// closing it gives back.
+func (s *Server) listen(ln net.Listener) (*listener, error) {
+	mem, err := s.mem.Child("connections", &memory.ChildOptions{Limit: s.mem.Limit() / 16 * connectionShare})
+	if err != nil {
+		return nil, err
+	}
+	l := &listener{Listener: ln, mem: mem, bytes: connectionBytes, logger: s.opts.Logger}
+	if s.opts.TLS != nil {
+		l.bytes += tlsBytes
+	}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	return l, nil
+}
+
+// Accept implements net.Listener.
+func (l *listener) Accept() (net.Conn, error) {
+	charge, err := l.mem.Reserve(l.ctx, memory.KindConnection, l.bytes)
+	if err != nil {
+		if l.ctx.Err() != nil {
+			err = net.ErrClosed
+		}
+		return nil, err
+	}
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, errors.Join(err, charge.Release())
+	}
+	return &connection{Conn: conn, listener: l, charges: []memory.Reservation{charge}}, nil
+}
+
+// Close implements net.Listener.
+func (l *listener) Close() error {
+	l.cancel()
+	return l.Listener.Close()
+}
+
+// A connection gives back what it was charged for when it is closed.
+type connection struct {
+	net.Conn
+	listener *listener
+	sharing  sync.Once
+	shared   atomic.Bool // by requests at the same time
+	refused  error       // why it is not shared
+
+	mu      sync.Mutex
+	charges []memory.Reservation
+	closed  bool
+}
+
+type connectionKey struct{}
+
+// withConnection is for http.Server.ConnContext.
+func withConnection(ctx context.Context, conn net.Conn) context.Context {
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
+	}
+	return context.WithValue(ctx, connectionKey{}, conn)
+}
+
+// connectionOf returns nil for one that was accepted by somebody else.
+func connectionOf(ctx context.Context) *connection {
+	c, _ := ctx.Value(connectionKey{}).(*connection)
+	return c
+}
+
+// share charges once for what the connection costs that many requests share.
+func (c *connection) share(ctx context.Context, bytes int64) error {
+	c.sharing.Do(func() {
+		charge, err := c.listener.mem.Reserve(ctx, memory.KindConnection, bytes)
+		if err != nil {
+			c.refused = err
+			return
+		}
+		c.shared.Store(true)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.charges = append(c.charges, charge)
+		if c.closed {
+			c.release()
+		}
+	})
+	return c.refused
+}
+
+// Close implements net.Conn.
+func (c *connection) Close() error {
+	err := c.Conn.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	c.release()
+	return err
+}
+
+func (c *connection) release() {
+	for _, charge := range c.charges {
+		if err := charge.Release(); err != nil {
+			c.listener.logger.Error("release memory of a connection", "error", err)
+		}
+	}
+	c.charges = nil
+}
+
+// ReadFrom implements io.ReaderFrom: the system sends files.
+func (c *connection) ReadFrom(r io.Reader) (int64, error) { return io.Copy(c.Conn, r) }
+
+// CloseWrite ends one direction, so that a client gets an answer that it has not
+// asked for yet.
+func (c *connection) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
