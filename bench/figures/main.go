@@ -29,6 +29,7 @@ func figures() []figure {
 		{"cgroup", "both sides in one memory cgroup of 64 MiB", measureCgroup},
 		{"throughput", "beside tus-js-client and tusd", measureThroughput},
 		{"kill", "kill -9 of either side during one upload", measureKill},
+		{"slow", "thousands of uploads that each send a little now and then", measureSlow},
 		{"profile", "the memory manager's share of the CPU", measureProfile},
 		{"peers", "build and install the peers, and nothing else", setUpPeers},
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -97,4 +98,31 @@ func waitListening(ctx context.Context, p *process, address string) error {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
+}
+
+// buildBare compiles the bare handler that our server is measured beside.
+func (b *bench) buildBare(ctx context.Context) (string, error) {
+	binary := filepath.Join(b.work, "bare")
+	return binary, command(ctx, b.root, "go", "build", "-o", binary, "./bare")
+}
+
+// startBare runs the bare handler, which keeps bodies in dir or nowhere.
+func startBare(ctx context.Context, binary, dir string) (*server, error) {
+	cmd := exec.CommandContext(ctx, binary, "-dir", dir)
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("start the bare handler: %w", err)
+	}
+	defer read.Close()
+	cmd.Stdout = write
+	p, err := start(cmd)
+	if err = errors.Join(err, write.Close()); err != nil {
+		return nil, err
+	}
+	line, err := bufio.NewReader(read).ReadString('\n')
+	if err != nil {
+		p.kill()
+		return nil, fmt.Errorf("start the bare handler: %w: %s", err, lastLines(p.stderr.String()))
+	}
+	return &server{process: p, url: strings.TrimSpace(line), store: dir}, nil
 }
