@@ -1,7 +1,7 @@
 # The tasks of this repository; `make` alone lists them.
 #
 # A fresh machine needs Go, Node, make and git. `make test` installs what else
-# it uses: its tools into bin/, and a C compiler for the race detector.
+# it uses: its tools into bin/, a C compiler for the race detector, and Chromium.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -37,7 +37,7 @@ image: ## make the picture in the README from a real run; takes tmux
 
 # Quick checks first, the tests last: their lines are what a CI judges by.
 # Every check runs though another has failed, so one run shows all there is.
-CHECKS := fmt-check vet lint tidy-check generate-check cross bench-build peak-memory fuzz race unit
+CHECKS := fmt-check vet lint tidy-check generate-check cross bench-build peak-memory web fuzz race unit
 
 .PHONY: test
 test: ## run everything CI runs
@@ -104,9 +104,13 @@ bench-build: ## build, vet and test the benchmarks' module
 peak-memory: ## measure from outside whether the budget holds, in short
 	@$(MAKE) -C bench rss ARGS=-quick
 
+.PHONY: web
+web: chromium ## check, build and test the browser client
+	cd web && npm ci && npm run lint && npm run build && npm run check && npm run size && npm test && npm run test:browser
+
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf $(BIN) bench/out
+	rm -rf $(BIN) bench/out web/node_modules web/*/dist web/test/out
 
 
 # tools/go.mod pins them, so that they stay out of the product's go.mod.
@@ -121,3 +125,10 @@ compiler:
 		echo "the race detector needs a C compiler, and there is none: installing gcc"; \
 		sudo=; [[ $$(id -u) == 0 ]] || sudo=sudo; \
 		$$sudo apt-get update -q; $$sudo apt-get install -qy --no-install-recommends gcc libc6-dev; }
+
+.PHONY: chromium
+chromium:
+	@command -v $${CHROMIUM:-chromium} >/dev/null || { \
+		echo "the tests of web/ need Chromium, and there is none: installing it"; \
+		sudo=; [[ $$(id -u) == 0 ]] || sudo=sudo; \
+		$$sudo apt-get update -q; $$sudo apt-get install -qy --no-install-recommends chromium; }

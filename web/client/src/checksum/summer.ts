@@ -1,0 +1,104 @@
+import { UploadError } from "../errors.js";
+import { type Algorithm, digest } from "./digest.js";
+import type { Job, Message } from "./worker.js";
+
+export interface Summed {
+	sum: string;
+	/** The bytes given, in a buffer that has moved to the worker and back. */
+	bytes: Uint8Array<ArrayBuffer>;
+}
+
+interface Pending {
+	resolve(summed: Summed): void;
+	reject(error: unknown): void;
+}
+
+/**
+ * Computes checksums in a worker, which it starts when the first is asked for.
+ * Where a page may have no workers it says so once, and computes them here.
+ */
+export class Summer {
+	readonly #warn: (error: UploadError) => void;
+	readonly #pending = new Map<number, Pending>();
+	#worker: Worker | null = null;
+	#started: Promise<Worker | null> | undefined;
+	#end: (() => void) | undefined;
+	#next = 0;
+
+	constructor(warn: (error: UploadError) => void) {
+		this.#warn = warn;
+	}
+
+	/** Takes the buffer away until the sum is there. */
+	async sum(algorithm: Algorithm, bytes: Uint8Array<ArrayBuffer>): Promise<Summed> {
+		this.#started ??= this.#start();
+		const worker = await this.#started;
+		if (!worker) {
+			return { sum: await digest(algorithm, bytes), bytes };
+		}
+		return new Promise((resolve, reject) => {
+			const id = this.#next++;
+			this.#pending.set(id, { resolve, reject });
+			worker.postMessage({ id, algorithm, bytes } satisfies Job, [bytes.buffer]);
+		});
+	}
+
+	dispose(reason: unknown): void {
+		this.#stop(reason);
+		this.#end?.();
+	}
+
+	/** The worker once it runs, or null where it can't. */
+	#start(): Promise<Worker | null> {
+		return new Promise((resolve) => {
+			this.#end = () => resolve(null);
+			const blocked = (cause: unknown) => {
+				const error = workerError(cause);
+				this.#stop(error);
+				this.#started = Promise.resolve(null);
+				resolve(null);
+				this.#warn(error);
+			};
+			try {
+				const worker = new Worker(new URL("./checksum-worker.js", import.meta.url), { type: "module" });
+				this.#worker = worker;
+				worker.onerror = (event) => {
+					event.preventDefault();
+					blocked(event.message || "it could not be loaded");
+				};
+				worker.onmessage = ({ data }: MessageEvent<Message>) =>
+					data === "ready" ? resolve(worker) : this.#settle(data);
+			} catch (cause) {
+				blocked(cause);
+			}
+		});
+	}
+
+	#settle(message: Exclude<Message, "ready">): void {
+		const pending = this.#pending.get(message.id);
+		this.#pending.delete(message.id);
+		if ("sum" in message) {
+			pending?.resolve(message);
+		} else {
+			pending?.reject(workerError(message.error));
+		}
+	}
+
+	#stop(reason: unknown): void {
+		this.#worker?.terminate();
+		this.#worker = null;
+		for (const pending of this.#pending.values()) {
+			pending.reject(reason);
+		}
+		this.#pending.clear();
+	}
+}
+
+/** It is transient: what the worker held is read again, and summed in the page. */
+function workerError(cause: unknown): UploadError {
+	return new UploadError(
+		"WORKER_ERROR",
+		`The checksum worker can't run (${String(cause)}), so checksums are computed in the page itself. Allow it by worker-src 'self' in the Content-Security-Policy, and serve checksum-worker.js beside the client.`,
+		{ cause, transient: true },
+	);
+}

@@ -1,0 +1,17 @@
+/**
+ * Uploads from the browser, inside a memory budget, over tus 1.0.
+ *
+ * @packageDocumentation
+ */
+export type { AccessToken, UploadConfig } from "./config.js";
+export { type ErrorCode, UploadError } from "./errors.js";
+export type { Listener, ManagerEvents, MemoryEvent, PerformanceMetrics, ProgressEvent } from "./events.js";
+export { type StreamOptions, StreamUploadManager } from "./manager.js";
+export type { MemoryConfig, ResourceTracking } from "./memory/config.js";
+export type { Level } from "./memory/level.js";
+export type { CleanupResult, DebugOptions, MemoryManager, MemoryStats } from "./memory/manager.js";
+export type { ResourceStats, ResourceType } from "./memory/resources.js";
+export { type DroppedFile, filesFromDrop } from "./upload/drop.js";
+export type { UploadSource } from "./upload/source.js";
+export type { StreamingState, UploadResult, UploadState, UploadStatus } from "./upload/state.js";
+export type { Upload } from "./upload/upload.js";

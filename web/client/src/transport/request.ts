@@ -1,0 +1,84 @@
+import { abortError, UploadError } from "../errors.js";
+
+export interface Request {
+	method: "OPTIONS" | "POST" | "HEAD" | "PATCH" | "DELETE";
+	url: string;
+	headers: Record<string, string>;
+	body?: Blob | ArrayBuffer | Uint8Array<ArrayBuffer> | undefined;
+	/** Bytes of the body on their way so far. */
+	onSent?: ((bytes: number) => void) | undefined;
+	signal: AbortSignal;
+	/** Milliseconds without a byte sent after which the request fails. */
+	stallTimeout: number;
+}
+
+export interface Answer {
+	status: number;
+	/** The URL that answered, after redirects. */
+	url: string;
+	header(name: string): string | null;
+	text: string;
+}
+
+/** How long the answer may take once everything is sent, in stall timeouts: a server may have work to do then. */
+const answerStalls = 4;
+
+/**
+ * Sends a request by XMLHttpRequest: fetch can't tell how much it has sent, and
+ * reads a Blob ahead. Whatever ends without an answer is a transient NETWORK_ERROR.
+ */
+export function send(request: Request): Promise<Answer> {
+	const { method, url, signal } = request;
+	return new Promise((resolve, reject) => {
+		signal.throwIfAborted();
+		const xhr = new XMLHttpRequest();
+		const fail = (why: string) =>
+			reject(new UploadError("NETWORK_ERROR", `${method} ${url} ${why}`, { transient: true }));
+		const stall = watchdog(request.stallTimeout, () => {
+			fail(`sent nothing for ${Math.round(request.stallTimeout / 1000)} s: check the connection.`);
+			xhr.abort();
+		});
+		const abort = () => {
+			reject(signal.reason ?? abortError("The request was aborted."));
+			xhr.abort();
+		};
+		signal.addEventListener("abort", abort, { once: true });
+		xhr.onloadend = () => {
+			stall.end();
+			signal.removeEventListener("abort", abort);
+		};
+		xhr.onload = () =>
+			resolve({
+				status: xhr.status,
+				url: xhr.responseURL || url,
+				header: (name) => xhr.getResponseHeader(name),
+				text: xhr.responseText,
+			});
+		xhr.onerror = () =>
+			fail("got no answer: check the connection, and that the server allows this page to send to it (CORS).");
+		xhr.open(method, url);
+		for (const [name, value] of Object.entries(request.headers)) {
+			xhr.setRequestHeader(name, value);
+		}
+		if (request.body) {
+			// A listener makes a request to another origin ask first; tus does anyway.
+			xhr.upload.onprogress = (event) => {
+				stall.restart(1);
+				request.onSent?.(event.loaded);
+			};
+			xhr.upload.onload = () => stall.restart(answerStalls);
+		}
+		xhr.send(request.body ?? null);
+		stall.restart(1);
+	});
+}
+
+function watchdog(timeout: number, bark: () => void) {
+	let timer: ReturnType<typeof setTimeout> | undefined;
+	const end = () => clearTimeout(timer);
+	const restart = (times: number) => {
+		end();
+		timer = setTimeout(bark, timeout * times);
+	};
+	return { restart, end };
+}

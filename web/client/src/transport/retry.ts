@@ -1,0 +1,72 @@
+import { isTransient, UploadError } from "../errors.js";
+
+const base = 250;
+const cap = 15_000;
+/** Failures go on for so long at least before an upload gives up: a server takes its time to restart. */
+const patience = 45_000;
+
+/** Decides after each failure how long to wait, or to give up. It is the one place that does. */
+export class Backoff {
+	readonly #limit: number;
+	#failures = 0;
+	#first = 0;
+
+	constructor(limit: number) {
+		this.#limit = limit;
+	}
+
+	/** Forgets the failures: there was progress. */
+	reset(): void {
+		this.#failures = 0;
+	}
+
+	/** Milliseconds to wait after a failure, or throws the error to end with. */
+	failed(error: unknown, now: number): number {
+		if (!isTransient(error)) {
+			throw error;
+		}
+		this.#first = this.#failures === 0 ? now : this.#first;
+		this.#failures++;
+		const lasted = now - this.#first;
+		if (this.#limit === 0 || (this.#failures >= this.#limit && lasted >= patience)) {
+			throw exhausted(error, this.#failures, lasted);
+		}
+		// Full jitter, so that clients which failed together don't return together.
+		const delay = Math.random() * Math.min(cap, base * 2 ** (this.#failures - 1));
+		return Math.max(delay, error.retryAfter);
+	}
+}
+
+function exhausted(error: UploadError, failures: number, lasted: number): UploadError {
+	const tries = `Gave up after ${failures} failure${failures > 1 ? "s" : ""} in ${Math.round(lasted / 1000)} s.`;
+	return new UploadError(error.code, `${tries} ${error.message}`, {
+		...(error.status !== undefined && { status: error.status }),
+		cause: error,
+	});
+}
+
+/** Waits, and for as long as the browser is offline; no longer once it is online again. */
+export function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+	return new Promise((resolve, reject) => {
+		signal.throwIfAborted();
+		const settle = (end: () => void) => {
+			clearTimeout(timer);
+			globalThis.removeEventListener?.("online", online);
+			signal.removeEventListener("abort", aborted);
+			end();
+		};
+		const online = () => settle(resolve);
+		const aborted = () => settle(() => reject(signal.reason));
+		const timer = setTimeout(() => {
+			if (isOnline()) {
+				settle(resolve);
+			}
+		}, milliseconds);
+		globalThis.addEventListener?.("online", online);
+		signal.addEventListener("abort", aborted);
+	});
+}
+
+export function isOnline(): boolean {
+	return globalThis.navigator?.onLine !== false;
+}

@@ -1,0 +1,24 @@
+import type * as streamflow from "@streamflow/client";
+import type { Page } from "playwright-core";
+import { open } from "./browser.js";
+import type { Site } from "./site.js";
+
+declare global {
+	interface Window {
+		streamflow: typeof streamflow;
+		/** Whatever one evaluation leaves for the next. */
+		// biome-ignore lint/suspicious/noExplicitAny: tests put there what they like
+		kept: any;
+	}
+}
+
+/** Opens the site's page, once it has the client. */
+export async function openClient(site: Site): Promise<Page> {
+	const page = await open(site.url);
+	await loaded(page);
+	return page;
+}
+
+export async function loaded(page: Page): Promise<void> {
+	await page.waitForFunction(() => window.streamflow !== undefined);
+}

@@ -1,0 +1,3 @@
+import * as streamflow from "/client/dist/index.js";
+
+globalThis.streamflow = streamflow;
