@@ -59,6 +59,17 @@ func parseDestination(cmd *cobra.Command, text string) (destination, error) {
 	}
 }
 
+// parseExisting is parseDestination for what isn't made.
+func parseExisting(cmd *cobra.Command, text string) (destination, error) {
+	d, err := parseDestination(cmd, text)
+	if err == nil && d.directory() {
+		if _, err := os.Stat(d.name); err != nil {
+			return d, fmt.Errorf("destination %s: %w", text, err)
+		}
+	}
+	return d, err
+}
+
 func directoryAt(cmd *cobra.Command, path string) (destination, error) {
 	if path == "" {
 		return destination{}, usagef(cmd, "the destination is empty")

@@ -12,7 +12,7 @@ import (
 
 const rootLong = `Streamflow uploads anything of any size inside a memory budget you choose.
 
-Files, or standard input, go to a directory or to a tus server; "streamflow
+Files and directories, or standard input, go to a directory or to a tus server; "streamflow
 serve" is one. An upload that was cut off goes on where it stopped.
 
 Every flag has a variable: STREAMFLOW_MAX_MEMORY is --max-memory. A flag has
@@ -42,7 +42,7 @@ func newRootCommand() *cobra.Command {
 		}
 		return rootUsage(cmd)
 	})
-	root.AddCommand(newUploadCommand(), newServeCommand(), newTokenCommand(), newVersionCommand())
+	root.AddCommand(newUploadCommand(), newServeCommand(), newListCommand(), newAbortCommand(), newCatCommand(), newTokenCommand(), newVersionCommand())
 	return root
 }
 

@@ -1,18 +1,12 @@
 package main
 
 import (
-	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/streamflow/streamflow"
-	"github.com/streamflow/streamflow/memory"
-	"github.com/streamflow/streamflow/store"
 )
 
 const (
@@ -39,6 +33,7 @@ quota, 130 interrupted.`
 )
 
 type uploadFlags struct {
+	destination destinationFlags
 	memory      memoryFlags
 	chunkBytes  size
 	streams     int
@@ -47,11 +42,9 @@ type uploadFlags struct {
 	checksum    bool
 	concurrency int
 	resume      bool
-	stateDir    string
 	name        string
 	filter      filter
 	dryRun      bool
-	tokenFile   string
 	progress    choice
 	json        bool
 	logLevel    logLevel
@@ -73,7 +66,7 @@ func newUploadCommand() *cobra.Command {
 		RunE:                  func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 		DisableFlagsInUseLine: true,
 	}
-	addFlags(cmd, f.group(), f.memory.group(), f.outputGroup())
+	addFlags(cmd, f.group(), f.destination.group(), f.memory.group(), f.outputGroup())
 	return cmd
 }
 
@@ -89,12 +82,10 @@ func (f *uploadFlags) group() flagGroup {
 	g.flags.BoolVar(&f.resume, "resume", true, "go on where an earlier upload of the same file stopped")
 	g.flags.VarPF(negation{&f.resume}, "no-resume", "", "start anew, and discard what an earlier upload left").NoOptDefVal = "true"
 	g.flags.Lookup("no-resume").Annotations = map[string][]string{insteadOf: {"resume"}}
-	g.flags.StringVar(&f.stateDir, "state-dir", "", "where unfinished uploads are remembered (default $XDG_STATE_HOME/streamflow)")
 	g.flags.StringVar(&f.name, "name", "", `name at the destination, for a single SOURCE (default its own; "stdin" for -)`)
 	g.flags.StringArrayVar(&f.filter.include, "include", nil, "of a directory upload only files that match `PATTERN`; may be repeated")
 	g.flags.StringArrayVar(&f.filter.exclude, "exclude", nil, "leave out what matches `PATTERN`: *.tmp, cache/ or a/**/b.txt; may be repeated")
 	g.flags.BoolVar(&f.filter.followLinks, "follow-links", false, "in a directory, take symbolic links for what they lead to")
-	g.flags.StringVar(&f.tokenFile, "token-file", "", "file with the token to send to the server")
 	g.flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be uploaded, and upload nothing")
 	return g
 }
@@ -149,86 +140,37 @@ func (f *uploadFlags) run(cmd *cobra.Command, args []string) error {
 }
 
 func (f *uploadFlags) upload(cmd *cobra.Command, all sources, dst destination) (err error) {
-	token, err := readToken(f.tokenFile)
+	s, err := f.destination.open(cmd, dst, &f.memory, f.logLevel, f.options())
 	if err != nil {
 		return err
 	}
-	console := &console{w: cmd.ErrOrStderr()}
-	logger := f.memory.logger(console, f.logLevel)
-	process, err := f.memory.open(cmd, logger)
-	if err != nil {
-		return err
-	}
-	defer closing(&err, process)
-	defer watchMemory(process.Manager(), logger, console)()
-	st, err := dst.open(process.Manager(), token, logger)
-	if err != nil {
-		return err
-	}
-	defer closing(&err, st)
-	manager, err := f.manager(st, dst.name, process.Manager(), logger)
-	if err != nil {
-		return err
-	}
-	defer closing(&err, manager)
+	defer closing(&err, s)
+	defer watchMemory(s.process.Manager(), s.logger, s.console)()
 	u := &uploader{
-		manager:  manager,
-		process:  process,
-		console:  console,
-		progress: f.newProgress(cmd.OutOrStdout(), console, process.Manager(), all),
+		manager:  s.manager,
+		process:  s.process,
+		console:  s.console,
+		progress: f.newProgress(cmd.OutOrStdout(), s.console, s.process.Manager(), all),
 		atOnce:   f.concurrency,
 	}
 	if err := u.run(cmd.Context(), all); err != nil {
-		printError(console, err)
+		printError(s.console, err)
 		return printedError{err}
 	}
 	return nil
 }
 
-// closing closes c at the end of a function that returns err.
-func closing(err *error, c io.Closer) {
-	if closeErr := c.Close(); *err == nil {
-		*err = closeErr
-	}
-}
-
-func (f *uploadFlags) manager(st store.Store, name string, mem *memory.Manager, logger *slog.Logger) (*streamflow.Manager, error) {
-	stateDir, err := f.stateDir, error(nil)
-	if stateDir == "" {
-		if stateDir, err = defaultStateDir(); err != nil {
-			logger.Warn("uploads can't be resumed by a later command: give --state-dir", "err", err)
-		}
-	}
+func (f *uploadFlags) options() streamflow.Options {
 	retries := f.retries
 	if retries == 0 {
 		retries = -1 // where 0 is the default
 	}
-	manager, err := streamflow.New(st, &streamflow.Options{
-		Memory:          mem,
+	return streamflow.Options{
 		ChunkBytes:      int64(f.chunkBytes),
 		Streams:         f.streams,
 		Retries:         retries,
 		RateLimit:       int64(f.limitRate),
 		DisableChecksum: !f.checksum,
-		StateDir:        stateDir,
-		Destination:     name,
 		NoResume:        !f.resume,
-		Logger:          logger,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("set up the upload: %w", err)
 	}
-	return manager, nil
-}
-
-// defaultStateDir follows the XDG Base Directory Specification.
-func defaultStateDir() (string, error) {
-	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "streamflow"), nil
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return "", err
-	}
-	return filepath.Join(home, ".local", "state", "streamflow"), nil
 }

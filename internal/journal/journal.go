@@ -15,8 +15,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"iter"
 	"os"
+	"strings"
 
 	"github.com/streamflow/streamflow/internal/durable"
 )
@@ -75,13 +78,65 @@ type Entry struct {
 // destination, whether or not there is a record of it. An error that is
 // [ErrBusy] names the process that has it.
 func (j *Journal) Take(source, destination string) (*Entry, error) {
-	sum := sha256.Sum256([]byte(source + "\x00" + destination))
-	name := hex.EncodeToString(sum[:16]) + ".json"
+	name := entryName(source, destination)
 	l, err := acquire(j.root, name+".lock")
 	if err != nil {
 		return nil, fmt.Errorf("lock the journal entry of %s: %w", source, err)
 	}
 	return &Entry{root: j.root, name: name, lock: l, source: source, dest: destination}, nil
+}
+
+const extension = ".json"
+
+func entryName(source, destination string) string {
+	sum := sha256.Sum256([]byte(source + "\x00" + destination))
+	return hex.EncodeToString(sum[:16]) + extension
+}
+
+// listed is how many names of the directory are held at once.
+const listed = 256
+
+// Records yields the records of uploads to destination, in no order. One that
+// can't be read is left out: it is as good as none. An error ends the walk.
+func (j *Journal) Records(destination string) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		dir, err := j.root.Open(".")
+		if err != nil {
+			yield(Record{}, fmt.Errorf("list journal: %w", err))
+			return
+		}
+		defer dir.Close()
+		for {
+			names, err := dir.Readdirnames(listed)
+			for _, name := range names {
+				if r, ok := j.record(name, destination); ok && !yield(r, nil) {
+					return
+				}
+			}
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err != nil {
+				yield(Record{}, fmt.Errorf("list journal: %w", err))
+				return
+			}
+		}
+	}
+}
+
+func (j *Journal) record(name, destination string) (Record, bool) {
+	if !strings.HasSuffix(name, extension) {
+		return Record{}, false
+	}
+	data, err := j.root.ReadFile(name)
+	if err != nil {
+		return Record{}, false
+	}
+	var r Record
+	if json.Unmarshal(data, &r) != nil || r.Destination != destination || name != entryName(r.Source.Path, destination) {
+		return Record{}, false
+	}
+	return r, r.validate() == nil
 }
 
 // Load returns the record, and false where there is none. An error means that
@@ -98,18 +153,19 @@ func (e *Entry) Load() (Record, bool, error) {
 	if err := json.Unmarshal(data, &r); err != nil {
 		return Record{}, false, fmt.Errorf("read journal %s: %w", e.name, err)
 	}
-	if err := r.validate(e); err != nil {
+	if r.Source.Path != e.source || r.Destination != e.dest {
+		return Record{}, false, fmt.Errorf("read journal %s: it is of another upload", e.name)
+	}
+	if err := r.validate(); err != nil {
 		return Record{}, false, fmt.Errorf("read journal %s: %w", e.name, err)
 	}
 	return r, true, nil
 }
 
-func (r *Record) validate(e *Entry) error {
+func (r *Record) validate() error {
 	switch {
 	case r.Version != version:
 		return fmt.Errorf("version is %d, not %d", r.Version, version)
-	case r.Source.Path != e.source || r.Destination != e.dest:
-		return errors.New("it is of another upload")
 	case r.UploadID == "":
 		return errors.New("it has no upload id")
 	case r.Source.Size < 0:

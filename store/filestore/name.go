@@ -10,8 +10,10 @@ import (
 	"github.com/streamflow/streamflow/store"
 )
 
-// stateDir is where uploads under way lie, within the store's directory.
-const stateDir = ".streamflow"
+// StateDir is where uploads under way lie, within the store's directory.
+const StateDir = ".streamflow"
+
+const stateDir = StateDir
 
 // maxElementBytes is what the file systems in use take for one path element.
 const maxElementBytes = 255

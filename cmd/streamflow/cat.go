@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/streamflow/streamflow/internal/checksum"
+	"github.com/streamflow/streamflow/protocol"
+	"github.com/streamflow/streamflow/store"
+)
+
+const (
+	catLong = `Write one uploaded file to standard output, for checking.
+
+DESTINATION is a file, a file:// URL, or the http:// or https:// URL that upload
+has printed; the server must allow reading. Where the server names a checksum it
+is compared: exit code 7 if it differs.`
+
+	catExample = `  streamflow cat http://127.0.0.1:8080/files/24e533e02ec3bc40c387f1a0e460e216 | cmp - disk.iso`
+)
+
+// answerTimeout is how long a server may take to begin its answer.
+const answerTimeout = 60 * time.Second
+
+func newCatCommand() *cobra.Command {
+	tokenFile := ""
+	cmd := &cobra.Command{
+		Use:     "cat [flags] DESTINATION",
+		Short:   "Write one uploaded file to standard output",
+		Long:    catLong,
+		Example: catExample,
+		Args:    oneDestination,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return cat(cmd, args[0], tokenFile)
+		},
+		DisableFlagsInUseLine: true,
+	}
+	g := newFlagGroup("Cat")
+	g.flags.StringVar(&tokenFile, "token-file", "", "file with the token to send to the server")
+	addFlags(cmd, g)
+	return cmd
+}
+
+func cat(cmd *cobra.Command, at, tokenFile string) error {
+	token, err := readToken(tokenFile)
+	if err != nil {
+		return err
+	}
+	object, sum, err := openObject(cmd, at, token)
+	if err != nil {
+		return err
+	}
+	defer object.Close()
+	sent := &summingWriter{w: cmd.OutOrStdout()}
+	if _, err := io.Copy(sent, object); err != nil {
+		return fmt.Errorf("read %s: %w", at, err)
+	}
+	if sum.Known && sum.CRC32C != sent.sum {
+		return fmt.Errorf("read %s: %w: %08x came, %08x is what the server has", at, store.ErrChecksum, sent.sum, sum.CRC32C)
+	}
+	return nil
+}
+
+// openObject begins to read what is at a URL or path, with its sum if known.
+func openObject(cmd *cobra.Command, at, token string) (io.ReadCloser, store.Sum, error) {
+	scheme, rest, isURL := strings.Cut(at, "://")
+	if !isURL {
+		return openLocal(at)
+	}
+	switch strings.ToLower(scheme) {
+	case "http", "https":
+		return openRemote(cmd.Context(), at, token)
+	case "file":
+		path, err := url.PathUnescape("/" + strings.TrimLeft(strings.TrimPrefix(rest, "localhost"), "/"))
+		if err != nil {
+			return nil, store.Sum{}, usagef(cmd, "destination %s: %w", at, err)
+		}
+		return openLocal(path)
+	default:
+		return nil, store.Sum{}, usagef(cmd, "destination %s: scheme %q is none of file, http, https", at, scheme)
+	}
+}
+
+func openLocal(path string) (io.ReadCloser, store.Sum, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, store.Sum{}, fmt.Errorf("destination %s: %w", path, errors.Unwrap(err))
+	}
+	return f, store.Sum{}, nil
+}
+
+func openRemote(ctx context.Context, at, token string) (io.ReadCloser, store.Sum, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, at, http.NoBody)
+	if err != nil {
+		return nil, store.Sum{}, errors.New("the destination is no URL") // err could show a password
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	r.Header.Set("Accept-Encoding", "identity")
+	r.Header.Set(protocol.HeaderWantReprDigest, protocol.WantDigest)
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.ResponseHeaderTimeout = answerTimeout
+	resp, err := (&http.Client{Transport: transport}).Do(r)
+	if err != nil {
+		return nil, store.Sum{}, err
+	}
+	if err := answered(resp); err != nil {
+		return nil, store.Sum{}, fmt.Errorf("read %s: %w", r.URL.Redacted(), errors.Join(err, resp.Body.Close()))
+	}
+	return resp.Body, protocol.ParseDigest(resp.Header.Get(protocol.HeaderReprDigest)), nil
+}
+
+// answered says why there is no file in an answer.
+func answered(resp *http.Response) error {
+	switch resp.StatusCode {
+	case http.StatusOK:
+		return nil
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return fmt.Errorf("%w: %s", store.ErrDenied, resp.Status)
+	case http.StatusNotFound, http.StatusGone:
+		return fmt.Errorf("%w: %s", store.ErrNotFound, resp.Status)
+	default:
+		return fmt.Errorf("the server answers %s", resp.Status)
+	}
+}
+
+// A summingWriter keeps the CRC-32C of what passes.
+type summingWriter struct {
+	w   io.Writer
+	sum uint32
+}
+
+func (s *summingWriter) Write(p []byte) (int, error) {
+	n, err := s.w.Write(p)
+	s.sum = checksum.Update(s.sum, p[:n])
+	return n, err
+}

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"path"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/streamflow/streamflow"
+	"github.com/streamflow/streamflow/internal/bytesize"
+	"github.com/streamflow/streamflow/internal/tree"
+	"github.com/streamflow/streamflow/store"
+	"github.com/streamflow/streamflow/store/filestore"
+)
+
+const (
+	listLong = `List what is at a destination.
+
+With --incomplete these are the unfinished uploads: those that this machine has
+begun, and where the destination can list them, all others. Each line has id,
+bytes there of bytes in all, when it last got any, and where it comes from.`
+
+	listExample = `  streamflow list /mnt/backup
+  streamflow list --incomplete https://example.com/files/
+  streamflow list --incomplete --json /mnt/backup | jq -r .id`
+)
+
+type listFlags struct {
+	destination destinationFlags
+	memory      memoryFlags
+	incomplete  bool
+	json        bool
+}
+
+func newListCommand() *cobra.Command {
+	var f listFlags
+	cmd := &cobra.Command{
+		Use:                   "list [flags] DESTINATION",
+		Short:                 "List files or unfinished uploads at a destination",
+		Long:                  listLong,
+		Example:               listExample,
+		Args:                  oneDestination,
+		RunE:                  func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
+		DisableFlagsInUseLine: true,
+	}
+	g := newFlagGroup("List")
+	g.flags.BoolVar(&f.incomplete, "incomplete", false, "list unfinished uploads instead of what is whole")
+	g.flags.BoolVar(&f.json, "json", false, "JSON Lines")
+	addFlags(cmd, g, f.destination.group(), f.memory.group())
+	return cmd
+}
+
+func oneDestination(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usagef(cmd, "want one DESTINATION")
+	}
+	return nil
+}
+
+func (f *listFlags) run(cmd *cobra.Command, at string) (err error) {
+	dst, err := parseExisting(cmd, at)
+	if err != nil {
+		return err
+	}
+	out := listing{w: cmd.OutOrStdout(), json: f.json}
+	if !f.incomplete {
+		if !dst.directory() {
+			return usagef(cmd, "destination %s: a tus server doesn't say what it has; --incomplete lists what this machine has begun there", dst.name)
+		}
+		return listFiles(dst.name, out)
+	}
+	s, err := f.destination.open(cmd, dst, &f.memory, logLevel{slog.LevelWarn}, streamflow.Options{})
+	if err != nil {
+		return err
+	}
+	defer closing(&err, s)
+	for u, err := range s.unfinished(cmd.Context()) {
+		if err != nil {
+			return fmt.Errorf("list %s: %w", dst.name, err)
+		}
+		if err := out.upload(u); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unfinished yields what the journal knows, then what only the destination does.
+func (s *session) unfinished(ctx context.Context) iter.Seq2[streamflow.Unfinished, error] {
+	return func(yield func(streamflow.Unfinished, error) bool) {
+		known := make(map[string]bool)
+		for u, err := range s.manager.Unfinished(ctx) {
+			if !yield(u, err) {
+				return
+			}
+			known[u.Info.ID] = true
+		}
+		lister, ok := s.store.(store.Lister)
+		if !ok {
+			return
+		}
+		for info, err := range lister.Unfinished(ctx) {
+			if known[info.ID] {
+				continue
+			}
+			u := streamflow.Unfinished{Info: info}
+			if info.ID != "" {
+				u.Err, err = err, nil
+			}
+			if !yield(u, err) {
+				return
+			}
+		}
+	}
+}
+
+// listFiles lists a directory without what is unfinished.
+func listFiles(dir string, out listing) error {
+	finder, err := tree.New(tree.Options{Exclude: []string{"/" + filestore.StateDir + "/"}})
+	if err != nil {
+		return err
+	}
+	var failed tally
+	count := 0
+	for f, err := range finder.Files(dir) {
+		switch {
+		case errors.Is(err, tree.ErrSkipped):
+			continue
+		case err != nil:
+			failed.add(fmt.Errorf("list %s: %w", path.Join(dir, f.Name), err))
+			continue
+		}
+		count++
+		if err := out.file(f); err != nil {
+			return err
+		}
+	}
+	if failed.failed > 0 {
+		return failed.first
+	}
+	return nil
+}
+
+// A listing is what list prints.
+type listing struct {
+	w    io.Writer
+	json bool
+}
+
+type fileLine struct {
+	Name  string `json:"name"`
+	Bytes int64  `json:"bytes"`
+}
+
+func (l listing) file(f tree.File) error {
+	if l.json {
+		return json.NewEncoder(l.w).Encode(fileLine{f.Name, f.Size})
+	}
+	_, err := fmt.Fprintf(l.w, "%9s  %s\n", bytesize.Format(f.Size), escapeControls(f.Name))
+	return err
+}
+
+type uploadLine struct {
+	ID         string     `json:"id"`
+	Name       string     `json:"name,omitempty"`
+	Path       string     `json:"path,omitempty"` // of the source, on this machine
+	Bytes      *int64     `json:"bytes"`
+	TotalBytes *int64     `json:"total_bytes"`
+	Modified   *time.Time `json:"modified,omitempty"`
+	Error      string     `json:"error,omitempty"`
+}
+
+func (l listing) upload(u streamflow.Unfinished) error {
+	if l.json {
+		return json.NewEncoder(l.w).Encode(newUploadLine(u))
+	}
+	var stands string
+	switch info := u.Info; {
+	case errors.Is(u.Err, streamflow.ErrBusy):
+		stands = "under way"
+	case errors.Is(u.Err, store.ErrNotFound), errors.Is(u.Err, store.ErrGone):
+		stands = "gone"
+	case u.Err != nil:
+		stands = u.Err.Error()
+	case info.Length == store.UnknownLength:
+		stands = bytesize.Format(info.Offset) + " of ?"
+	default:
+		stands = bytesize.Format(info.Offset) + " of " + bytesize.Format(info.Length)
+	}
+	when := "-"
+	if at := u.Info.ModifiedAt; !at.IsZero() {
+		when = at.Local().Format("2006-01-02 15:04:05")
+	}
+	from := u.Path
+	if from == "" {
+		from = u.Info.Name
+	}
+	_, err := fmt.Fprintf(l.w, "%s\t%s\t%s\t%s\n", u.Info.ID, escapeControls(stands), when, escapeControls(from))
+	return err
+}
+
+func newUploadLine(u streamflow.Unfinished) uploadLine {
+	line := uploadLine{ID: u.Info.ID, Name: u.Info.Name, Path: u.Path}
+	if u.Err != nil {
+		line.Error = u.Err.Error()
+		return line
+	}
+	line.Bytes, line.TotalBytes = known(u.Info.Offset), known(u.Info.Length)
+	if !u.Info.ModifiedAt.IsZero() {
+		line.Modified = &u.Info.ModifiedAt
+	}
+	return line
+}
