@@ -39,13 +39,18 @@ type Concatenator interface {
 	Concatenate(ctx context.Context, spec Spec, ids []string) (Upload, Info, error)
 }
 
-// A Lister is a Store that can say which uploads are under way in it.
+// A Lister is a Store that can say which uploads are in it.
 type Lister interface {
 	// Unfinished yields every upload that is there from the beginning to the end
 	// of the walk and isn't finished, in no order. An upload that can't be read
 	// is yielded as an error, with its ID in the Info, and the walk goes on; an
 	// error without an ID ends it.
 	Unfinished(ctx context.Context) iter.Seq2[Info, error]
+
+	// Finished yields, in the same way, the finished uploads that the store still
+	// has: as it finished them, since what somebody else has put in place of an
+	// upload isn't the store's. A store that forgets what is finished has none.
+	Finished(ctx context.Context) iter.Seq2[Info, error]
 }
 
 // A Reader is a Store that can give back what was uploaded.

@@ -19,6 +19,17 @@ const listed = 256
 
 // Unfinished implements [store.Lister]: what is under way has a part.
 func (s *Store) Unfinished(ctx context.Context) iter.Seq2[store.Info, error] {
+	return s.list(ctx, partName(""), func(info store.Info) bool { return !info.Complete })
+}
+
+// Finished implements [store.Lister]: by id, what is finished has a log. By name
+// the store forgets it.
+func (s *Store) Finished(ctx context.Context) iter.Seq2[store.Info, error] {
+	return s.list(ctx, logName(""), func(info store.Info) bool { return info.Complete && s.isUntouched(info) })
+}
+
+// list yields the uploads that have a file of that suffix and are wanted.
+func (s *Store) list(ctx context.Context, suffix string, wanted func(store.Info) bool) iter.Seq2[store.Info, error] {
 	return func(yield func(store.Info, error) bool) {
 		dir, err := s.root.Open(stateDir)
 		if errors.Is(err, os.ErrNotExist) {
@@ -32,8 +43,8 @@ func (s *Store) Unfinished(ctx context.Context) iter.Seq2[store.Info, error] {
 		for {
 			names, err := dir.Readdirnames(listed)
 			for _, name := range names {
-				id, isPart := strings.CutSuffix(name, partName(""))
-				if isPart && validID(id) && !s.yieldUnfinished(ctx, id, yield) {
+				id, ok := strings.CutSuffix(name, suffix)
+				if ok && validID(id) && !s.yieldListed(ctx, id, wanted, yield) {
 					return
 				}
 			}
@@ -51,15 +62,21 @@ func (s *Store) Unfinished(ctx context.Context) iter.Seq2[store.Info, error] {
 	}
 }
 
-// yieldUnfinished leaves out what was finished, discarded or only begun when it
-// was looked at.
-func (s *Store) yieldUnfinished(ctx context.Context, id string, yield func(store.Info, error) bool) bool {
+// yieldListed leaves out what was discarded or only begun when it was looked at.
+func (s *Store) yieldListed(ctx context.Context, id string, wanted func(store.Info) bool, yield func(store.Info, error) bool) bool {
 	info, err := s.Stat(ctx, id)
 	switch {
-	case errors.Is(err, store.ErrNotFound), info.Complete:
+	case errors.Is(err, store.ErrNotFound), err == nil && !wanted(info):
 		return true
 	case err != nil:
 		return yield(store.Info{ID: id}, err)
 	}
 	return yield(info, nil)
+}
+
+// isUntouched says whether a finished file is still what the upload became. The
+// log was last written after the file's last byte.
+func (s *Store) isUntouched(info store.Info) bool {
+	file, err := s.root.Lstat(info.ID)
+	return err == nil && file.Mode().IsRegular() && file.Size() == info.Length && !file.ModTime().After(info.ModifiedAt)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"slices"
 
 	"github.com/streamflow/streamflow/store"
@@ -193,40 +194,52 @@ func (s *suite) concatenateParts() {
 	}
 }
 
-func (s *suite) unfinished() {
-	if _, ok := s.store.(store.Lister); !ok {
+func (s *suite) lists() {
+	lister, ok := s.store.(store.Lister)
+	if !ok {
 		return
 	}
-	if ids := s.list(); len(ids) != 0 {
+	if ids := slices.Concat(s.ids(lister.Unfinished(s.ctx)), s.ids(lister.Finished(s.ctx))); len(ids) != 0 {
 		s.Errorf("in a new store there are %v", ids)
 	}
-	var want []string
+	var open, done []string
 	for range 3 {
 		_, info := s.begin(5)
-		want = append(want, info.ID)
-	}
-	done, _ := s.begin(0)
-	s.finish(done, nil)
-	aborted, _ := s.begin(1)
-	s.must(aborted.Abort(s.ctx))
-	slices.Sort(want)
-	if got := s.list(); !slices.Equal(got, want) {
-		s.Errorf("unfinished are %v, want %v", got, want)
-	}
-	walked := 0
-	for _, err := range s.store.(store.Lister).Unfinished(s.ctx) {
-		s.must(err)
-		if walked++; walked == 2 {
-			break
+		open = append(open, info.ID)
+		u, info := s.begin(0)
+		s.finish(u, nil)
+		if !s.opts.Forgets {
+			done = append(done, info.ID)
 		}
 	}
-	ctx, cancel := context.WithCancel(s.ctx)
-	cancel()
-	var last error
-	for _, err := range s.store.(store.Lister).Unfinished(ctx) {
-		last = err
+	aborted, _ := s.begin(1)
+	s.must(aborted.Abort(s.ctx))
+	for _, test := range []struct {
+		walk func(context.Context) iter.Seq2[store.Info, error]
+		want []string
+	}{{lister.Unfinished, open}, {lister.Finished, done}} {
+		slices.Sort(test.want)
+		if got := s.ids(test.walk(s.ctx)); !slices.Equal(got, test.want) {
+			s.Errorf("listed are %v, want %v", got, test.want)
+		}
+		walked := 0
+		for info, err := range test.walk(s.ctx) {
+			s.must(err)
+			if stat, err := s.store.Stat(s.ctx, info.ID); err != nil || info.Length != stat.Length || info.Complete != stat.Complete {
+				s.Errorf("listed is %+v, and there is %+v, %v", info, stat, err)
+			}
+			if walked++; walked == 2 {
+				break
+			}
+		}
+		ctx, cancel := context.WithCancel(s.ctx)
+		cancel()
+		var last error
+		for _, err := range test.walk(ctx) {
+			last = err
+		}
+		s.want(last, context.Canceled)
 	}
-	s.want(last, context.Canceled)
 }
 
 // list returns the ids of what is unfinished, in order.
@@ -236,8 +249,13 @@ func (s *suite) list() []string {
 	if !ok {
 		return nil
 	}
+	return s.ids(lister.Unfinished(s.ctx))
+}
+
+func (s *suite) ids(walk iter.Seq2[store.Info, error]) []string {
+	s.Helper()
 	var ids []string
-	for info, err := range lister.Unfinished(s.ctx) {
+	for info, err := range walk {
 		s.must(err)
 		ids = append(ids, info.ID)
 	}

@@ -225,6 +225,15 @@ func (f *Faulty) Concatenate(ctx context.Context, spec store.Spec, ids []string)
 
 // Unfinished implements [store.Lister]. A fault ends the walk at once.
 func (f *Faulty) Unfinished(ctx context.Context) iter.Seq2[store.Info, error] {
+	return f.list(ctx, store.Lister.Unfinished)
+}
+
+// Finished implements [store.Lister], as Unfinished does.
+func (f *Faulty) Finished(ctx context.Context) iter.Seq2[store.Info, error] {
+	return f.list(ctx, store.Lister.Finished)
+}
+
+func (f *Faulty) list(ctx context.Context, walk func(store.Lister, context.Context) iter.Seq2[store.Info, error]) iter.Seq2[store.Info, error] {
 	return func(yield func(store.Info, error) bool) {
 		l, ok := f.inner.(store.Lister)
 		if !ok {
@@ -235,7 +244,7 @@ func (f *Faulty) Unfinished(ctx context.Context) iter.Seq2[store.Info, error] {
 			yield(store.Info{}, err)
 			return
 		}
-		l.Unfinished(ctx)(yield)
+		walk(l, ctx)(yield)
 	}
 }
 

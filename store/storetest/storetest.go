@@ -73,7 +73,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, opts Options) {
 		{"verified unit over bytes that are there", (*suite).verifyAgain},
 		{"concatenate", (*suite).concatenate},
 		{"concatenate what isn't whole", (*suite).concatenateParts},
-		{"list what is unfinished", (*suite).unfinished},
+		{"list", (*suite).lists},
 		{"read", (*suite).read},
 		{"read what isn't whole", (*suite).readUnfinished},
 		{"read what changes meanwhile", (*suite).readMeanwhile},
