@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/streamflow/streamflow/server/policy"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -17,7 +18,8 @@ type intake struct {
 	turn     *turn
 	begun    func() // called at the first Read
 	patience patience
-	pace     pace
+	pace     pace         // while memory is short
+	limit    *policy.Pace // of the client
 	// room is how many bytes may come, or store.UnknownLength. Where probe is
 	// set, the body's size is not known and may turn out to be more.
 	room  int64
@@ -28,9 +30,10 @@ type intake struct {
 // not to be too long, so an upload isn't completed by a body that is.
 func (in *intake) Read(p []byte) (int, error) {
 	in.begun()
-	if in.pace.due() {
+	if in.pace.due() || in.limit.Due() {
 		in.turn.rest()
 		in.pace.wait(in.turn.ctx)
+		in.limit.Wait(in.turn.ctx)
 	}
 	if in.room == 0 && in.probe {
 		return 0, in.checkEnd()
@@ -38,7 +41,7 @@ func (in *intake) Read(p []byte) (int, error) {
 	if in.room >= 0 && int64(len(p)) > in.room {
 		p = p[:in.room]
 	}
-	n, err := in.take(in.pace.cut(p))
+	n, err := in.take(in.pace.cut(p[:in.limit.Most(len(p))]))
 	if in.room >= 0 {
 		in.room -= int64(n)
 	}
@@ -59,6 +62,7 @@ func (in *intake) take(p []byte) (int, error) {
 	n, err := in.turn.body.Read(p)
 	in.patience.spend(time.Since(start), n)
 	in.pace.took(n)
+	in.limit.Took(n)
 	return n, err
 }
 

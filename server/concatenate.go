@@ -25,7 +25,7 @@ func (u uploads) Concatenate(ctx context.Context, spec store.Spec, ids []string)
 		}
 		total += length
 	}
-	up, info, err := u.s.observed.Concatenate(ctx, spec, ids)
+	up, info, err := u.s.store.Concatenate(ctx, spec, ids)
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrIncomplete) {
 		return store.Info{}, fmt.Errorf("%w: a partial upload went just now: %v", store.ErrInvalid, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"time"
 
@@ -17,34 +18,61 @@ const (
 	maxSweepInterval = 10 * time.Minute
 )
 
-// expires returns when an upload goes, or the zero time where it stays. An
-// upload that is finished stays; a partial one never is.
-func (s *Server) expires(info store.Info) time.Time {
-	last := info.ModifiedAt
+// expires says whether any upload ever goes by itself.
+func (s *Server) expires() bool { return s.opts.ExpireAfter > 0 || s.opts.ExpireFinishedAfter > 0 }
+
+// expiresAt returns when an upload goes, or the zero time where it stays. A
+// partial upload is never finished.
+func (s *Server) expiresAt(info store.Info) time.Time {
+	after, last := s.opts.ExpireAfter, info.ModifiedAt
+	if info.Complete {
+		after = s.opts.ExpireFinishedAfter
+	}
 	if last.IsZero() {
 		last = info.CreatedAt
 	}
-	if s.opts.ExpireAfter == 0 || info.Complete || last.IsZero() {
+	if after == 0 || last.IsZero() {
 		return time.Time{}
 	}
-	return last.Add(s.opts.ExpireAfter)
+	return last.Add(after)
+}
+
+// unfinishedUntil is what clients hear: by when they have to go on.
+func (s *Server) unfinishedUntil(info store.Info) time.Time {
+	if info.Complete {
+		return time.Time{}
+	}
+	return s.expiresAt(info)
 }
 
 func (s *Server) expired(info store.Info) bool {
-	at := s.expires(info)
+	at := s.expiresAt(info)
 	return !at.IsZero() && time.Now().After(at)
 }
 
-// RemoveExpired discards the uploads that Options.ExpireAfter has made expire,
-// but none that a request is under way for. Serve calls it at an interval; who
-// embeds the Server does.
+// RemoveExpired discards the uploads that Options.ExpireAfter and
+// ExpireFinishedAfter have made expire, but none that a request is under way for,
+// and no file that somebody has put in the place of a finished one. Serve calls
+// it at an interval; who embeds the Server does.
 func (s *Server) RemoveExpired(ctx context.Context) error {
-	if s.opts.ExpireAfter == 0 {
-		return nil
+	var errs []error
+	if s.opts.ExpireAfter > 0 {
+		errs = append(errs, s.removeAll(ctx, s.lister.Unfinished(ctx)))
 	}
+	if s.opts.ExpireFinishedAfter > 0 {
+		errs = append(errs, s.removeAll(ctx, s.lister.Finished(ctx)))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("remove expired uploads: %w", err)
+	}
+	return nil
+}
+
+// removeAll discards those uploads that have expired.
+func (s *Server) removeAll(ctx context.Context, listed iter.Seq2[store.Info, error]) error {
 	var errs []error
 	removed := 0
-	for info, err := range s.lister.Unfinished(ctx) {
+	for info, err := range listed {
 		if err == nil && s.expired(info) {
 			var gone bool
 			if gone, err = s.removeExpired(ctx, info.ID); gone {
@@ -58,10 +86,7 @@ func (s *Server) RemoveExpired(ctx context.Context) error {
 	if removed > 0 {
 		s.opts.Logger.Info("removed expired uploads", "count", removed)
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("remove expired uploads: %w", err)
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // removeExpired leaves the upload to a request that comes meanwhile.
@@ -84,11 +109,16 @@ func (s *Server) removeExpired(ctx context.Context, id string) (gone bool, err e
 
 // sweep removes what expires until ctx ends or stop is called, which waits.
 func (s *Server) sweep(ctx context.Context) (stop func()) {
-	if s.opts.ExpireAfter == 0 {
+	if !s.expires() {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	interval := min(max(s.opts.ExpireAfter/4, minSweepInterval), maxSweepInterval)
+	interval := maxSweepInterval
+	for _, after := range []time.Duration{s.opts.ExpireAfter, s.opts.ExpireFinishedAfter} {
+		if after > 0 {
+			interval = min(interval, max(after/4, minSweepInterval))
+		}
+	}
 	var running sync.WaitGroup
 	running.Go(func() {
 		tick := time.NewTicker(interval)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -78,4 +79,26 @@ func TestServeRemovesExpired(t *testing.T) {
 	}
 	cancel()
 	r.must(<-ended)
+}
+
+func TestRemoveExpiredFinished(t *testing.T) {
+	r := newRig(t, &server.Options{ExpireFinishedAfter: time.Hour})
+	fresh, old, replaced, unfinished := r.make("{done}"), r.make("{done}"), r.make("{done}"), r.make("{expired}")
+	joined := r.make("{final}")
+	for _, path := range []string{old, replaced, joined} {
+		r.age(path, 2*time.Hour)
+	}
+	r.must(os.WriteFile(r.stat(replaced).Location, []byte("mine"), 0o600))
+	if resp, _ := r.do("HEAD", old, nil); resp.StatusCode != http.StatusGone || resp.Header.Get("Upload-Expires") != "" {
+		t.Errorf("HEAD of an expired one is %s %v", resp.Status, resp.Header)
+	}
+	r.must(r.server.RemoveExpired(t.Context()))
+	for path, want := range map[string]int{fresh: 200, old: 404, replaced: 410, joined: 404, unfinished: 200} {
+		if resp, _ := r.do("HEAD", path, nil); resp.StatusCode != want {
+			t.Errorf("HEAD is %s, want %d", resp.Status, want)
+		}
+	}
+	if got := r.content(replaced); string(got) != "mine" {
+		t.Errorf("content is %q", got)
+	}
 }

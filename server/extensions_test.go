@@ -6,10 +6,12 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"hash"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -107,7 +109,12 @@ func (r *rig) upload(data string, headers ...string) string {
 func (r *rig) age(path string, by time.Duration) {
 	r.Helper()
 	then := time.Now().Add(-by)
-	r.must(os.Chtimes(filepath.Join(r.dir, ".streamflow", filepath.Base(path)+".log"), then, then))
+	id := filepath.Base(path)
+	for _, file := range []string{id, filepath.Join(".streamflow", id+".log")} {
+		if err := os.Chtimes(filepath.Join(r.dir, file), then, then); !errors.Is(err, fs.ErrNotExist) {
+			r.must(err)
+		}
+	}
 }
 
 func (r *rig) unfinished() (n int) {

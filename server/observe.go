@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -107,7 +108,7 @@ func (s *observedStore) done(op string, start time.Time, waited time.Duration, e
 // asked for or did.
 func isFault(op string, err error) bool {
 	switch {
-	case err == nil, errors.As(err, new(*store.OffsetError)):
+	case err == nil, errors.As(err, new(*store.OffsetError)), errors.As(err, new(*protocol.Refusal)):
 		return false
 	case op == "write" && errors.Is(err, store.ErrChecksum):
 		return false // it is the store that notices, and at Finish that is to blame

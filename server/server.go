@@ -31,8 +31,10 @@
 package server
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -43,6 +45,7 @@ import (
 	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/server/auth"
+	"github.com/streamflow/streamflow/server/policy"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -70,6 +73,11 @@ type Options struct {
 	// knows their URL. The store must be a store.Reader. Without it the server
 	// only takes: what strangers upload is nothing to be spread from here.
 	AllowReading bool
+	// ExpireFinishedAfter is how long a finished upload is kept; default 0, for
+	// ever. The store must be a store.Lister.
+	ExpireFinishedAfter time.Duration
+	// Policy bounds what clients may do; default: anything.
+	Policy policy.Options
 	// ShutdownTimeout is how long Serve waits for requests under way once its
 	// context has ended; default 30 s.
 	ShutdownTimeout time.Duration
@@ -111,7 +119,7 @@ func (o *Options) withDefaults() Options {
 
 // A Server is the upload server as an http.Handler.
 type Server struct {
-	store     store.Store // observed
+	store     policy.Backend // observed, and counted where the policy limits it
 	observed  *observedStore
 	mem       *memory.Manager
 	opts      Options
@@ -123,6 +131,7 @@ type Server struct {
 	stats     *recentStats
 	endpoints endpoints
 	lifecycle lifecycle
+	policy    *policy.Policy
 	lister    store.Lister  // nil where the store is none
 	ending    chan struct{} // closed by Shutdown
 
@@ -133,38 +142,52 @@ type Server struct {
 	running sync.WaitGroup   // turns and readers not yet over
 }
 
-// New returns a server that keeps uploads in st and charges mem.
-func New(st store.Store, mem *memory.Manager, opts *Options) (*Server, error) {
-	o := opts.withDefaults()
+// check says what is wrong with the options of a server over st.
+func (o *Options) check(st store.Store) error {
+	_, lists := st.(store.Lister)
+	_, reads := st.(store.Reader)
 	switch {
 	case !strings.HasPrefix(o.BasePath, "/") || !strings.HasSuffix(o.BasePath, "/"):
-		return nil, errors.New("server: BasePath must begin and end with a slash")
+		return errors.New("server: BasePath must begin and end with a slash")
 	case o.MaxFileBytes < 0:
-		return nil, errors.New("server: MaxFileBytes is negative")
-	case o.IdleTimeout < 0 || o.MemoryTimeout < 0 || o.ExpireAfter < 0 || o.ShutdownTimeout < 0:
-		return nil, errors.New("server: a timeout is negative")
+		return errors.New("server: MaxFileBytes is negative")
+	case o.IdleTimeout < 0 || o.MemoryTimeout < 0 || o.ExpireAfter < 0 || o.ExpireFinishedAfter < 0 || o.ShutdownTimeout < 0:
+		return errors.New("server: a timeout is negative")
+	case o.ExpireAfter+o.ExpireFinishedAfter > 0 && !lists:
+		return errors.New("server: ExpireAfter and ExpireFinishedAfter need a store that lists its uploads")
+	case o.AllowReading && !reads:
+		return errors.New("server: AllowReading needs a store that can be read")
+	}
+	return nil
+}
+
+// New returns a server that keeps uploads in st and charges mem. Where the policy
+// counts uploads it walks through st first.
+func New(st store.Store, mem *memory.Manager, opts *Options) (*Server, error) {
+	o := opts.withDefaults()
+	if err := o.check(st); err != nil {
+		return nil, err
+	}
+	rules, err := policy.New(context.Background(), st, o.Policy, o.Logger)
+	if err != nil {
+		return nil, fmt.Errorf("server: %w", err)
 	}
 	observed := observe(st)
 	s := &Server{
-		store: observed, observed: observed, mem: mem, opts: o, maxLength: o.MaxFileBytes,
+		store: rules.Store(observed), observed: observed, policy: rules, mem: mem, opts: o, maxLength: o.MaxFileBytes,
 		stats: &recentStats{mem: mem}, ending: make(chan struct{}), turns: make(map[string]*turn),
 	}
 	if l := st.Limits().MaxLength; l > 0 && (s.maxLength == 0 || l < s.maxLength) {
 		s.maxLength = l
 	}
 	s.lister, _ = st.(store.Lister)
-	if o.ExpireAfter > 0 && s.lister == nil {
-		return nil, errors.New("server: ExpireAfter needs a store that lists its uploads")
-	}
-	if _, ok := st.(store.Reader); o.AllowReading && !ok {
-		return nil, errors.New("server: AllowReading needs a store that can be read")
-	}
 	if o.AllowReading {
 		s.reader = downloads{s}
 	}
 	if s.reader != nil && o.Auth != nil {
 		s.reader = auth.NewReader(s.reader, observed)
 	}
+	s.lifecycle.finishing = append(s.lifecycle.finishing, rules.BeforeFinish)
 	s.uploads = s.collection()
 	s.tus = tus.NewHandler(s.uploads, s.tusOptions(st))
 	s.metrics = newMetrics(observed.inFlight, s.stats.now)
@@ -177,9 +200,9 @@ func New(st store.Store, mem *memory.Manager, opts *Options) (*Server, error) {
 func (s *Server) collection() *protocol.Collection {
 	opts := &protocol.Options{BasePath: s.opts.BasePath, MaxLength: s.maxLength, Logger: s.opts.Logger}
 	if s.opts.ExpireAfter > 0 {
-		opts.Expires = s.expires
+		opts.Expires = s.unfinishedUntil
 	}
-	var all protocol.Uploads = uploads{s}
+	all := s.policy.Uploads(uploads{s})
 	if s.opts.Auth != nil {
 		all = auth.NewUploads(all, s.store)
 	}
@@ -207,10 +230,22 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	base := s.opts.BasePath
 	switch below := strings.HasPrefix(r.URL.Path, base) || r.URL.Path+"/" == base; {
 	case r.URL.Path == base, below && !operation:
-		s.dispatch(w, r)
+		s.limited(w, r, s.dispatch)
 	default:
 		s.operate(w, r)
 	}
+}
+
+// limited answers by next, unless the client makes too many requests.
+func (s *Server) limited(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+	if err := s.policy.Request(r.Context()); err != nil {
+		if r.Header.Get(tus.HeaderResumable) != "" {
+			w.Header().Set(tus.HeaderResumable, tus.Version) // as in each answer of that protocol
+		}
+		s.uploads.Refuse(w, r, err)
+		return
+	}
+	next(w, r)
 }
 
 func (s *Server) page(w http.ResponseWriter, r *http.Request) {

@@ -161,6 +161,7 @@ func (s *Server) write(t *turn, up store.Upload, c protocol.Chunk, length int64)
 	defer release()
 
 	in := s.intake(t, func() { waiting.Stop() })
+	defer in.limit.Close()
 	if c.Size == store.UnknownLength && length != store.UnknownLength {
 		in.room, in.probe = length-c.Offset, true
 	}

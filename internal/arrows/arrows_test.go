@@ -33,6 +33,9 @@ var arrows = []struct {
 	{"protocol", []string{"store", "memory", "internal/..."}},
 	{"protocol/tus", []string{"protocol", "store", "memory", "internal/..."}},
 	{"server/auth", []string{"store", "internal/...", "protocol"}},
+	{"server/policy", []string{
+		"store", "internal/...", "protocol", "protocol/tus", "server/auth", "golang.org/x/...", "github.com/gabriel-vasile/mimetype/...",
+	}},
 	{"server", []string{".", "store", "memory", "internal/...", "protocol/...", "server/...", "github.com/VictoriaMetrics/metrics/..."}},
 	{".", []string{"store", "memory", "internal/...", "golang.org/x/..."}},
 	{"cmd/streamflow/...", []string{"..."}},
