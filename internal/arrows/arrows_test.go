@@ -47,6 +47,8 @@ var arrows = []struct {
 	{"internal/reload", nil},
 	{"internal/transport", []string{"store", "memory"}},
 	{"internal/journal", []string{"internal/durable", "golang.org/x/..."}},
+	{"internal/journal", []string{"internal/durable", "internal/lock"}},
+	{"internal/lock", nil},
 }
 
 // testOnly lists what the tests of any package may import besides.

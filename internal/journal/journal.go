@@ -22,6 +22,7 @@ import (
 	"strings"
 
 	"github.com/streamflow/streamflow/internal/durable"
+	"github.com/streamflow/streamflow/internal/lock"
 )
 
 // ErrBusy says that another process, or another upload of this one, has the
@@ -69,8 +70,8 @@ const version = 1
 // Close.
 type Entry struct {
 	root         *os.Root
-	name         string // in root
-	lock         *lock  // nil after Close
+	name         string     // in root
+	lock         *lock.Lock // nil after Close
 	source, dest string
 }
 
@@ -79,7 +80,10 @@ type Entry struct {
 // [ErrBusy] names the process that has it.
 func (j *Journal) Take(source, destination string) (*Entry, error) {
 	name := entryName(source, destination)
-	l, err := acquire(j.root, name+".lock")
+	l, err := lock.Acquire(j.root, name+".lock")
+	if held := (*lock.HeldError)(nil); errors.As(err, &held) {
+		err = fmt.Errorf("%w: %w", ErrBusy, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("lock the journal entry of %s: %w", source, err)
 	}
@@ -208,7 +212,7 @@ func (e *Entry) Close() error {
 	if e.lock == nil {
 		return nil
 	}
-	err := e.lock.release()
+	err := e.lock.Release()
 	e.lock = nil
 	if err != nil {
 		return fmt.Errorf("unlock journal entry: %w", err)

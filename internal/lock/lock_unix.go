@@ -1,6 +1,6 @@
 //go:build unix
 
-package journal
+package lock
 
 import (
 	"errors"
@@ -12,16 +12,17 @@ import (
 	"syscall"
 )
 
-// A lock is a locked file beside the entry: the entry itself is replaced, and a
-// lock stays with the file that was locked. The system drops it when the
+// A Lock is a locked file beside what it protects. The system drops it when the
 // process dies.
-type lock struct {
+type Lock struct {
 	root *os.Root
 	name string
 	f    *os.File
 }
 
-func acquire(root *os.Root, name string) (*lock, error) {
+// Acquire locks the file name in root, which it makes if it is missing. It
+// doesn't wait: what another one has is a *[HeldError].
+func Acquire(root *os.Root, name string) (*Lock, error) {
 	for {
 		f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 		if err != nil {
@@ -31,7 +32,7 @@ func acquire(root *os.Root, name string) (*lock, error) {
 			return nil, errors.Join(err, f.Close())
 		}
 		if same(f, root, name) {
-			l := &lock{root, name, f}
+			l := &Lock{root, name, f}
 			return l, l.sign()
 		}
 		// The previous holder removed the file between our open and our lock.
@@ -47,10 +48,10 @@ func flock(f *os.File) error {
 		return err
 	}
 	pid, err := io.ReadAll(io.LimitReader(f, 20))
-	if owner := strings.TrimSpace(string(pid)); err == nil && owner != "" {
-		return fmt.Errorf("%w, by process %s", ErrBusy, owner)
+	if err != nil {
+		return err
 	}
-	return ErrBusy
+	return &HeldError{Process: strings.TrimSpace(string(pid))}
 }
 
 func same(f *os.File, root *os.Root, name string) bool {
@@ -60,7 +61,7 @@ func same(f *os.File, root *os.Root, name string) bool {
 }
 
 // sign leaves our process id for whoever finds the file locked.
-func (l *lock) sign() error {
+func (l *Lock) sign() error {
 	if err := l.f.Truncate(0); err != nil {
 		return errors.Join(err, l.f.Close())
 	}
@@ -70,7 +71,8 @@ func (l *lock) sign() error {
 	return nil
 }
 
-func (l *lock) release() error {
+// Release unlocks and removes the file.
+func (l *Lock) Release() error {
 	// Removed before it is unlocked: nobody else can have it here.
 	err := l.root.Remove(l.name)
 	if errors.Is(err, fs.ErrNotExist) {
