@@ -155,8 +155,8 @@ type Info struct {
 	// ModifiedAt is when the upload last got bytes, a length or its end, or the
 	// zero time where the store can't tell.
 	ModifiedAt time.Time
-	// Location is where a person or program finds the finished object:
-	// a path or a URL.
+	// Location is where a person or program finds the finished object: a path or
+	// a URL. Before Finish it is empty, or where all of its bytes lie.
 	Location string
 }
 

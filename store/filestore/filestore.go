@@ -195,8 +195,11 @@ func (s *Store) look(ctx context.Context, id string) (*state, error) {
 func (s *Store) info(id string, st *state) store.Info {
 	info := st.info()
 	info.ID = id
-	if info.Complete {
+	switch {
+	case info.Complete:
 		info.Location = filepath.Join(s.dir, filepath.FromSlash(s.target(id, st)))
+	case info.Offset == info.Length:
+		info.Location = filepath.Join(s.dir, stateDir, partName(id))
 	}
 	return info
 }
