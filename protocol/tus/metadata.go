@@ -59,6 +59,26 @@ func EncodeMetadata(metadata map[string]string) (string, error) {
 	return b.String(), nil
 }
 
+// ChangeMetadata returns metadata with these keys set, or removed where the
+// value is nil, as if the client had sent it so. A key that no client could have
+// sent is store.ErrInvalid.
+func ChangeMetadata(metadata map[string]string, changes map[string]*string) (map[string]string, error) {
+	changed := make(map[string]string, len(metadata)+len(changes))
+	maps.Copy(changed, metadata)
+	delete(changed, wireMetadata) // it is not that any more
+	for key, value := range changes {
+		switch {
+		case !validKey(key):
+			return nil, fmt.Errorf("%w metadata: key %q", store.ErrInvalid, key)
+		case value == nil:
+			delete(changed, key)
+		default:
+			changed[key] = *value
+		}
+	}
+	return changed, nil
+}
+
 // validKey: ASCII, neither empty nor with a space or comma, and, as a header
 // must stay one line, nothing that isn't printable.
 func validKey(key string) bool {
