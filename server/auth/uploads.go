@@ -15,6 +15,9 @@ import (
 // the key has a space.
 const metadataOwner = "streamflow owner"
 
+// OwnerOf returns whom an upload with that metadata belongs to; empty is nobody.
+func OwnerOf(metadata map[string]string) string { return metadata[metadataOwner] }
+
 // A Stater looks at an upload without disturbing a request for it: a store.Store.
 type Stater interface {
 	Stat(ctx context.Context, id string) (store.Info, error)
@@ -132,7 +135,7 @@ func (r rights) find(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("look up upload: %w", err)
 	}
-	if who := FromContext(ctx); !who.Scopes.Has(Admin) && info.Metadata[metadataOwner] != who.Owner {
+	if who := FromContext(ctx); !who.Scopes.Has(Admin) && OwnerOf(info.Metadata) != who.Owner {
 		return store.ErrNotFound
 	}
 	return nil
