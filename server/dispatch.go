@@ -11,6 +11,9 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get(tus.HeaderResumable) != "" {
 		w.Header().Set(tus.HeaderResumable, tus.Version) // whoever answers
 	}
+	if s.opts.Hooks != nil {
+		r = r.WithContext(s.opts.Hooks.NewContext(r))
+	}
 	switch r.Method {
 	case http.MethodGet: // also of a tus client
 		s.download(w, r)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/protocol/tus"
+	"github.com/streamflow/streamflow/server/hook"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -25,6 +26,14 @@ type lifecycle struct {
 	finished []func(context.Context, store.Info)
 	// discarded: the upload is gone: by request, refused, or expired.
 	discarded []func(context.Context, store.Info)
+}
+
+// toldTo adds hooks to all lists.
+func (l *lifecycle) toldTo(hooks *hook.Hooks) {
+	l.created = append(l.created, hooks.Created)
+	l.finishing = append(l.finishing, hooks.Finishing)
+	l.finished = append(l.finished, hooks.Finished)
+	l.discarded = append(l.discarded, hooks.Discarded)
 }
 
 // begun tells of a new upload and settles it. Where that fails the upload goes,

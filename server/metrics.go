@@ -11,6 +11,7 @@ import (
 	vm "github.com/VictoriaMetrics/metrics"
 
 	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/server/hook"
 )
 
 // Upper bounds of the histograms, in seconds. A request may be one upload of
@@ -30,6 +31,7 @@ type metrics struct {
 	inFlight                                        func() int
 	stats                                           func() memory.Stats
 	refused                                         refusals
+	hooks                                           *hook.Hooks   // or nil
 	scrapes                                         chan struct{} // one for each that is being answered
 }
 
@@ -47,9 +49,9 @@ type family struct {
 }
 
 // newMetrics registers all there is. inFlight counts uploads whose bytes come
-// in now, stats is asked once for each scrape.
-func newMetrics(inFlight func() int, stats func() memory.Stats) *metrics {
-	m := &metrics{inFlight: inFlight, stats: stats, scrapes: make(chan struct{}, 4)}
+// in now, stats is asked once for each scrape. hooks may be nil.
+func newMetrics(inFlight func() int, stats func() memory.Stats, hooks *hook.Hooks) *metrics {
+	m := &metrics{inFlight: inFlight, stats: stats, hooks: hooks, scrapes: make(chan struct{}, 4)}
 	m.created = m.counter("streamflow_uploads_created_total", "Uploads begun.")
 	m.finished = m.counter("streamflow_uploads_finished_total", "Uploads that became whole.")
 	m.terminated = m.counter("streamflow_uploads_terminated_total", "Uploads that were discarded, on request or because they expired.")
@@ -109,6 +111,9 @@ func (m *metrics) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 		out.set(f)
 	}
 	out.value("streamflow_uploads_in_flight", "gauge", "Uploads whose bytes come in now.", int64(m.inFlight()))
+	if m.hooks != nil {
+		out.hooks(m.hooks)
+	}
 	out.build()
 	out.memory(m.stats())
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
@@ -136,6 +141,13 @@ func (p *scrape) set(f family) {
 		if line[0] != '#' { // another part of the program has switched them on
 			p.Write(line)
 		}
+	}
+}
+
+func (p *scrape) hooks(h *hook.Hooks) {
+	p.head("streamflow_hook_calls_total", "counter", "Calls of hooks by event and result: done, refused, failed, gave_up, dropped.")
+	for call, n := range h.Calls() {
+		fmt.Fprintf(p, "streamflow_hook_calls_total{event=%q,result=%q} %d\n", call.Event, call.Result, n)
 	}
 }
 

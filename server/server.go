@@ -45,6 +45,7 @@ import (
 	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/server/auth"
+	"github.com/streamflow/streamflow/server/hook"
 	"github.com/streamflow/streamflow/server/policy"
 	"github.com/streamflow/streamflow/store"
 )
@@ -87,6 +88,9 @@ type Options struct {
 	// TLS has Serve speak TLS. It needs a certificate or a way to get one; nil is
 	// HTTP without TLS.
 	TLS *tls.Config
+	// Hooks are asked and told of uploads; default none. Whoever made them closes
+	// them, after the last request.
+	Hooks *hook.Hooks
 	// Logger hears of trouble, and at info of each request; default: nobody.
 	Logger *slog.Logger
 }
@@ -188,9 +192,12 @@ func New(st store.Store, mem *memory.Manager, opts *Options) (*Server, error) {
 		s.reader = auth.NewReader(s.reader, observed)
 	}
 	s.lifecycle.finishing = append(s.lifecycle.finishing, rules.BeforeFinish)
+	if o.Hooks != nil {
+		s.lifecycle.toldTo(o.Hooks)
+	}
 	s.uploads = s.collection()
 	s.tus = tus.NewHandler(s.uploads, s.tusOptions(st))
-	s.metrics = newMetrics(observed.inFlight, s.stats.now)
+	s.metrics = newMetrics(observed.inFlight, s.stats.now, o.Hooks)
 	observed.metrics = s.metrics
 	s.endpoints = s.operation()
 	return s, nil
@@ -202,7 +209,11 @@ func (s *Server) collection() *protocol.Collection {
 	if s.opts.ExpireAfter > 0 {
 		opts.Expires = s.unfinishedUntil
 	}
-	all := s.policy.Uploads(uploads{s})
+	var all protocol.Uploads = uploads{s}
+	if s.opts.Hooks != nil {
+		all = s.opts.Hooks.Uploads(all)
+	}
+	all = s.policy.Uploads(all)
 	if s.opts.Auth != nil {
 		all = auth.NewUploads(all, s.store)
 	}

@@ -40,6 +40,7 @@ At the same address are /healthz, /readyz, /metrics and /api/v1. Profiles
 type serveFlags struct {
 	memory          memoryFlags
 	auth            authFlags
+	hook            hookFlags
 	listen          string
 	adminListen     string
 	storeDir        string
@@ -65,7 +66,7 @@ func newServeCommand() *cobra.Command {
 		RunE:                  func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 		DisableFlagsInUseLine: true,
 	}
-	addFlags(cmd, f.group(), f.auth.group(), f.memory.group())
+	addFlags(cmd, f.group(), f.auth.group(), f.hook.group(), f.memory.group())
 	return cmd
 }
 
@@ -106,6 +107,9 @@ func (f *serveFlags) check(cmd *cobra.Command) error {
 	case strings.Contains(f.storeDir, "://"):
 		return usagef(cmd, "--store %s: only a directory is supported yet", f.storeDir)
 	}
+	if err := f.hook.check(cmd); err != nil {
+		return err
+	}
 	host, _, err := net.SplitHostPort(f.listen)
 	if err != nil {
 		return usagef(cmd, "--listen %s: want HOST:PORT: %w", f.listen, err)
@@ -142,6 +146,11 @@ func (f *serveFlags) run(cmd *cobra.Command) (err error) {
 		return fmt.Errorf("--store %s: %w", f.storeDir, err)
 	}
 	defer closing(&err, st)
+	hooks, closeHooks, err := f.hook.open(cmd.Context(), f.storeDir, st, process.Manager(), logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeHooks()) }()
 	opts := &server.Options{
 		BasePath:        f.basePath,
 		MaxFileBytes:    int64(f.maxFileBytes),
@@ -149,6 +158,7 @@ func (f *serveFlags) run(cmd *cobra.Command) (err error) {
 		AllowReading:    f.allowReading,
 		MinRate:         f.leastRate(),
 		ShutdownTimeout: f.shutdownTimeout,
+		Hooks:           hooks,
 		Logger:          logger,
 	}
 	reloaders, err := f.auth.apply(opts, logger)

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/server/hook"
+	"github.com/streamflow/streamflow/store"
+)
+
+// hookPatience is how long the end of the server waits for deliveries under way.
+const hookPatience = 5 * time.Second
+
+// hookFlags are about the programs that are asked and told of uploads.
+type hookFlags struct {
+	targets    []string
+	events     choices
+	timeout    time.Duration
+	secretFile string
+	headers    []string
+	outbox     string
+}
+
+func (f *hookFlags) group() flagGroup {
+	for _, event := range hook.Events() {
+		f.events.of = append(f.events.of, string(event))
+		if event != hook.PostReceive {
+			f.events.chosen = append(f.events.chosen, string(event))
+		}
+	}
+	g := newFlagGroup("Hooks")
+	g.flags.StringArrayVar(&f.targets, "hook", nil, "`URL|EXECUTABLE` that is asked and told of uploads; may be repeated")
+	g.flags.Var(&f.events, "hook-events", "`EVENTS` that hooks hear of; also post-receive")
+	g.flags.DurationVar(&f.timeout, "hook-timeout", 30*time.Second, "time for one call of a hook")
+	g.flags.StringVar(&f.secretFile, "hook-secret-file", "", "file with the secret (whsec_…) that signs what goes to URLs")
+	g.flags.StringArrayVar(&f.headers, "hook-header", nil, "`NAME` of a request header that hooks get to see; may be repeated")
+	g.flags.StringVar(&f.outbox, "hook-outbox", "", "directory of what hooks were not told yet; empty is within the store's")
+	return g
+}
+
+func (f *hookFlags) check(cmd *cobra.Command) error {
+	if f.timeout <= 0 {
+		return usagef(cmd, "--hook-timeout %v: want more than 0", f.timeout)
+	}
+	return nil
+}
+
+// open returns the hooks, or nil where there are none, and what closes them.
+func (f *hookFlags) open(ctx context.Context, storeDir string, st store.Store, mem *memory.Manager, logger *slog.Logger) (*hook.Hooks, func() error, error) {
+	if len(f.targets) == 0 {
+		return nil, func() error { return nil }, nil
+	}
+	opts := &hook.Options{Timeout: f.timeout, Headers: f.headers, Logger: logger}
+	for _, event := range f.events.chosen {
+		opts.Events = append(opts.Events, hook.Event(event))
+	}
+	if f.secretFile != "" {
+		text, err := os.ReadFile(f.secretFile)
+		if err != nil {
+			return nil, nil, fmt.Errorf("--hook-secret-file: %w", err)
+		}
+		if opts.Secret, err = hook.ParseSecret(string(text)); err != nil {
+			return nil, nil, fmt.Errorf("--hook-secret-file %s: %w", f.secretFile, err)
+		}
+	}
+	outbox := f.outbox
+	if outbox == "" {
+		outbox = filepath.Join(storeDir, ".streamflow", "hooks")
+	}
+	hooks, err := hook.Open(ctx, f.targets, outbox, st, mem, opts)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--hook: %w", err)
+	}
+	return hooks, func() error {
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), hookPatience)
+		defer cancel()
+		return hooks.Close(ending)
+	}, nil
+}
