@@ -47,7 +47,6 @@ var arrows = []struct {
 	{"internal/tree", []string{"github.com/bmatcuk/doublestar/..."}},
 	{"internal/reload", nil},
 	{"internal/transport", []string{"store", "memory"}},
-	{"internal/journal", []string{"internal/durable", "golang.org/x/..."}},
 	{"internal/journal", []string{"internal/durable", "internal/lock"}},
 	{"internal/lock", nil},
 }
