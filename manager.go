@@ -61,6 +61,9 @@ func New(dst store.Store, opts *Options) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, ok := dst.(store.Finder); o.SkipIdentical && !ok {
+		return nil, fmt.Errorf("Options.SkipIdentical: %w: it doesn't know what it has by name", store.ErrUnsupported)
+	}
 	m := &Manager{
 		dst: dst, opts: o, mem: o.Memory, limiter: newLimiter(o.RateLimit), uploads: map[*Upload]struct{}{},
 	}

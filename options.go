@@ -50,6 +50,13 @@ type Options struct {
 	// NoResume starts anew where the journal knows an unfinished upload, and
 	// discards that one.
 	NoResume bool
+	// NoReplace leaves an object alone that has the name already: the upload ends
+	// with store.ErrExists.
+	NoReplace bool
+	// SkipIdentical sends no file that is at the destination already, with the
+	// same name, length and CRC-32C; see Result.Identical. The destination must be
+	// a store.Finder.
+	SkipIdentical bool
 	// Logger takes what can't be returned: trouble that was survived.
 	// Default: none.
 	Logger *slog.Logger

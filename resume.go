@@ -39,6 +39,7 @@ func (u *Upload) open(ctx context.Context) (store.Upload, store.Info, error) {
 	}
 	spec := store.Spec{
 		Name: u.src.name, Length: u.src.Size(), UnitBytes: u.unitBytes, Metadata: u.src.metadata,
+		NoReplace: u.m.opts.NoReplace,
 	}
 	if u.stream != nil && u.stream.ended {
 		spec.Length = u.stream.held[len(u.stream.held)-1].end()

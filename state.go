@@ -62,4 +62,6 @@ type Result struct {
 	Duration     time.Duration
 	// RestartReason says why an unfinished upload was not resumed, or "".
 	RestartReason string
+	// Identical: the same was there already, and nothing was sent.
+	Identical bool
 }

@@ -34,6 +34,7 @@ type transfer struct {
 	sent      bool         // nothing but Finish is left to do
 	restarted bool
 	reason    string // of a restart
+	skipped   bool   // the same is at the destination already
 }
 
 // run is the goroutine of an upload.
@@ -119,6 +120,9 @@ func (u *Upload) attempt(ctx context.Context) (store.Info, error) {
 	}
 	if err := u.src.check(); err != nil {
 		return store.Info{}, err
+	}
+	if info, ok, err := u.identical(ctx); ok || err != nil {
+		return info, err
 	}
 	if u.stream != nil && u.dest == nil {
 		// A stream that can't be read, or whose units can never fit, leaves
@@ -248,7 +252,7 @@ func isGone(err error) bool {
 
 // settleFailure discards what nobody could resume and remembers the rest.
 func (u *Upload) settleFailure(err error) {
-	if u.stream == nil && !isAny(err, ErrAborted, ErrSourceChanged, store.ErrChecksum) {
+	if u.stream == nil && !isAny(err, ErrAborted, ErrSourceChanged, store.ErrChecksum, store.ErrExists) {
 		u.save()
 		return
 	}
@@ -272,7 +276,7 @@ func (u *Upload) end(info store.Info, err error, took time.Duration) {
 	u.mu.Lock()
 	u.result = Result{
 		ID: u.id, Location: info.Location, Bytes: u.counters.bytes.Load(), ResumedBytes: u.resumed,
-		Retries: u.state.Retries, Sum: info.Sum, Duration: took, RestartReason: u.reason,
+		Retries: u.state.Retries, Sum: info.Sum, Duration: took, RestartReason: u.reason, Identical: u.skipped,
 	}
 	u.state.Err = nil
 	if err != nil {

@@ -53,6 +53,17 @@ type Lister interface {
 	Finished(ctx context.Context) iter.Seq2[Info, error]
 }
 
+// A Finder is a Store that knows its objects by their names.
+type Finder interface {
+	// Find returns the finished object of that name: Name, Length and Location, and
+	// where Length is length also its Sum, for which the store may have to read
+	// it. It has no ID.
+	//
+	// Errors: [ErrNotFound], [ErrUnsupported] where the store is set up to name
+	// objects itself.
+	Find(ctx context.Context, name string, length int64) (Info, error)
+}
+
 // A Reader is a Store that can give back what was uploaded.
 type Reader interface {
 	// OpenReader opens an upload of which every byte is there, finished or not,

@@ -17,6 +17,7 @@ var (
 	ErrUnsupported = errors.New("not supported by the destination")
 	ErrSuperseded  = errors.New("a newer request took the upload over")
 	ErrIncomplete  = errors.New("upload is incomplete")
+	ErrExists      = errors.New("there is an object of that name")
 	ErrChecksum    = errors.New("checksum differs")
 	ErrRateLimited = errors.New("too many requests")
 )

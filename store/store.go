@@ -116,6 +116,11 @@ type Spec struct {
 	UnitBytes int64
 	// Metadata is kept with the object as far as the store can.
 	Metadata map[string]string
+	// NoReplace has the object only appear where there is none of its name: Finish
+	// is [ErrExists] then, also Create where the store knows already. Nothing comes
+	// between the look and the object. A store that names objects itself replaces
+	// none anyway.
+	NoReplace bool
 }
 
 // Limits says what a Store can take. A zero number means there is no limit.

@@ -22,6 +22,7 @@ type progress interface {
 	started(path string, u *streamflow.Upload)
 	event(e streamflow.Event)
 	finished(path string, u *streamflow.Upload, r streamflow.Result)
+	skipped(path string, u *streamflow.Upload, why skipReason)
 	failed(path string, u *streamflow.Upload, err error) // u may be nil
 	close(s summary)
 }
@@ -52,19 +53,29 @@ type results struct {
 	stdout io.Writer
 }
 
-func (p *results) started(string, *streamflow.Upload)       {}
-func (p *results) event(streamflow.Event)                   {}
-func (p *results) failed(string, *streamflow.Upload, error) {}
-func (p *results) close(summary)                            {}
+func (p *results) started(string, *streamflow.Upload)             {}
+func (p *results) event(streamflow.Event)                         {}
+func (p *results) skipped(string, *streamflow.Upload, skipReason) {}
+func (p *results) failed(string, *streamflow.Upload, error)       {}
+func (p *results) close(summary)                                  {}
 func (p *results) finished(_ string, _ *streamflow.Upload, r streamflow.Result) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	fmt.Fprintln(p.stdout, r.Location)
 }
 
+// A skipReason is why a file was not sent, though nothing is wrong.
+type skipReason string
+
+const (
+	skippedExists    skipReason = "exists"    // and --no-clobber leaves it alone
+	skippedIdentical skipReason = "identical" // and --skip-identical was given
+)
+
 // A summary is of all uploads of a command.
 type summary struct {
-	files, failed, retries int
+	files, skipped, failed int
+	retries                int
 	bytes, resumed         int64
 	duration               time.Duration
 	peakMemory             int64 // held of the budget at once
@@ -86,6 +97,9 @@ func (s summary) String() string {
 	}
 	if s.resumed > 0 {
 		fmt.Fprintf(&b, ", %s of it sent before", bytesize.Format(s.resumed))
+	}
+	if s.skipped > 0 {
+		fmt.Fprintf(&b, ", %s skipped", files(s.skipped))
 	}
 	if s.retries > 0 {
 		fmt.Fprintf(&b, ", %d retries", s.retries)

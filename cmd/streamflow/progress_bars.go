@@ -102,6 +102,10 @@ func (b *bars) finished(path string, u *streamflow.Upload, r streamflow.Result) 
 	b.results.finished(path, u, r)
 }
 
+func (b *bars) skipped(_ string, u *streamflow.Upload, _ skipReason) {
+	b.remove(u, max(0, u.State().Total))
+}
+
 func (b *bars) failed(_ string, u *streamflow.Upload, _ error) { b.remove(u, 0) }
 
 // remove takes the bar of an upload off the screen. u may be nil.
@@ -122,7 +126,7 @@ func (b *bars) close(s summary) {
 	b.all.Abort(true)
 	b.drawing.Wait()
 	b.console.above(nil)
-	if s.files > 0 {
+	if s.files+s.skipped > 0 {
 		fmt.Fprintln(b.console, s)
 	}
 }

@@ -101,6 +101,12 @@ type fileMessage struct {
 	RestartReason string  `json:"restart_reason,omitempty"`
 }
 
+type skippedMessage struct {
+	message
+	Path    string     `json:"path"`
+	Skipped skipReason `json:"skipped"`
+}
+
 type errorMessage struct {
 	message
 	Path    string `json:"path,omitempty"`
@@ -111,6 +117,7 @@ type errorMessage struct {
 type summaryMessage struct {
 	message
 	Files      int     `json:"files"`
+	Skipped    int     `json:"skipped"`
 	Failed     int     `json:"failed"`
 	Bytes      int64   `json:"bytes"`
 	Seconds    float64 `json:"seconds"`
@@ -166,6 +173,11 @@ func (p *jsonProgress) finished(path string, u *streamflow.Upload, r streamflow.
 	p.write(m)
 }
 
+func (p *jsonProgress) skipped(path string, u *streamflow.Upload, why skipReason) {
+	p.end(u)
+	p.write(skippedMessage{message{"file", u.Name()}, path, why})
+}
+
 func (p *jsonProgress) failed(path string, u *streamflow.Upload, err error) {
 	m := errorMessage{message: message{Type: "error"}, Path: path, Code: errorCode(err), Message: err.Error()}
 	if u != nil {
@@ -178,7 +190,7 @@ func (p *jsonProgress) failed(path string, u *streamflow.Upload, err error) {
 func (p *jsonProgress) close(s summary) {
 	p.write(summaryMessage{
 		message{Type: "summary"},
-		s.files, s.failed, s.bytes, s.duration.Round(time.Microsecond).Seconds(),
+		s.files, s.skipped, s.failed, s.bytes, s.duration.Round(time.Microsecond).Seconds(),
 		s.peakMemory, s.peakRSS, s.retries, s.resumed,
 	})
 }

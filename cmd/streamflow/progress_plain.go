@@ -49,8 +49,12 @@ func (p *plainProgress) finished(path string, u *streamflow.Upload, r streamflow
 	p.results.finished(path, u, r)
 }
 
+func (p *plainProgress) skipped(path string, _ *streamflow.Upload, why skipReason) {
+	p.say("%s: skipped: %s", path, why)
+}
+
 func (p *plainProgress) close(s summary) {
-	if s.files > 0 {
+	if s.files+s.skipped > 0 {
 		p.say("%s", s)
 	}
 }

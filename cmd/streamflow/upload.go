@@ -44,6 +44,8 @@ type uploadFlags struct {
 	resume      bool
 	name        string
 	filter      filter
+	noClobber   bool
+	identical   bool
 	dryRun      bool
 	progress    choice
 	json        bool
@@ -86,6 +88,8 @@ func (f *uploadFlags) group() flagGroup {
 	g.flags.StringArrayVar(&f.filter.include, "include", nil, "of a directory upload only files that match `PATTERN`; may be repeated")
 	g.flags.StringArrayVar(&f.filter.exclude, "exclude", nil, "leave out what matches `PATTERN`: *.tmp, cache/ or a/**/b.txt; may be repeated")
 	g.flags.BoolVar(&f.filter.followLinks, "follow-links", false, "in a directory, take symbolic links for what they lead to")
+	g.flags.BoolVar(&f.noClobber, "no-clobber", false, "leave alone what has the name at the destination already")
+	g.flags.BoolVar(&f.identical, "skip-identical", false, "don't send what is there already with the same size and checksum")
 	g.flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be uploaded, and upload nothing")
 	return g
 }
@@ -133,6 +137,9 @@ func (f *uploadFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	if f.identical && dst.url != "" {
+		return usagef(cmd, "--skip-identical: a tus server doesn't say what it has by name")
+	}
 	if f.dryRun {
 		return dryRun(cmd.Context(), cmd.OutOrStdout(), &console{w: cmd.ErrOrStderr()}, all, dst)
 	}
@@ -172,5 +179,7 @@ func (f *uploadFlags) options() streamflow.Options {
 		RateLimit:       int64(f.limitRate),
 		DisableChecksum: !f.checksum,
 		NoResume:        !f.resume,
+		NoReplace:       f.noClobber,
+		SkipIdentical:   f.identical,
 	}
 }

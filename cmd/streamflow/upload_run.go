@@ -11,6 +11,7 @@ import (
 	"github.com/streamflow/streamflow/internal/bytesize"
 	"github.com/streamflow/streamflow/internal/tree"
 	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/store"
 )
 
 // An uploader sends the sources of one command, some at once.
@@ -81,11 +82,18 @@ func (u *uploader) uploadAll(ctx context.Context, all sources) {
 
 func (u *uploader) uploadOne(ctx context.Context, src source) {
 	upload, result, err := u.transfer(ctx, src)
-	if err == nil {
+	switch {
+	case err == nil && !result.Identical:
 		u.mu.Lock()
 		u.total.add(result)
 		u.mu.Unlock()
 		u.progress.finished(src.path, upload, result)
+		return
+	case err == nil:
+		u.skip(src, upload, skippedIdentical)
+		return
+	case errors.Is(err, store.ErrExists) && upload != nil: // --no-clobber
+		u.skip(src, upload, skippedExists)
 		return
 	}
 	if upload != nil {
@@ -98,6 +106,14 @@ func (u *uploader) uploadOne(ctx context.Context, src source) {
 		}
 	}
 	u.fail(src, upload, explainRefusal(err, src.name, u.process))
+}
+
+// skip tells of a file that is fine at the destination as it is.
+func (u *uploader) skip(src source, upload *streamflow.Upload, why skipReason) {
+	u.mu.Lock()
+	u.total.skipped++
+	u.mu.Unlock()
+	u.progress.skipped(src.path, upload, why)
 }
 
 // fail tells of a file that was not uploaded. upload may be nil.
@@ -162,7 +178,7 @@ func (u *uploader) outcome(ctx context.Context) error {
 	defer u.mu.Unlock()
 	switch {
 	case ctx.Err() == nil || u.whole && u.failed.failed == 0:
-		return u.failed.outcome(u.total.files)
+		return u.failed.outcome(u.total.files + u.total.skipped)
 	case !u.whole:
 		return fmt.Errorf("%w before all files had their turn", context.Cause(ctx))
 	default:

@@ -108,7 +108,7 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (string, error) {
 		return "", fmt.Errorf("%w length %d or unit size %d", store.ErrInvalid, spec.Length, spec.UnitBytes)
 	}
 	if !s.byID {
-		if err := s.checkTarget(spec.Name); err != nil {
+		if err := s.checkTarget(spec.Name, spec.NoReplace); err != nil {
 			return "", err
 		}
 	}
@@ -119,6 +119,9 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (string, error) {
 	line := first.encode()
 	if len(line) > maxRecordBytes {
 		return "", fmt.Errorf("%w: name and metadata take %d bytes of at most %d", store.ErrInvalid, len(line), maxRecordBytes)
+	}
+	if spec.NoReplace && !s.byID {
+		line = append(line, (&record{verb: verbNoReplace}).encode()...)
 	}
 	if err := s.desk.enter(ctx); err != nil {
 		return "", err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"time"
@@ -77,7 +78,8 @@ func (u *Upload) seal(ctx context.Context, f *files, sum store.Sum) error {
 	}
 	if !u.store.byID {
 		// Something may have come into the way since Create.
-		if err := u.store.checkTarget(st.name); err != nil {
+		// But where noReplace keeps it out, move finds that.
+		if err := u.store.checkTarget(st.name, false); err != nil {
 			return err
 		}
 	}
@@ -132,7 +134,33 @@ func (s *Store) move(id string, st *state) error {
 			return err
 		}
 	}
-	return s.root.Rename(filepath.Join(stateDir, partName(id)), target)
+	part := filepath.Join(stateDir, partName(id))
+	if !st.noReplace {
+		return s.root.Rename(part, target)
+	}
+	return s.moveTo(part, target)
+}
+
+// moveTo is a rename that replaces nothing. Where it is cut off between the two
+// steps both names are of one file, and the next Finish removes the old one.
+func (s *Store) moveTo(part, target string) error {
+	err := s.root.Link(part, target)
+	switch there, statErr := s.root.Lstat(target); {
+	case err == nil:
+	case errors.Is(statErr, fs.ErrNotExist) && (errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission)):
+		// A file system without links, as FAT: a look just before is all there is.
+		return s.root.Rename(part, target)
+	case statErr == nil && !s.isPart(part, there):
+		return fmt.Errorf("name is taken: %w", store.ErrExists)
+	case !errors.Is(err, fs.ErrExist):
+		return err
+	}
+	return s.root.Remove(part)
+}
+
+func (s *Store) isPart(part string, file fs.FileInfo) bool {
+	info, err := s.root.Lstat(part)
+	return err == nil && os.SameFile(info, file)
 }
 
 // settle makes the final name survive power loss, then forgets what isn't

@@ -58,7 +58,7 @@ func checkName(name string) error {
 }
 
 // checkTarget says whether an upload may become the file called name.
-func (s *Store) checkTarget(name string) error {
+func (s *Store) checkTarget(name string, noReplace bool) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
@@ -70,6 +70,8 @@ func (s *Store) checkTarget(name string) error {
 		return fmt.Errorf("name can't be used here: %w: %w", store.ErrInvalid, err)
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("name is taken by something that is not a regular file: %w", store.ErrInvalid)
+	case noReplace:
+		return fmt.Errorf("name is taken: %w", store.ErrExists)
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 // is torn or wrong; what follows was never acknowledged.
 //
 //	upload 1 CREATED LENGTH UNIT BOOT NAME KEY VALUE KEY VALUE …
+//	noreplace
 //	length LENGTH
 //	written START END CRC
 //	rewrite START END
@@ -31,6 +32,8 @@ import (
 const (
 	// verbUpload begins a log.
 	verbUpload = "upload"
+	// verbNoReplace: the finished file replaces no other.
+	verbNoReplace = "noreplace"
 	// verbLength declares the length.
 	verbLength = "length"
 	// verbWritten: these bytes are in the file.
@@ -142,7 +145,7 @@ func parseRecord(line []byte) (record, error) {
 		fields.check(0 <= r.span.start && r.span.start < r.span.end)
 	case verbFinishing:
 		r.span.sum = fields.sum()
-	case verbSynced, verbAborted:
+	case verbNoReplace, verbSynced, verbAborted:
 	default:
 		return record{}, errRecord
 	}

@@ -26,6 +26,7 @@ type state struct {
 	unit      int64
 	written   spans
 	safe      spans // those of written that survive power loss
+	noReplace bool
 	finishing bool
 	aborted   bool
 	// moved: the part is gone because it has become the finished file.
@@ -39,6 +40,8 @@ func (st *state) apply(r record) {
 			boot: r.boot, name: r.name, metadata: r.metadata,
 			created: r.created, length: r.length, unit: r.unit,
 		}
+	case verbNoReplace:
+		st.noReplace = true
 	case verbLength:
 		st.length = r.length
 	case verbWritten:
@@ -68,6 +71,9 @@ func (st *state) records() []record {
 		verb: verbUpload, boot: st.boot, created: st.created, length: st.length,
 		unit: st.unit, name: st.name, metadata: st.metadata,
 	}}
+	if st.noReplace {
+		out = append(out, record{verb: verbNoReplace})
+	}
 	for _, s := range st.safe {
 		out = append(out, record{verb: verbWritten, span: s})
 	}

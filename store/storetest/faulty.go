@@ -19,6 +19,7 @@ const (
 	OpCreate    Op = "create"
 	OpList      Op = "list" // the beginning of a walk
 	OpOpen      Op = "open"
+	OpFind      Op = "find"
 	OpRead      Op = "read" // opening a reader
 	OpStat      Op = "stat"
 	OpInfo      Op = "info"
@@ -246,6 +247,19 @@ func (f *Faulty) list(ctx context.Context, walk func(store.Lister, context.Conte
 		}
 		walk(l, ctx)(yield)
 	}
+}
+
+// Find implements [store.Finder].
+func (f *Faulty) Find(ctx context.Context, name string, length int64) (info store.Info, err error) {
+	inner, ok := f.inner.(store.Finder)
+	if !ok {
+		return store.Info{}, store.ErrUnsupported
+	}
+	err = f.call(ctx, OpFind, func() (err error) {
+		info, err = inner.Find(ctx, name, length)
+		return err
+	})
+	return known(info, err)
 }
 
 // OpenReader implements [store.Reader]. What is open survives the store's death.

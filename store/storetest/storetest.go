@@ -74,6 +74,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, opts Options) {
 		{"concatenate", (*suite).concatenate},
 		{"concatenate what isn't whole", (*suite).concatenateParts},
 		{"list", (*suite).lists},
+		{"replace nothing", (*suite).noReplace},
+		{"find", (*suite).find},
 		{"read", (*suite).read},
 		{"read what isn't whole", (*suite).readUnfinished},
 		{"read what changes meanwhile", (*suite).readMeanwhile},
