@@ -157,7 +157,7 @@ func (o *Options) check(st store.Store) error {
 		return errors.New("server: MaxFileBytes is negative")
 	case o.IdleTimeout < 0 || o.MemoryTimeout < 0 || o.ExpireAfter < 0 || o.ExpireFinishedAfter < 0 || o.ShutdownTimeout < 0:
 		return errors.New("server: a timeout is negative")
-	case o.ExpireAfter+o.ExpireFinishedAfter > 0 && !lists:
+	case (o.ExpireAfter > 0 || o.ExpireFinishedAfter > 0) && !lists:
 		return errors.New("server: ExpireAfter and ExpireFinishedAfter need a store that lists its uploads")
 	case o.AllowReading && !reads:
 		return errors.New("server: AllowReading needs a store that can be read")

@@ -40,16 +40,15 @@ At the same address are /healthz, /readyz, /metrics and /api/v1. Profiles
 type serveFlags struct {
 	memory          memoryFlags
 	auth            authFlags
+	policy          policyFlags
 	hook            hookFlags
 	listen          string
 	adminListen     string
 	storeDir        string
 	basePath        string
 	readyFile       string
-	maxFileBytes    size
 	sync            bool
 	allowReading    bool
-	expireAfter     time.Duration
 	minRate         byteRate
 	shutdownTimeout time.Duration
 	logLevel        logLevel
@@ -66,7 +65,7 @@ func newServeCommand() *cobra.Command {
 		RunE:                  func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 		DisableFlagsInUseLine: true,
 	}
-	addFlags(cmd, f.group(), f.auth.group(), f.hook.group(), f.memory.group())
+	addFlags(cmd, f.group(), f.auth.group(), f.policy.group(), f.hook.group(), f.memory.group())
 	return cmd
 }
 
@@ -78,10 +77,8 @@ func (f *serveFlags) group() flagGroup {
 	g.flags.StringVar(&f.storeDir, "store", "./streamflow-data", "directory that keeps the uploads")
 	g.flags.StringVar(&f.basePath, "base-path", "/files/", "path of the uploads")
 	g.flags.StringVar(&f.readyFile, "ready-file", "", "file to write the URL to when ready; removed at the end")
-	g.flags.Var(&f.maxFileBytes, "max-file-size", "largest upload; 0 is any")
 	g.flags.BoolVar(&f.sync, "sync", false, "sync to disk before each acknowledgement, to survive power loss in the middle of an upload")
 	g.flags.BoolVar(&f.allowReading, "allow-reading", false, "give finished uploads back: to whoever knows their URL or, with tokens, may read them")
-	g.flags.DurationVar(&f.expireAfter, "expire-after", 0, "remove unfinished uploads that got nothing for so long; 0 is never")
 	g.flags.Var(&f.minRate, "min-rate", "least that a request must send on average; 0 only ends those that send nothing")
 	g.flags.DurationVar(&f.shutdownTimeout, "shutdown-timeout", 30*time.Second, "time that requests under way have to end")
 	g.flags.Var(&f.logLevel, "log-level", "least level that is logged to standard error")
@@ -98,8 +95,6 @@ func (f *serveFlags) leastRate() int64 {
 
 func (f *serveFlags) check(cmd *cobra.Command) error {
 	switch {
-	case f.expireAfter < 0:
-		return usagef(cmd, "--expire-after %v: want more than 0, or 0 for never", f.expireAfter)
 	case f.shutdownTimeout <= 0:
 		return usagef(cmd, "--shutdown-timeout %v: want more than 0", f.shutdownTimeout)
 	case !strings.HasPrefix(f.basePath, "/") || !strings.HasSuffix(f.basePath, "/") || strings.Contains(f.basePath, "//"):
@@ -115,6 +110,9 @@ func (f *serveFlags) check(cmd *cobra.Command) error {
 		return usagef(cmd, "--listen %s: want HOST:PORT: %w", f.listen, err)
 	}
 	if err := f.auth.check(cmd, f.listen, host); err != nil {
+		return err
+	}
+	if err := f.policy.check(cmd); err != nil {
 		return err
 	}
 	if f.adminListen == "" {
@@ -153,14 +151,13 @@ func (f *serveFlags) run(cmd *cobra.Command) (err error) {
 	defer func() { err = errors.Join(err, closeHooks()) }()
 	opts := &server.Options{
 		BasePath:        f.basePath,
-		MaxFileBytes:    int64(f.maxFileBytes),
-		ExpireAfter:     f.expireAfter,
 		AllowReading:    f.allowReading,
 		MinRate:         f.leastRate(),
 		ShutdownTimeout: f.shutdownTimeout,
 		Hooks:           hooks,
 		Logger:          logger,
 	}
+	f.policy.apply(opts)
 	reloaders, err := f.auth.apply(opts, logger)
 	if err != nil {
 		return err

@@ -5,33 +5,28 @@ import (
 	"mime"
 	"strings"
 	"unicode"
-
-	"github.com/streamflow/streamflow/store"
 )
 
 // A TypePattern says which media types are meant: one, as application/pdf, or
-// all below one, as image/*. Case doesn't matter.
-type TypePattern struct {
-	top, sub string // in lower case; sub may be *
-}
+// all below one, as image/*. It is in lower case.
+type TypePattern string
 
-// ParseType reads a TypePattern. Errors are store.ErrInvalid.
+// ParseType reads a TypePattern in any case.
 func ParseType(s string) (TypePattern, error) {
 	top, sub, ok := strings.Cut(strings.ToLower(s), "/")
 	if !ok || !isToken(top) || !isToken(sub) || strings.Contains(top, "*") || sub != "*" && strings.Contains(sub, "*") {
-		return TypePattern{}, fmt.Errorf("%w: %q is no media type: want one such as application/pdf or image/*", store.ErrInvalid, s)
+		return "", fmt.Errorf("%q is no media type such as application/pdf or image/*", s)
 	}
-	return TypePattern{top, sub}, nil
+	return TypePattern(top + "/" + sub), nil
 }
-
-// String returns the pattern in lower case.
-func (p TypePattern) String() string { return p.top + "/" + p.sub }
 
 // Matches says whether a media type in lower case and without parameters is
 // meant.
 func (p TypePattern) Matches(mediaType string) bool {
-	top, sub, _ := strings.Cut(mediaType, "/")
-	return top == p.top && (p.sub == "*" || sub == p.sub)
+	if below, all := strings.CutSuffix(string(p), "*"); all {
+		return strings.HasPrefix(mediaType, below)
+	}
+	return mediaType == string(p)
 }
 
 // isToken: what a type or subtype may be made of (RFC 9110, section 5.6.2).
@@ -48,19 +43,19 @@ func mediaType(declared string) (string, bool) {
 	return t, err == nil && ok && isToken(top) && isToken(sub)
 }
 
-// An Extension is how a file's name ends, such as .jpg or .tar.gz. Case doesn't
-// matter.
+// An Extension is how a file's name ends, such as .jpg or .tar.gz. It is in lower
+// case.
 type Extension string
 
-// ParseExtension reads an Extension. Errors are store.ErrInvalid.
+// ParseExtension reads an Extension in any case.
 func ParseExtension(s string) (Extension, error) {
 	if len(s) < 2 || s[0] != '.' || s[len(s)-1] == '.' || !isPlain(s) || strings.ContainsAny(s, `/\*? `) {
-		return "", fmt.Errorf("%w: %q is no extension: want one such as .jpg or .tar.gz", store.ErrInvalid, s)
+		return "", fmt.Errorf("%q is no extension such as .jpg or .tar.gz", s)
 	}
 	return Extension(strings.ToLower(s)), nil
 }
 
-// Matches says whether a name ends so.
+// Matches says whether a name ends so, in any case.
 func (e Extension) Matches(name string) bool {
 	return isPlain(name) && strings.HasSuffix(strings.ToLower(name), string(e))
 }

@@ -1,14 +1,12 @@
 package policy_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
 
 	"github.com/streamflow/streamflow/server/policy"
-	"github.com/streamflow/streamflow/store"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -38,8 +36,8 @@ func TestParseType(t *testing.T) {
 		}
 	}
 	for _, s := range []string{"", "image", "image/", "/png", "*/*", "*", "image/p*", "image/png/x", "image/png;a=b", "image /png", "image/png,a/b", ".png"} {
-		if p, err := policy.ParseType(s); !errors.Is(err, store.ErrInvalid) {
-			t.Errorf("%q is %s, %v", s, p, err)
+		if p, err := policy.ParseType(s); err == nil {
+			t.Errorf("%q is %s", s, p)
 		}
 	}
 }
@@ -70,8 +68,8 @@ func TestParseExtension(t *testing.T) {
 		}
 	}
 	for _, s := range []string{"", ".", "jpg", "*.jpg", ".j*", ".jpg.", ".a/b", ". jpg", ".a\x00", "image/png"} {
-		if e, err := policy.ParseExtension(s); !errors.Is(err, store.ErrInvalid) {
-			t.Errorf("%q is %s, %v", s, e, err)
+		if e, err := policy.ParseExtension(s); err == nil {
+			t.Errorf("%q is %s", s, e)
 		}
 	}
 }
@@ -83,11 +81,11 @@ func FuzzParseType(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := policy.ParseType(p.String())
+		again, err := policy.ParseType(string(p))
 		if err != nil || again != p {
 			t.Errorf("%q is written as %q: %v", pattern, p, err)
 		}
-		if top, _, _ := strings.Cut(p.String(), "/"); p.Matches(mediaType) && !strings.HasPrefix(mediaType, top+"/") {
+		if top, _, _ := strings.Cut(string(p), "/"); p.Matches(mediaType) && !strings.HasPrefix(mediaType, top+"/") {
 			t.Errorf("%q is %s", mediaType, p)
 		}
 	})

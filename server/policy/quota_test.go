@@ -58,7 +58,7 @@ type model struct {
 }
 
 func TestCountedIsOnDisk(t *testing.T) {
-	for seed := range uint64(8) {
+	for seed := range uint64(4) {
 		m := &model{T: t, ctx: t.Context(), files: newStore(t), random: rand.New(rand.NewPCG(seed, 0)), quota: 100_000}
 		opts := policy.Options{Quota: m.quota, MaxUploads: 20}
 		m.policy = newPolicy(t, m.files, opts)
@@ -69,7 +69,7 @@ func TestCountedIsOnDisk(t *testing.T) {
 			m.finish, m.abort, m.abortAgain, m.concatenate, m.takeOver, m.cancelled, m.fault,
 		}
 		refused := 0
-		for i := range 400 {
+		for i := range 300 {
 			n := m.random.IntN(len(steps))
 			if err := steps[n](); errors.Is(err, store.ErrNoSpace) {
 				refused++

@@ -127,11 +127,7 @@ func (p *Policy) checkDeclared(spec store.Spec) error {
 }
 
 func (p *Policy) checkType(declared string) error {
-	var names []string
-	for _, t := range p.opts.Types {
-		names = append(names, t.String())
-	}
-	allowed := enumerate(names)
+	allowed := enumerate(p.opts.Types)
 	if allowed == "" {
 		allowed = "any type such as image/png"
 	}
