@@ -35,6 +35,8 @@ type caller struct {
 	opts   *Options
 	counts *counts
 	slots  map[Event]chan struct{} // for those who ask, shared by all callers
+	// ending ends with Hooks.Close, and all calls with it.
+	ending context.Context
 }
 
 // ask returns the hook's reply. The error is for the client.
@@ -80,6 +82,7 @@ func (c *caller) call(ctx context.Context, m envelope) (_ []byte, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
 	defer cancel()
+	defer context.AfterFunc(c.ending, cancel)()
 	held, err := c.mem.Reserve(ctx, memory.KindConnection, callBytes)
 	if err != nil {
 		return nil, fmt.Errorf("memory for the call: %w", err)

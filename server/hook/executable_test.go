@@ -3,7 +3,9 @@
 package hook_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"github.com/streamflow/streamflow/server/hook"
+	"github.com/streamflow/streamflow/store"
 )
 
 // script writes an executable of a shell script, which finds the directory that
@@ -114,6 +117,29 @@ func TestTimeoutKillsTheGroup(t *testing.T) {
 		stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 		return err != nil || strings.Contains(string(stat), ") Z ") || syscall.Kill(pid, 0) != nil
 	})
+}
+
+// No executable outlives Close, also not one that a request waits for.
+func TestCloseEndsAsking(t *testing.T) {
+	path, dir := script(t, `touch "$dir/asked"; sleep 1000`)
+	r := newRig(t, hook.Options{}, "true")
+	hooks, err := hook.Open(t.Context(), []string{path}, t.TempDir(), r.files, r.mem, nil)
+	r.must(err)
+	answer := make(chan error, 1)
+	go func() {
+		_, err := hooks.Uploads(nil).Create(context.Background(), store.Spec{})
+		answer <- err
+	}()
+	r.eventually("the question", func() bool {
+		_, err := os.Stat(filepath.Join(dir, "asked"))
+		return err == nil
+	})
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	r.must(hooks.Close(ended))
+	if transient := (*store.TransientError)(nil); !errors.As(<-answer, &transient) {
+		t.Error("the answer isn't to try again")
+	}
 }
 
 func TestExecutableIsTold(t *testing.T) {

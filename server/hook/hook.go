@@ -163,6 +163,9 @@ func Open(ctx context.Context, targets []string, dir string, finder Finder, mem 
 func (h *Hooks) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	h.stop = cancel
+	for _, c := range h.callers {
+		c.ending = ctx
+	}
 	if h.wanted[PostReceive] {
 		h.progress = newProgress()
 		h.running.Go(func() { h.progress.run(ctx, h.callers) })
@@ -173,7 +176,7 @@ func (h *Hooks) start() {
 }
 
 // Close ends deliveries. It waits for those under way until ctx ends, and then
-// breaks them off; what was not delivered stays in the outbox.
+// breaks off all calls; what was not delivered stays in the outbox.
 func (h *Hooks) Close(ctx context.Context) error {
 	for _, box := range h.outboxes {
 		box.close()

@@ -77,7 +77,8 @@ func TestProgress(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(string(told)), "\n")
-	if len(lines) < 4 || len(lines) > 6 || !strings.Contains(lines[len(lines)-1], `"offset":50`) {
+	// Of what happens at the same instant either may be first.
+	if len(lines) < 3 || len(lines) > 6 || !strings.Contains(lines[len(lines)-1], `"offset":50`) {
 		t.Errorf("told %d times: %s", len(lines), told)
 	}
 }
