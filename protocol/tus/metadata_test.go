@@ -76,3 +76,28 @@ func FuzzMetadata(f *testing.F) {
 		}
 	})
 }
+
+func TestChangeMetadata(t *testing.T) {
+	value := "new"
+	before := map[string]string{"a": "1", "b": "2", "tus metadata": "a MQ==, b Mg==", "tus concat": "partial"}
+	for name, c := range map[string]struct {
+		changes map[string]*string
+		want    map[string]string // nil: refused
+	}{
+		"nothing":          {nil, map[string]string{"a": "1", "b": "2", "tus concat": "partial"}},
+		"set and remove":   {map[string]*string{"a": nil, "b": &value, "c": &value}, map[string]string{"b": "new", "c": "new", "tus concat": "partial"}},
+		"key with a space": {map[string]*string{"tus concat": nil}, nil},
+		"empty key":        {map[string]*string{"": &value}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			kept := maps.Clone(before)
+			got, err := tus.ChangeMetadata(before, c.changes)
+			if c.want == nil && !errors.Is(err, store.ErrInvalid) || !maps.Equal(got, c.want) {
+				t.Errorf("metadata is %q, %v", got, err)
+			}
+			if !maps.Equal(before, kept) {
+				t.Errorf("the argument became %q", before)
+			}
+		})
+	}
+}
