@@ -40,6 +40,7 @@ var arrows = []struct {
 	{"server", []string{".", "store", "memory", "internal/...", "protocol/...", "server/...", "github.com/VictoriaMetrics/metrics/..."}},
 	{".", []string{"store", "memory", "internal/...", "golang.org/x/..."}},
 	{"cmd/streamflow/...", []string{"..."}},
+	{"examples/clamd", []string{"server/hook"}},
 	{"internal/bytesize", nil},
 	{"internal/checksum", nil},
 	{"internal/detach", nil},
