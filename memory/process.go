@@ -36,9 +36,11 @@ type Process struct {
 	root     *Manager
 	budget   int64
 	previous int64 // the runtime's memory limit as it was found
+	percent  int   // and its GC percentage
 
 	mu        sync.Mutex
 	heapLimit int64
+	garbage   int   // the GC percentage
 	code      int64 // what the program's own pages take, by the last look
 	ticks     int
 	excess    int64 // what the runtime takes beyond its share
@@ -71,6 +73,8 @@ func OpenProcess(opts *Options) (*Process, error) {
 	forbidHugeHeapPages()
 	p.heapLimit = heapShare(p.budget)
 	p.previous = debug.SetMemoryLimit(p.heapLimit)
+	p.percent = debug.SetGCPercent(maxGarbage)
+	p.garbage = maxGarbage
 	o.Limit = p.budget - reserveFor(p.budget)
 	newTree(o, p)
 	return p, nil
@@ -101,6 +105,7 @@ func (p *Process) BudgetFor(limit int64) int64 {
 func (p *Process) Close() error {
 	err := p.root.Close()
 	debug.SetMemoryLimit(p.previous)
+	debug.SetGCPercent(p.percent)
 	return err
 }
 
@@ -123,8 +128,31 @@ func (p *Process) sample() {
 		p.heapLimit = limit
 		debug.SetMemoryLimit(limit)
 	}
+	if percent := garbagePercent(foreign); percent != p.garbage {
+		p.garbage = percent
+		debug.SetGCPercent(percent)
+	}
 	p.excess = max(0, taken-reserveFor(p.budget)-foreign)
 	p.charge(p.excess)
+}
+
+// How much garbage gathers on the heap before a collection, in percent of what
+// lives there.
+const (
+	minGarbage   = 10
+	maxGarbage   = 100
+	garbageBytes = 8 << 20
+)
+
+// garbagePercent is less, in steps, the more of the heap is charged for:
+// garbage beside thousands of connections would take as much as they do.
+func garbagePercent(foreign int64) int {
+	for percent := maxGarbage; percent > minGarbage; percent /= 2 {
+		if foreign/100*int64(percent) <= garbageBytes {
+			return percent
+		}
+	}
+	return minGarbage
 }
 
 // foreignBytes is what is charged for memory on the Go heap: for all but
