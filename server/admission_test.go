@@ -118,9 +118,7 @@ func TestTakeoverOverEachProtocol(t *testing.T) {
 		old := r.pend(upload)
 		_, err := old.Write([]byte("01234"))
 		r.must(err)
-		for r.stat(upload).Offset == 0 && r.mem.Stats().Kinds[memory.KindTransfer].Active == 0 {
-			time.Sleep(time.Millisecond)
-		}
+		r.reading()
 		offset := r.offset(upload)
 		<-old.done
 		r.wantProblem(old.resp, old.text, http.StatusConflict, "SUPERSEDED")

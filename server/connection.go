@@ -13,12 +13,13 @@ import (
 	"github.com/streamflow/streamflow/memory"
 )
 
-// What a client costs beside the page and the buffers of the store, in bytes:
+// What a client costs beside the buffers of the store, in bytes:
 // TestConnectionCost holds them to it.
 const (
-	// connectionBytes is a connection with a request on it: the two buffers of
-	// net/http, the headers, the stack of a goroutine.
-	connectionBytes = 36 << 10
+	// connectionBytes is a connection with a request on it: the three buffers of
+	// net/http (10 KiB), the stack of a goroutine (8 KiB), headers, and what
+	// there is of the request and its upload.
+	connectionBytes = 27 << 10
 	// tlsBytes is what TLS has besides: a record being put together, and keys.
 	tlsBytes = 20 << 10
 	// requestBytes is a request alone, on somebody else's connection or a stream
@@ -35,7 +36,7 @@ const (
 type listener struct {
 	net.Listener
 	mem    *memory.Manager
-	bytes  int64 // of one connection
+	sizes  []int64 // that add up to one connection, and that aren't rounded up
 	logger *slog.Logger
 	ctx    context.Context // of Accept; it ends with Close
 	cancel context.CancelFunc
@@ -53,9 +54,9 @@ func (s *Server) listen(ln net.Listener) (*listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &listener{Listener: ln, mem: mem, bytes: connectionBytes, logger: s.opts.Logger}
+	l := &listener{Listener: ln, mem: mem, sizes: []int64{20 << 10, connectionBytes - 20<<10}, logger: s.opts.Logger}
 	if s.opts.TLS != nil {
-		l.bytes += tlsBytes
+		l.sizes = append(l.sizes, tlsBytes)
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l, nil
@@ -63,7 +64,7 @@ func (s *Server) listen(ln net.Listener) (*listener, error) {
 
 // Accept implements net.Listener.
 func (l *listener) Accept() (net.Conn, error) {
-	charge, err := l.mem.Reserve(l.ctx, memory.KindConnection, l.bytes)
+	charge, err := l.mem.Reserve(l.ctx, memory.KindConnection, l.sizes...)
 	if err != nil {
 		if l.ctx.Err() != nil {
 			err = net.ErrClosed

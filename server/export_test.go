@@ -19,3 +19,6 @@ func (s *Server) OnLifecycle(fn func(list string, info store.Info) error) {
 	l.finished = append(l.finished, listener("finished"))
 	l.discarded = append(l.discarded, listener("discarded"))
 }
+
+// InFlight is how many uploads have their bytes coming in now.
+func (s *Server) InFlight() int { return s.observed.inFlight() }

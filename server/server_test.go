@@ -34,10 +34,10 @@ func (r *rig) half(path string, size int, sent string) net.Conn {
 	return c
 }
 
-// reading waits until the server holds memory for a body under way.
+// reading waits until a body is under way.
 func (r *rig) reading() {
 	r.Helper()
-	for r.mem.Stats().Kinds[memory.KindTransfer].Active == 0 {
+	for r.server.InFlight() == 0 {
 		if r.Context().Err() != nil {
 			r.Fatal("the body is not being read")
 		}

@@ -74,7 +74,7 @@ func (h *Handler) postWithUpload(w http.ResponseWriter, r *http.Request, spec st
 			h.uploads.Log(r, code, err)
 			protocol.Drain(w, r)
 		}
-		info = after
+		info = *after
 	}
 	w.Header().Set(HeaderOffset, strconv.FormatInt(info.Offset, 10))
 	h.created(w, r, info)

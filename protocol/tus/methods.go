@@ -41,23 +41,30 @@ func (h *Handler) head(w http.ResponseWriter, r *http.Request, id string) error 
 func (h *Handler) patch(w http.ResponseWriter, r *http.Request, id string) error {
 	body, chunk, err := h.patchChunk(w, r)
 	if err != nil {
-		// A client needs the offset on every answer, and asks again if it has none.
-		if info, e := h.uploads.Info(r.Context(), id); e == nil {
-			h.setState(w, r, info)
-		} else if errors.Is(e, store.ErrNotFound) || errors.Is(e, store.ErrGone) {
-			err = e
-		}
-		return err
+		return h.refusePatch(w, r, id, err)
 	}
 	info, err := h.append(w, r, id, body, chunk)
 	if info.ID != "" {
-		h.setState(w, r, info)
+		h.setState(w, r, *info)
 	}
 	if err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// refusePatch says where the upload stands: a client needs the offset on every
+// answer, and asks again if it has none.
+func (h *Handler) refusePatch(w http.ResponseWriter, r *http.Request, id string, err error) error {
+	info, e := h.uploads.Info(r.Context(), id)
+	switch {
+	case e == nil:
+		h.setState(w, r, info)
+	case errors.Is(e, store.ErrNotFound), errors.Is(e, store.ErrGone):
+		return e
+	}
+	return err
 }
 
 // patchChunk reads what the headers of a PATCH say.
@@ -110,11 +117,12 @@ func (h *Handler) chunk(w http.ResponseWriter, r *http.Request) (*protocol.Reque
 	return b, c, nil
 }
 
-// append stores a chunk whose bytes come from b.
-func (h *Handler) append(w http.ResponseWriter, r *http.Request, id string, b *protocol.RequestBody, c protocol.Chunk) (store.Info, error) {
+// append stores a chunk whose bytes come from b. The Info is not on the stack,
+// which should stay small while a body waits: thousands may.
+func (h *Handler) append(w http.ResponseWriter, r *http.Request, id string, b *protocol.RequestBody, c protocol.Chunk) (*store.Info, error) {
 	info, err := h.uploads.Append(r.Context(), id, c)
 	b.Settle(w)
-	return info, err
+	return &info, err
 }
 
 // delete discards an upload (extension termination).

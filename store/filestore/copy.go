@@ -11,20 +11,24 @@ import (
 	"github.com/streamflow/streamflow/store"
 )
 
+// readAhead is what net/http has buffered at most of a body, and hands out
+// before it reads again: a burst that ends there may well go on.
+const readAhead = 4 << 10
+
 // maxEmpty is how many Reads in a row may return nothing.
 const maxEmpty = 100
 
-// copy moves the unit from r into the file. It waits for r with the page alone:
+// copy moves the unit from r into the file. It waits for r with the sip alone:
 // whatever it has is in the file then, which the shelf may close.
-func (t *transfer) copy(ctx context.Context, r io.Reader, page []byte) error {
+func (t *transfer) copy(ctx context.Context, r io.Reader) error {
 	for t.span.end-t.start != t.size {
 		if t.missing() == 0 {
-			return t.wantEnd(ctx, r, page[:1])
+			return t.wantEnd(ctx, r, t.sip[:1])
 		}
 		t.upload.store.shelf.put(t.upload.fence)
-		p := page[:min(t.missing(), pageBytes)]
+		p := t.sip[:min(t.missing(), sipBytes)]
 		n, err := t.read(ctx, r, p)
-		if err == nil && n == pageBytes && t.missing() > pageBytes {
+		if err == nil && n == sipBytes && t.missing() > sipBytes {
 			err = t.burst(ctx, r, p)
 		} else if putErr := t.put(ctx, p[:n]); putErr != nil {
 			return putErr
@@ -64,7 +68,8 @@ func (t *transfer) burst(ctx context.Context, r io.Reader, p []byte) (err error)
 		if err := t.put(ctx, buffer[:n+m]); err != nil {
 			return err
 		}
-		if readErr != nil || n+m < len(buffer) || t.missing() == 0 {
+		over := n+m < len(buffer) && n+m != readAhead
+		if readErr != nil || over || t.missing() == 0 {
 			return readErr
 		}
 		n = 0

@@ -6,7 +6,7 @@ import "context"
 // call that waits for the disk takes a thread of the system, and a change opens
 // files: neither may be as many as there are uploads. More than these make no
 // disk faster.
-const deskPlaces = 64
+const deskPlaces = 32
 
 // A desk is where uploads queue for the disk.
 type desk chan struct{}

@@ -30,7 +30,7 @@
 // and Finish, makes the second writer fail with a *store.TransientError; systems
 // without flock have no such lock.
 //
-// A Write that waits for its source takes 4 KiB of memory, and once more than a
+// A Write that waits for its source holds no buffer, and once more than a
 // hundred wait, no descriptor. Then it has let go of the lock, too: if another
 // process writes to the upload meanwhile, the Write ends with
 // store.ErrSuperseded.

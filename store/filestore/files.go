@@ -218,7 +218,8 @@ func (f *files) wake(s *Store) error {
 	if f.failed != nil {
 		return translate(f.failed)
 	}
-	err := f.reopen(s)
+	var err error
+	apart(func() { err = f.reopen(s) })
 	if err != nil {
 		return errors.Join(err, f.close())
 	}

@@ -100,7 +100,7 @@ func (s *Store) Create(ctx context.Context, spec store.Spec) (store.Upload, stor
 }
 
 // create makes the files of an upload and returns its id.
-func (s *Store) create(ctx context.Context, spec store.Spec) (string, error) {
+func (s *Store) create(ctx context.Context, spec store.Spec) (_ string, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
@@ -128,7 +128,8 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (string, error) {
 	}
 	defer s.desk.leave()
 	id := newID()
-	return id, translate(s.makeFiles(id, line))
+	apart(func() { err = translate(s.makeFiles(id, line)) })
+	return id, err
 }
 
 // makeFiles makes the files of an upload whose log begins with line. It tries
@@ -184,7 +185,7 @@ func (s *Store) Stat(ctx context.Context, id string) (store.Info, error) {
 	return s.info(id, st), nil
 }
 
-func (s *Store) look(ctx context.Context, id string) (*state, error) {
+func (s *Store) look(ctx context.Context, id string) (st *state, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -192,7 +193,8 @@ func (s *Store) look(ctx context.Context, id string) (*state, error) {
 		return nil, err
 	}
 	defer s.desk.leave()
-	return s.load(id)
+	apart(func() { st, err = s.load(id) })
+	return st, err
 }
 
 func (s *Store) info(id string, st *state) store.Info {

@@ -22,7 +22,9 @@ func (u *Upload) Finish(ctx context.Context, sum store.Sum) (store.Info, error) 
 	if done := u.done.Load(); done != nil {
 		return *done, verify(sum, done.Sum)
 	}
-	info, err := u.finish(ctx, sum)
+	var info store.Info
+	var err error
+	apart(func() { info, err = u.finish(ctx, sum) })
 	if err != nil {
 		return store.Info{}, fmt.Errorf("finish upload %s: %w", u.id, err)
 	}

@@ -28,22 +28,23 @@ var (
 // takeOver begins a new epoch, which is u's, and returns what it begins with:
 // all that the Writes it ends have put into the file. It does nothing where the
 // upload can't be read.
-func (u *Upload) takeOver(ctx context.Context) (*state, error) {
+func (u *Upload) takeOver(ctx context.Context) (st *state, err error) {
 	if err := u.enter(ctx); err != nil {
 		return nil, err
 	}
 	defer u.leave()
-	for t := range u.fence.writes {
-		if err := t.log(); err != nil {
-			u.store.log.Warn("what an ended request had sent is lost", "upload", u.id, "error", err)
+	apart(func() {
+		for t := range u.fence.writes {
+			if err := t.log(); err != nil {
+				u.store.log.Warn("what an ended request had sent is lost", "upload", u.id, "error", err)
+			}
 		}
-	}
-	st, err := u.store.load(u.id)
-	if err != nil {
-		return nil, err
-	}
-	u.epoch = u.fence.epoch.Add(1)
-	return st, u.fence.drop()
+		if st, err = u.store.load(u.id); err == nil {
+			u.epoch = u.fence.epoch.Add(1)
+			err = u.fence.drop()
+		}
+	})
+	return st, err
 }
 
 // begin takes the upload's turn, unless a newer request took the upload over.
@@ -107,11 +108,14 @@ func (u *Upload) change(ctx context.Context, fn func(*files) error) error {
 		return err
 	}
 	defer u.leave()
-	f, err := u.attach()
-	if err != nil {
-		return err
-	}
-	return errors.Join(fn(f), u.detach())
+	var err error
+	apart(func() {
+		var f *files
+		if f, err = u.attach(); err == nil {
+			err = errors.Join(fn(f), u.detach())
+		}
+	})
+	return err
 }
 
 // Info implements [store.Upload].

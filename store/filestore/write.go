@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// A Write waits for its source with a page, and takes a buffer when bytes
-	// are there: one of bufferBytes at memory level normal, of minBufferBytes at
+	// A Write waits for its source with a sip, and takes a buffer when more is
+	// there: one of bufferBytes at memory level normal, of minBufferBytes at
 	// least.
-	pageBytes      = 4 << 10
+	sipBytes       = 512
 	bufferBytes    = 256 << 10
 	minBufferBytes = 16 << 10
 
@@ -66,23 +66,21 @@ type transfer struct {
 	span   span
 	files  *files
 	passed bool // verify, without which nothing is logged
+	sip    [sipBytes]byte
 }
 
-func (t *transfer) run(ctx context.Context, r io.Reader) error {
-	if t.size == 0 {
-		return t.withFiles(ctx, t.decide)
-	}
-	page, err := t.upload.store.mem.Acquire(ctx, memory.KindTransfer, pageBytes)
+// run takes the turn for each step. In between the upload's files are there, and
+// little is on the stack while the source is waited for.
+func (t *transfer) run(ctx context.Context, r io.Reader) (err error) {
+	apart(func() { err = t.open(ctx) })
 	if err != nil {
 		return err
 	}
-	err = t.withFiles(ctx, func() error {
-		if err := t.copy(ctx, r, page.Bytes()); err != nil {
-			return err
-		}
-		return t.decide()
-	})
-	return errors.Join(err, page.Release())
+	if err = t.copy(ctx, r); err == nil {
+		err = t.decide()
+	}
+	apart(func() { err = t.close(ctx, err) })
+	return err
 }
 
 // decide says whether a unit that came whole is kept.
@@ -98,7 +96,7 @@ func (t *transfer) decide() error {
 
 // buffer takes a transfer buffer for at most n bytes from the budget, a smaller
 // one where memory is short. It is the zero Buffer where there is no room: then
-// the page does, and nobody who has bytes waits for memory.
+// the sip does, and nobody who has bytes waits for memory.
 func (t *transfer) buffer(n int64) (memory.Buffer, error) {
 	most := bufferBytes
 	switch t.upload.store.mem.Level() {
@@ -116,29 +114,29 @@ func (t *transfer) buffer(n int64) (memory.Buffer, error) {
 	return memory.Buffer{}, nil
 }
 
-// withFiles runs fn, which takes the turn for each step of its own, with the
-// upload's files open, and logs what fn left unlogged.
-func (t *transfer) withFiles(ctx context.Context, fn func() error) error {
+func (t *transfer) open(ctx context.Context) error {
 	u := t.upload
 	if err := u.begin(ctx); err != nil {
 		return err
 	}
+	defer u.leave()
 	f, err := u.attach()
-	if err == nil {
-		if err = t.join(f); err != nil {
-			err = errors.Join(err, u.detach())
-		}
-	}
-	u.leave()
 	if err != nil {
 		return err
 	}
-	err = fn()
+	if err := t.join(f); err != nil {
+		return errors.Join(err, u.detach())
+	}
+	return nil
+}
+
+// close logs what is left to be logged after err.
+func (t *transfer) close(ctx context.Context, err error) error {
+	u := t.upload
 	// What arrived is kept also where the context has ended: that is how a
 	// broken connection shows.
-	ended := context.WithoutCancel(ctx)
-	if beginErr := u.begin(ended); beginErr != nil {
-		return beginErr
+	if err := u.begin(context.WithoutCancel(ctx)); err != nil {
+		return err
 	}
 	defer u.leave()
 	if u.fence.files != t.files {

@@ -1,0 +1,129 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/streamflow/streamflow/protocol"
+	"github.com/streamflow/streamflow/protocol/tus"
+	"github.com/streamflow/streamflow/store"
+)
+
+// A delivery is a chunk on its way into its upload. It is a struct, and what
+// comes before and after the body has methods of its own, so that little is on
+// the stack while the body waits: thousands may.
+type delivery struct {
+	s     *Server
+	turn  *turn
+	chunk protocol.Chunk
+	up    store.Upload
+	info  store.Info // where the upload stands, or without an ID if that isn't known
+}
+
+func (d *delivery) run(id string) error {
+	if err := d.open(id); err != nil {
+		return err
+	}
+	length, err := d.admit()
+	if err != nil {
+		return err
+	}
+	if err := d.write(length); err != nil {
+		return err
+	}
+	return d.settle()
+}
+
+func (d *delivery) open(id string) (err error) {
+	d.up, d.info, err = d.s.open(d.turn.ctx, id)
+	if err != nil {
+		d.info = store.Info{}
+		return err
+	}
+	d.info, err = d.s.settle(d.turn.ctx, d.up, d.info) // put off by an earlier request
+	return err
+}
+
+// admit checks the chunk against its upload and returns the length that bounds
+// it, or store.UnknownLength.
+func (d *delivery) admit() (int64, error) {
+	c, length := &d.chunk, d.info.Length
+	switch {
+	case tus.IsFinal(d.info.Metadata):
+		return 0, fmt.Errorf("%w: a final upload takes no bytes", store.ErrDenied)
+	case c.Offset != d.info.Offset:
+		return 0, &store.OffsetError{Expected: d.info.Offset, Provided: c.Offset}
+	case c.Length == store.UnknownLength:
+	case length != store.UnknownLength && c.Length != length:
+		return 0, protocol.InconsistentLength(fmt.Sprintf("the length is %d and doesn't change", length))
+	case c.Length < d.info.Offset:
+		return 0, protocol.InconsistentLength(fmt.Sprintf("length %d is less than the offset %d", c.Length, d.info.Offset))
+	default:
+		length = c.Length
+	}
+	if length == store.UnknownLength && d.s.maxLength > 0 {
+		length = d.s.maxLength
+	}
+	if length != store.UnknownLength && c.Size > length-c.Offset {
+		return 0, protocol.TooLarge(length, fmt.Sprintf("%d bytes at offset %d go beyond %d", c.Size, c.Offset, length))
+	}
+	if c.Length != store.UnknownLength && d.info.Length == store.UnknownLength {
+		if err := d.up.SetLength(d.turn.ctx, c.Length); err != nil {
+			return 0, fmt.Errorf("set length: %w", err)
+		}
+	}
+	return length, nil
+}
+
+// write streams the body into the store.
+func (d *delivery) write(length int64) error {
+	if d.chunk.Size == 0 {
+		if d.chunk.Verify == nil {
+			return nil
+		}
+		return d.chunk.Verify()
+	}
+	// Until the first Read the store waits for memory, as this does.
+	waiting := time.AfterFunc(d.s.opts.MemoryTimeout, func() { d.turn.end(errMemory) })
+	defer waiting.Stop()
+	release, err := d.s.chargeRequest(d.turn.ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	in := d.s.intake(d.turn, func() { waiting.Stop() })
+	defer in.limit.Close()
+	if d.chunk.Size == store.UnknownLength && length != store.UnknownLength {
+		in.room, in.probe = length-d.chunk.Offset, true
+	}
+	n, err := d.put(in)
+	if err != nil {
+		d.info.Offset += n
+		return fmt.Errorf("write: %w", err)
+	}
+	return nil
+}
+
+func (d *delivery) put(in *intake) (int64, error) {
+	c := &d.chunk
+	if c.Verify == nil {
+		return d.up.Write(d.turn.ctx, c.Offset, in, c.Size)
+	}
+	v, ok := d.up.(store.Verifier)
+	if !ok { // though Limits promise it
+		return 0, fmt.Errorf("verify: %w", store.ErrUnsupported)
+	}
+	return v.WriteVerified(d.turn.ctx, c.Offset, in, c.Size, c.Verify)
+}
+
+// settle says where the upload stands now, and finishes it if it is whole.
+func (d *delivery) settle() error {
+	// Bytes are there that the client should hear of, also if it is gone now.
+	after, err := d.up.Info(context.WithoutCancel(d.turn.ctx))
+	if err != nil {
+		return fmt.Errorf("look up upload: %w", err)
+	}
+	d.info, err = d.s.settle(d.turn.ctx, d.up, after)
+	return err
+}
