@@ -18,6 +18,7 @@ import (
 // in peers/go.mod and peers/package-lock.json.
 type peerTools struct {
 	tusd   string // the executable
+	synced string // tusd that syncs what it finishes
 	script string // node script around tus-js-client
 }
 
@@ -57,12 +58,25 @@ func command(ctx context.Context, dir, name string, args ...string) error {
 
 // startTusd runs tusd over store on a free port.
 func (t peerTools) startTusd(ctx context.Context, store string) (*server, error) {
+	return startPeer(ctx, store, func(port string) *exec.Cmd {
+		return exec.CommandContext(ctx, t.tusd, "-host", "127.0.0.1", "-port", port,
+			"-upload-dir", store, "-verbose=false", "-show-greeting=false")
+	})
+}
+
+// startSynced is startTusd for the one that syncs.
+func (t peerTools) startSynced(ctx context.Context, store string) (*server, error) {
+	return startPeer(ctx, store, func(port string) *exec.Cmd {
+		return exec.CommandContext(ctx, t.synced, "-address", net.JoinHostPort("127.0.0.1", port), "-upload-dir", store)
+	})
+}
+
+func startPeer(ctx context.Context, store string, on func(port string) *exec.Cmd) (*server, error) {
 	port, err := freePort(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p, err := start(exec.CommandContext(ctx, t.tusd, "-host", "127.0.0.1", "-port", strconv.Itoa(port),
-		"-upload-dir", store, "-verbose=false", "-show-greeting=false"))
+	p, err := start(on(strconv.Itoa(port)))
 	if err != nil {
 		return nil, err
 	}

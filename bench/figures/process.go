@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -134,6 +135,17 @@ func (p *process) stop() (usage, error) {
 		return p.usage, fmt.Errorf("%s ignored SIGTERM for 20 s", p.cmd.Path)
 	}
 	return p.wait()
+}
+
+// end is stop for a server that doesn't say goodbye: it may end by the signal.
+func (p *process) end() (usage, error) {
+	u, err := p.stop()
+	if state := p.cmd.ProcessState; state != nil {
+		if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGTERM {
+			return u, nil
+		}
+	}
+	return u, err
 }
 
 func (p *process) kill() {

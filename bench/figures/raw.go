@@ -21,13 +21,13 @@ type rawUpload struct {
 	path string
 }
 
-// errRefused is an answer to a creation that was not 201.
-type errRefused struct {
+// A refusedError is an answer to a creation that was not 201.
+type refusedError struct {
 	status     int
 	retryAfter string
 }
 
-func (e *errRefused) Error() string {
+func (e *refusedError) Error() string {
 	return fmt.Sprintf("the creation is answered %d, Retry-After %q", e.status, e.retryAfter)
 }
 
@@ -67,7 +67,7 @@ func (u *rawUpload) create(target *url.URL, length int) error {
 		return fmt.Errorf("create: %w", err)
 	}
 	if resp.StatusCode != http.StatusCreated {
-		return &errRefused{resp.StatusCode, resp.Header.Get("Retry-After")}
+		return &refusedError{resp.StatusCode, resp.Header.Get("Retry-After")}
 	}
 	location := resp.Header.Get("Location")
 	if _, rest, absolute := strings.Cut(location, "://"); absolute {

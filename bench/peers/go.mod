@@ -4,6 +4,8 @@ go 1.26
 
 tool github.com/tus/tusd/v2/cmd/tusd
 
+require github.com/tus/tusd/v2 v2.9.1
+
 require (
 	cel.dev/expr v0.24.0 // indirect
 	cloud.google.com/go v0.123.0 // indirect
@@ -78,7 +80,6 @@ require (
 	github.com/sethgrid/pester v1.2.0 // indirect
 	github.com/spiffe/go-spiffe/v2 v2.6.0 // indirect
 	github.com/tus/lockfile v1.2.0 // indirect
-	github.com/tus/tusd/v2 v2.9.1 // indirect
 	github.com/vimeo/go-util v1.4.1 // indirect
 	go.opentelemetry.io/auto/sdk v1.2.1 // indirect
 	go.opentelemetry.io/contrib/detectors/gcp v1.38.0 // indirect
