@@ -37,6 +37,12 @@ type (
 		Count      uint64    `json:"count"`
 		Time       time.Time `json:"time"`
 	}
+	// performanceEvent has the names of the command line's JSON.
+	performanceEvent struct {
+		Speed          float64 `json:"speed"`
+		MemoryUsage    int64   `json:"memory_usage"`
+		ProcessingTime float64 `json:"processing_time"`
+	}
 	// leakEvent leaves out stack and metadata, which are not for everybody.
 	leakEvent struct {
 		Manager    string  `json:"manager"`
@@ -47,8 +53,8 @@ type (
 	}
 )
 
-// streamEvents sends the state of memory once a second, and what happened to
-// it since, until the reader or the server goes.
+// streamEvents sends the state of memory and how fast uploads come once a second,
+// and what happened to memory since, until the reader or the server goes.
 func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) {
 	leave, err := s.admitReader(r.Context())
 	if err != nil {
@@ -64,10 +70,11 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
+	rate := s.newThroughput()
 	tick := time.NewTicker(eventInterval)
 	defer tick.Stop()
 	for r.Method != http.MethodHead {
-		if s.sendEvents(w, happened) != nil {
+		if s.sendEvents(w, happened, rate) != nil {
 			return // the reader is gone, or as good as gone
 		}
 		select {
@@ -80,8 +87,8 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// sendEvents sends what happened up to now and the state of memory.
-func (s *Server) sendEvents(w http.ResponseWriter, happened *memory.Subscription) error {
+// sendEvents sends what happened up to now, and the state of memory and uploads.
+func (s *Server) sendEvents(w http.ResponseWriter, happened *memory.Subscription, rate *throughput) error {
 	rc := http.NewResponseController(w)
 	// Where there are no deadlines the server around it has to end the slow.
 	_ = rc.SetWriteDeadline(time.Now().Add(eventTimeout))
@@ -104,7 +111,15 @@ func (s *Server) sendEvents(w http.ResponseWriter, happened *memory.Subscription
 			return err
 		}
 	}
-	if err := writeEvent(w, "memory", memoryStateOf(s.stats.now())); err != nil {
+	stats := s.stats.now()
+	if err := writeEvent(w, "memory", memoryStateOf(stats)); err != nil {
+		return err
+	}
+	bytesPerSecond, processing := rate.sinceLast()
+	err := writeEvent(w, "performance", performanceEvent{
+		Speed: bytesPerSecond, MemoryUsage: stats.Allocated, ProcessingTime: processing.Seconds(),
+	})
+	if err != nil {
 		return err
 	}
 	if err := rc.Flush(); err != nil {

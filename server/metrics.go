@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	vm "github.com/VictoriaMetrics/metrics"
@@ -28,6 +29,7 @@ type metrics struct {
 	created, finished, terminated, failed, received *vm.Counter
 	requests, operations                            *vm.Set
 	duration                                        *vm.PrometheusHistogram
+	processing                                      atomic.Int64 // nanoseconds of all operations
 	inFlight                                        func() int
 	stats                                           func() memory.Stats
 	refused                                         refusals
@@ -94,6 +96,7 @@ func (m *metrics) request(method string, code int, took time.Duration) {
 // operation records that the store of a name did op.
 func (m *metrics) operation(store, op string, took time.Duration) {
 	series := fmt.Sprintf("streamflow_store_operation_seconds{op=%q,store=%q}", op, store)
+	m.processing.Add(int64(took))
 	m.operations.GetOrCreatePrometheusHistogramExt(series, operationBuckets).Update(took.Seconds())
 }
 

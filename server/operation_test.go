@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -330,7 +331,7 @@ func TestEvents(t *testing.T) {
 	api := readOpenAPI(t)
 	r := newRig(t, nil)
 	s := r.follow()
-	schemas := map[string]string{"memory": "Memory", "level": "LevelChange"}
+	schemas := map[string]string{"memory": "Memory", "performance": "Performance", "level": "LevelChange"}
 	seen := make(map[string]int)
 	begun := time.Now()
 	release := sync.OnceFunc(r.fill())
@@ -353,6 +354,25 @@ func TestEvents(t *testing.T) {
 	go func() { r.must(r.server.Shutdown(r.Context())) }()
 	for name := "-"; name != ""; {
 		name, _ = s.next()
+	}
+}
+
+func TestEventsTellOfPerformance(t *testing.T) {
+	r := newRig(t, nil)
+	s := r.follow()
+	const length = 1_000_000
+	r.patch(r.create("Upload-Length", strconv.Itoa(length)), "0", bytes.NewReader(make([]byte, length)))
+	var e struct {
+		Speed          float64
+		ProcessingTime float64 `json:"processing_time"`
+	}
+	for e.Speed == 0 {
+		if name, data := s.next(); name == "performance" {
+			r.must(json.Unmarshal(data, &e))
+		}
+	}
+	if e.Speed > 2*length || e.ProcessingTime <= 0 {
+		t.Errorf("%.0f bytes a second, %v s", e.Speed, e.ProcessingTime)
 	}
 }
 
