@@ -14,6 +14,7 @@ type RequestBody struct {
 	io.Reader
 	rc    *http.ResponseController
 	ended atomic.Bool
+	whole atomic.Bool
 }
 
 // NewRequestBody returns the body of r as a Body.
@@ -27,8 +28,14 @@ func (b *RequestBody) Read(p []byte) (int, error) {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		b.ended.Store(true)
 	}
+	if errors.Is(err, io.EOF) {
+		b.whole.Store(true)
+	}
 	return n, err
 }
+
+// Whole says whether the body was read to its end.
+func (b *RequestBody) Whole() bool { return b.whole.Load() }
 
 // SetReadDeadline implements Body.
 func (b *RequestBody) SetReadDeadline(t time.Time) error {

@@ -43,6 +43,7 @@ const (
 // Codes of problems.
 const (
 	CodeChecksum    = "CHECKSUM_MISMATCH"
+	CodeCompleted   = "UPLOAD_COMPLETED"
 	CodeDenied      = "ACCESS_DENIED"
 	CodeFile        = "INVALID_FILE"
 	CodeGone        = "GONE"

@@ -30,7 +30,8 @@ const (
 // Uploads is what a protocol stands in front of. Errors are those of package
 // store or a *[Refusal]; anything else is answered with 500.
 type Uploads interface {
-	// Create begins an upload. An upload of length 0 is complete at once.
+	// Create begins an upload. An upload of length 0 is complete at once, unless
+	// it is explicit.
 	Create(ctx context.Context, spec store.Spec) (store.Info, error)
 
 	// Info returns where an upload stands. The offset must be usable in the
@@ -61,9 +62,57 @@ type Chunk struct {
 	// Size of the body in bytes, or store.UnknownLength.
 	Size int64
 	Body Body
+	// End says whether the upload ends with the body.
+	End End
+	// Whole is nil, or computes digests of Body while it is read, for the end of
+	// an upload that came in one chunk.
+	Whole *Digester
+	// Progress is nil, or hears how far the upload is stored: once no older
+	// request can take it over any more, and then now and then, in the goroutine
+	// that reads Body.
+	Progress func(offset int64)
 	// Verify is nil, or says once the body has ended whether it has its
 	// checksum. No byte of the chunk may be kept before that.
 	Verify func() error
+}
+
+// An End says when an upload is complete.
+type End int
+
+const (
+	// EndAtLength is once it has as many bytes as its length says.
+	EndAtLength End = iota
+	// EndLater is not with this body, even where that has the last bytes.
+	EndLater
+	// EndHere is where the body ends, which declares the length if nobody has.
+	// Where the length is another one, the upload goes on.
+	EndHere
+)
+
+// Metadata that only the server sets: no client can, as the keys have a space.
+const (
+	// metadataExplicit: the upload is complete when its client says so, and not
+	// when it has its length.
+	metadataExplicit = "explicit end"
+	metadataDigest   = "repr digest"
+)
+
+// Explicit marks the metadata of an upload that only EndHere completes. The
+// digests are checked then.
+func Explicit(metadata map[string]string, whole Digests) {
+	metadata[metadataExplicit] = "1"
+	if len(whole) > 0 {
+		metadata[metadataDigest] = whole.String()
+	}
+}
+
+// IsExplicit says whether Explicit has marked that metadata.
+func IsExplicit(metadata map[string]string) bool { return metadata[metadataExplicit] != "" }
+
+// WholeDigests are those that the bytes of an upload with that metadata must
+// have once it is complete.
+func WholeDigests(metadata map[string]string) Digests {
+	return ParseDigests([]string{metadata[metadataDigest]})
 }
 
 // Body is the body of a request. Its reads end at a deadline that another

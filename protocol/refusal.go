@@ -76,6 +76,15 @@ func InconsistentLength(detail string) *Refusal {
 	}
 }
 
+// ErrCompleted refuses to append to an upload that is complete.
+var ErrCompleted = &Refusal{
+	Status: http.StatusBadRequest,
+	Code:   CodeCompleted,
+	Type:   TypeCompletedUpload,
+	Detail: "the upload is complete, and nothing can be appended",
+	Err:    store.ErrInvalid,
+}
+
 // retryAfter finds how long an error asks to wait, or 0.
 func retryAfter(err error) time.Duration {
 	if r := (*Refusal)(nil); errors.As(err, &r) && r.RetryAfter > 0 {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/server/policy"
 	"github.com/streamflow/streamflow/store"
 )
@@ -24,6 +25,30 @@ type intake struct {
 	// set, the body's size is not known and may turn out to be more.
 	room  int64
 	probe bool
+	// progress is called before each Read.
+	progress func()
+}
+
+// progressInterval is the least time between two reports of one chunk's.
+const progressInterval = time.Second
+
+// progress tells a chunk how far it is stored, if it wants to hear.
+func progress(ctx context.Context, up store.Upload, c *protocol.Chunk) func() {
+	if c.Progress == nil {
+		return func() {}
+	}
+	last, told := time.Now(), c.Offset
+	return func() {
+		now := time.Now()
+		if now.Sub(last) < progressInterval {
+			return
+		}
+		last = now
+		if info, err := up.Info(ctx); err == nil && info.Offset > told {
+			told = info.Offset
+			c.Progress(told)
+		}
+	}
 }
 
 // Read implements io.Reader. Bytes are only passed on while the body is known
@@ -35,6 +60,7 @@ func (in *intake) Read(p []byte) (int, error) {
 		in.pace.wait(in.turn.ctx)
 		in.limit.Wait(in.turn.ctx)
 	}
+	in.progress()
 	if in.room == 0 && in.probe {
 		return 0, in.checkEnd()
 	}

@@ -29,6 +29,9 @@ func (d *delivery) run(id string) error {
 	if err != nil {
 		return err
 	}
+	if d.chunk.Progress != nil {
+		d.chunk.Progress(d.info.Offset)
+	}
 	if err := d.write(length); err != nil {
 		return err
 	}
@@ -52,6 +55,8 @@ func (d *delivery) admit() (int64, error) {
 	switch {
 	case tus.IsFinal(d.info.Metadata):
 		return 0, fmt.Errorf("%w: a final upload takes no bytes", store.ErrDenied)
+	case d.info.Complete && c.End != protocol.EndAtLength:
+		return 0, protocol.ErrCompleted
 	case c.Offset != d.info.Offset:
 		return 0, &store.OffsetError{Expected: d.info.Offset, Provided: c.Offset}
 	case c.Length == store.UnknownLength:
@@ -94,6 +99,7 @@ func (d *delivery) write(length int64) error {
 	defer release()
 	in := d.s.intake(d.turn, func() { waiting.Stop() })
 	defer in.limit.Close()
+	in.progress = progress(d.turn.ctx, d.up, &d.chunk)
 	if d.chunk.Size == store.UnknownLength && length != store.UnknownLength {
 		in.room, in.probe = length-d.chunk.Offset, true
 	}
@@ -117,13 +123,26 @@ func (d *delivery) put(in *intake) (int64, error) {
 	return v.WriteVerified(d.turn.ctx, c.Offset, in, c.Size, c.Verify)
 }
 
-// settle says where the upload stands now, and finishes it if it is whole.
+// settle says where the upload stands now, and completes it if that is due.
 func (d *delivery) settle() error {
 	// Bytes are there that the client should hear of, also if it is gone now.
 	after, err := d.up.Info(context.WithoutCancel(d.turn.ctx))
 	if err != nil {
 		return fmt.Errorf("look up upload: %w", err)
 	}
-	d.info, err = d.s.settle(d.turn.ctx, d.up, after)
+	d.info = after
+	if d.chunk.End == protocol.EndHere && d.info.Length == store.UnknownLength {
+		if err := d.up.SetLength(context.WithoutCancel(d.turn.ctx), d.info.Offset); err != nil {
+			return fmt.Errorf("set length: %w", err)
+		}
+		d.info.Length = d.info.Offset
+	}
+	switch {
+	case d.info.Complete || d.chunk.End == protocol.EndLater || tus.IsPartial(d.info.Metadata):
+	case d.info.Offset == d.info.Length:
+		d.info, err = d.s.complete(d.turn.ctx, d.up, d.info, d.chunk.Whole)
+	case d.chunk.End == protocol.EndHere:
+		err = protocol.InconsistentLength(fmt.Sprintf("the upload ends at %d, and its length is %d", d.info.Offset, d.info.Length))
+	}
 	return err
 }

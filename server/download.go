@@ -84,8 +84,9 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, id string) error {
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	h.Set("Cache-Control", "private, no-cache")
 	h.Set("ETag", etag(info))
-	if info.Sum.Known && protocol.WantsDigest(r.Header.Get(protocol.HeaderWantReprDigest)) {
-		h.Set(protocol.HeaderReprDigest, protocol.FormatDigest(info.Sum))
+	protocol.SetDigest(w, r, info, nil)
+	if r.Method == http.MethodHead {
+		s.rufh.SetState(w, r, info)
 	}
 	rc := http.NewResponseController(w)
 	http.ServeContent(&downloadWriter{ResponseWriter: w, request: r}, r, "", info.ModifiedAt,

@@ -54,9 +54,16 @@ func (s *Server) settle(ctx context.Context, up store.Upload, info store.Info) (
 	if !whole(info) {
 		return info, nil
 	}
+	return s.complete(ctx, up, info, nil)
+}
+
+// complete finishes an upload whose last byte is there, as settle does. Its
+// bytes have been through computed, or not all of them.
+func (s *Server) complete(ctx context.Context, up store.Upload, info store.Info, computed *protocol.Digester) (store.Info, error) {
 	// Nobody gains from ending it now: the bytes are all here.
 	ctx = context.WithoutCancel(ctx)
-	for _, step := range s.lifecycle.finishing {
+	check := func(ctx context.Context, info store.Info) error { return s.checkDigests(ctx, info, computed) }
+	for _, step := range append([]func(context.Context, store.Info) error{check}, s.lifecycle.finishing...) {
 		err := step(ctx, info)
 		if refusal := (*protocol.Refusal)(nil); errors.As(err, &refusal) {
 			s.refuse(ctx, up, info)
@@ -77,8 +84,10 @@ func (s *Server) settle(ctx context.Context, up store.Upload, info store.Info) (
 
 // whole: every byte is there, and Finish is still to come. A partial upload is
 // never finished: the directory of a server has what users uploaded, not pieces.
+// An explicit one waits for its client's word.
 func whole(info store.Info) bool {
-	return !info.Complete && info.Offset == info.Length && !tus.IsPartial(info.Metadata)
+	return !info.Complete && info.Offset == info.Length &&
+		!tus.IsPartial(info.Metadata) && !protocol.IsExplicit(info.Metadata)
 }
 
 // unsettled keeps the last byte back: a client that hears of all of them takes

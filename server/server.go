@@ -2,7 +2,8 @@
 //
 // Use it as a program of its own, with [Server.Serve], or as an http.Handler
 // in somebody else's mux. It speaks tus 1.0 (protocol/tus), with those of
-// its extensions that the store can play its part in.
+// its extensions that the store can play its part in, and Resumable Uploads for
+// HTTP (protocol/rufh); a plain PUT or POST is an upload too.
 //
 // A newer request for an upload ends the older one and takes over, so a
 // connection whose client is gone never locks anybody out. What the older one
@@ -43,6 +44,7 @@ import (
 
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/protocol"
+	"github.com/streamflow/streamflow/protocol/rufh"
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/server/auth"
 	"github.com/streamflow/streamflow/server/hook"
@@ -130,6 +132,7 @@ type Server struct {
 	maxLength int64
 	uploads   *protocol.Collection
 	tus       *tus.Handler
+	rufh      *rufh.Handler
 	reader    store.Reader // nil: nothing is given back
 	metrics   *metrics
 	stats     *recentStats
@@ -197,6 +200,7 @@ func New(st store.Store, mem *memory.Manager, opts *Options) (*Server, error) {
 	}
 	s.uploads = s.collection()
 	s.tus = tus.NewHandler(s.uploads, s.tusOptions(st))
+	s.rufh = rufh.NewHandler(s.uploads, &rufh.Options{Digests: st.Limits().Verified})
 	s.metrics = newMetrics(observed.inFlight, s.stats.now, o.Hooks)
 	observed.metrics = s.metrics
 	s.endpoints = s.operation()
@@ -226,7 +230,8 @@ func (s *Server) tusOptions(st store.Store) *tus.Options {
 	return &tus.Options{Checksums: st.Limits().Verified, Concatenation: concatenates}
 }
 
-const page = `Streamflow takes uploads of any size here, by tus 1.0 (https://tus.io).
+const page = `Streamflow takes uploads of any size here, by tus 1.0 (https://tus.io),
+Resumable Uploads for HTTP, or as they are:
 
   streamflow upload FILE `
 

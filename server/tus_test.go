@@ -36,7 +36,7 @@ func TestStatus(t *testing.T) {
 		"options of another version":            {method: "OPTIONS", path: "/files/", headers: headers{"Tus-Resumable", "", "Tus-Resumable", "0.2"}, status: 204},
 		"another version":                       {method: "HEAD", headers: headers{"Tus-Resumable", "", "Tus-Resumable", "0.2.2"}, status: 412},
 		"no version":                            {method: "PATCH", headers: headers{"Tus-Resumable", "", "Content-Type", octets, "Upload-Offset", "5"}, body: strings.NewReader("56789"), status: 412, code: "UNSUPPORTED_VERSION"},
-		"delete without a version":              {method: "DELETE", headers: headers{"Tus-Resumable", ""}, status: 412, code: "UNSUPPORTED_VERSION"},
+		"create without a version":              {method: "POST", path: "/files/", headers: headers{"Tus-Resumable", "", "Upload-Length", "3", "Upload-Metadata", "a YQ=="}, status: 412, code: "UNSUPPORTED_VERSION"},
 		"create":                                {method: "POST", path: "/files/", headers: headers{"Upload-Length", "3"}, status: 201},
 		"create without the slash":              {method: "POST", path: "/files", headers: headers{"Upload-Length", "3"}, status: 201},
 		"create empty":                          {method: "POST", path: "/files/", headers: headers{"Upload-Length", "0"}, status: 201},

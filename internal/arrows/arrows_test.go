@@ -30,7 +30,8 @@ var arrows = []struct {
 	{"store/storetest", []string{"store", "memory"}},
 	{"store/filestore", []string{"store", "memory", "internal/...", "golang.org/x/..."}},
 	{"store/tusstore", []string{"store", "memory", "internal/...", "protocol", "protocol/tus", "golang.org/x/..."}},
-	{"protocol", []string{"store", "memory", "internal/..."}},
+	{"protocol", []string{"store", "memory", "internal/...", "github.com/dunglas/httpsfv/..."}},
+	{"protocol/rufh", []string{"protocol", "store", "memory", "internal/...", "github.com/dunglas/httpsfv/..."}},
 	{"protocol/tus", []string{"protocol", "store", "memory", "internal/..."}},
 	{"server/auth", []string{"store", "internal/...", "protocol"}},
 	{"server/policy", []string{

@@ -139,7 +139,8 @@ func declaredMetadata(header http.Header) (map[string]string, error) {
 	return metadata, nil
 }
 
-// wireOf returns the Upload-Metadata header of an upload, as it was sent.
+// wireOf returns the Upload-Metadata header of an upload, as it was sent. Keys
+// with a space are the server's own.
 func wireOf(metadata map[string]string) (string, error) {
 	if wire, ok := metadata[wireMetadata]; ok {
 		return wire, nil

@@ -47,6 +47,20 @@ func NewHandler(uploads *protocol.Collection, opts *Options) *Handler {
 	return h
 }
 
+// Speaks says whether a request is one of tus, or would be if it said so: a
+// client that forgot Tus-Resumable is to hear that.
+func Speaks(r *http.Request) bool {
+	if r.Header.Get(HeaderResumable) != "" || typed(r) {
+		return true
+	}
+	for _, name := range []string{HeaderMetadata, HeaderDeferLength, HeaderConcat, HeaderChecksum} {
+		if len(r.Header.Values(name)) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(HeaderResumable, Version)

@@ -139,9 +139,7 @@ func (h *Handler) delete(w http.ResponseWriter, r *http.Request, id string) erro
 func (h *Handler) setState(w http.ResponseWriter, r *http.Request, info store.Info) {
 	w.Header().Set(HeaderOffset, strconv.FormatInt(info.Offset, 10))
 	h.setExpires(w, info)
-	if info.Complete && info.Sum.Known && protocol.WantsDigest(r.Header.Get(protocol.HeaderWantReprDigest)) {
-		w.Header().Set(protocol.HeaderReprDigest, protocol.FormatDigest(info.Sum))
-	}
+	protocol.SetDigest(w, r, info, nil)
 }
 
 func (h *Handler) setExpires(w http.ResponseWriter, info store.Info) {
