@@ -120,6 +120,9 @@ func (in *intake) reason(err error) error {
 		in.turn.rest()
 		return io.EOF
 	}
+	if errors.As(err, new(*protocol.Refusal)) {
+		return err // of what the body is
+	}
 	// The client is gone or its framing is broken: it ended too early.
 	return fmt.Errorf("%w: %v", io.ErrUnexpectedEOF, err)
 }

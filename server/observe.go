@@ -110,6 +110,8 @@ func isFault(op string, err error) bool {
 	switch {
 	case err == nil, errors.As(err, new(*store.OffsetError)), errors.As(err, new(*protocol.Refusal)):
 		return false
+	case errors.As(err, new(*protocol.Refusal)):
+		return false // of a body, by who reads it on its way
 	case op == "write" && errors.Is(err, store.ErrChecksum):
 		return false // it is the store that notices, and at Finish that is to blame
 	}

@@ -227,7 +227,7 @@ func (s *Server) collection() *protocol.Collection {
 // tusOptions has the extensions that st can play its part in.
 func (s *Server) tusOptions(st store.Store) *tus.Options {
 	_, concatenates := st.(store.Concatenator)
-	return &tus.Options{Checksums: st.Limits().Verified, Concatenation: concatenates}
+	return &tus.Options{Checksums: st.Limits().Verified, Concatenation: concatenates, Decoders: s.charge}
 }
 
 const page = `Streamflow takes uploads of any size here, by tus 1.0 (https://tus.io),

@@ -55,16 +55,17 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) error {
 // so is the whole; if they break off, the client hears how far they came, as it
 // could have no other way to the upload.
 func (h *Handler) postWithUpload(w http.ResponseWriter, r *http.Request, spec store.Spec) error {
-	b, chunk, err := h.chunk(w, r)
+	in, err := h.incoming(w, r)
 	if err != nil {
 		return err
 	}
+	defer in.release()
 	info, err := h.uploads.Create(r.Context(), spec)
 	if err != nil {
 		return err
 	}
-	if chunk.Size != 0 || chunk.Verify != nil {
-		after, err := h.append(w, r, info.ID, b, chunk)
+	if in.chunk.Size != 0 || in.chunk.Verify != nil {
+		after, err := h.append(w, r, info.ID, in)
 		if err != nil {
 			code := protocol.Status(err)
 			if after.Offset == 0 || code < http.StatusInternalServerError {

@@ -1,6 +1,7 @@
 package tus
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,6 +16,9 @@ type Options struct {
 	Checksums bool
 	// Concatenation: Concatenate works, so clients may send parts.
 	Concatenation bool
+	// Decoders reserves the memory of a decoder before there is one; nil means
+	// that clients can't send gzip.
+	Decoders func(ctx context.Context, bytes int64) (release func(), err error)
 }
 
 // A Handler is an http.Handler that speaks tus.
@@ -120,6 +124,9 @@ func (h *Handler) options(w http.ResponseWriter) {
 		extensions += ",expiration"
 	}
 	header.Set(HeaderExtension, extensions)
+	if h.opts.Decoders != nil {
+		header.Set("Accept-Encoding", codingGzip) // of bodies (RFC 9110, section 12.5.3)
+	}
 	if most := h.uploads.MaxLength(); most > 0 {
 		header.Set(HeaderMaxSize, strconv.FormatInt(most, 10))
 	}

@@ -39,11 +39,12 @@ func (h *Handler) head(w http.ResponseWriter, r *http.Request, id string) error 
 }
 
 func (h *Handler) patch(w http.ResponseWriter, r *http.Request, id string) error {
-	body, chunk, err := h.patchChunk(w, r)
+	in, err := h.readPatch(w, r)
 	if err != nil {
 		return h.refusePatch(w, r, id, err)
 	}
-	info, err := h.append(w, r, id, body, chunk)
+	defer in.release()
+	info, err := h.append(w, r, id, in)
 	if info.ID != "" {
 		h.setState(w, r, *info)
 	}
@@ -67,28 +68,28 @@ func (h *Handler) refusePatch(w http.ResponseWriter, r *http.Request, id string,
 	return err
 }
 
-// patchChunk reads what the headers of a PATCH say.
-func (h *Handler) patchChunk(w http.ResponseWriter, r *http.Request) (*protocol.RequestBody, protocol.Chunk, error) {
+// readPatch reads what the headers of a PATCH say.
+func (h *Handler) readPatch(w http.ResponseWriter, r *http.Request) (*incoming, error) {
 	if !typed(r) {
-		return nil, protocol.Chunk{}, errContentType
+		return nil, errContentType
 	}
 	offset, err := number(r.Header, HeaderOffset)
 	if err != nil {
-		return nil, protocol.Chunk{}, err
+		return nil, err
 	}
 	if offset == store.UnknownLength {
-		return nil, protocol.Chunk{}, fmt.Errorf("%w: a PATCH needs Upload-Offset", store.ErrInvalid)
+		return nil, fmt.Errorf("%w: a PATCH needs Upload-Offset", store.ErrInvalid)
 	}
 	length, err := h.declaredLength(r.Header)
 	if err != nil {
-		return nil, protocol.Chunk{}, err
+		return nil, err
 	}
-	body, chunk, err := h.chunk(w, r)
+	in, err := h.incoming(w, r)
 	if err != nil {
-		return nil, protocol.Chunk{}, err
+		return nil, err
 	}
-	chunk.Offset, chunk.Length = offset, length
-	return body, chunk, nil
+	in.chunk.Offset, in.chunk.Length = offset, length
+	return in, nil
 }
 
 // typed says whether the body has the one type that bytes of an upload have.
@@ -97,31 +98,49 @@ func typed(r *http.Request) bool {
 	return err == nil && t == ContentType
 }
 
-// chunk makes one of the request's body.
-func (h *Handler) chunk(w http.ResponseWriter, r *http.Request) (*protocol.RequestBody, protocol.Chunk, error) {
-	b := protocol.NewRequestBody(w, r)
-	c := protocol.Chunk{Length: store.UnknownLength, Size: r.ContentLength, Body: b} // -1 is store.UnknownLength
-	s, err := summed(r, b)
-	switch {
-	case err != nil:
-		return nil, protocol.Chunk{}, err
-	case s == nil:
-		return b, c, nil
-	case !h.opts.Checksums:
-		return nil, protocol.Chunk{}, fmt.Errorf("%w: this server can't check checksums", store.ErrInvalid)
-	}
-	c.Body, c.Verify = s, s.verify
-	if s.trailer {
-		c.Size = store.UnknownLength // it is read to its end, where the trailer is
-	}
-	return b, c, nil
+// An incoming chunk is the body of a request. It is released once it is over.
+type incoming struct {
+	body    *protocol.RequestBody
+	chunk   protocol.Chunk
+	release func()
 }
 
-// append stores a chunk whose bytes come from b. The Info is not on the stack,
-// which should stay small while a body waits: thousands may.
-func (h *Handler) append(w http.ResponseWriter, r *http.Request, id string, b *protocol.RequestBody, c protocol.Chunk) (*store.Info, error) {
-	info, err := h.uploads.Append(r.Context(), id, c)
-	b.Settle(w)
+// incoming makes a chunk of the request's body. Whatever that takes of memory is
+// reserved.
+func (h *Handler) incoming(w http.ResponseWriter, r *http.Request) (*incoming, error) {
+	coding, err := h.coding(r)
+	if err != nil {
+		return nil, err
+	}
+	b := protocol.NewRequestBody(w, r)
+	in := &incoming{body: b, release: func() {}}
+	in.chunk = protocol.Chunk{Length: store.UnknownLength, Size: r.ContentLength, Body: b} // -1 is store.UnknownLength
+	if coding != "" && r.ContentLength != 0 {
+		in.chunk.Body, in.chunk.Size = &decodedBody{Body: b}, store.UnknownLength
+	}
+	s, err := summed(r, in.chunk.Body)
+	switch {
+	case err != nil:
+		return nil, err
+	case s != nil && !h.opts.Checksums:
+		return nil, fmt.Errorf("%w: this server can't check checksums", store.ErrInvalid)
+	case s != nil:
+		in.chunk.Body, in.chunk.Verify = s, s.verify
+		if s.trailer {
+			in.chunk.Size = store.UnknownLength // it is read to its end, where the trailer is
+		}
+	}
+	if coding != "" {
+		in.release, err = h.opts.Decoders(r.Context(), decoderBytes)
+	}
+	return in, err
+}
+
+// append stores a chunk. The Info is not on the stack, which should stay small
+// while a body waits: thousands may.
+func (h *Handler) append(w http.ResponseWriter, r *http.Request, id string, in *incoming) (*store.Info, error) {
+	info, err := h.uploads.Append(r.Context(), id, in.chunk)
+	in.body.Settle(w)
 	return &info, err
 }
 
