@@ -110,13 +110,27 @@ web: chromium ## check, build and test the browser client
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf $(BIN) bench/out web/node_modules web/*/dist web/test/out
+	rm -rf $(BIN) bench/out peers/node_modules web/node_modules web/*/dist web/test/out
 
 
 # tools/go.mod pins them, so that they stay out of the product's go.mod.
 $(TOOLS): tools/go.mod tools/go.sum
 	@echo "building the tools of tools/go.mod, a few minutes the first time"
 	cd tools && $(GO) build -o $(BIN)/ tool
+	@touch $@
+
+# Servers and clients of others, pinned in peers/, for interop and the benchmarks.
+PEERS := $(BIN)/.peers
+.PHONY: peers
+peers: $(PEERS) peers/node_modules/.package-lock.json ## build and install the programs of others
+
+$(PEERS): peers/go.mod peers/go.sum peers/synced/main.go
+	@echo "building the tools of peers/go.mod, a few minutes the first time"
+	cd peers && $(GO) build -o $(BIN)/ tool
+	@touch $@
+
+peers/node_modules/.package-lock.json: peers/package-lock.json
+	cd peers && npm ci --no-audit --no-fund
 	@touch $@
 
 .PHONY: compiler

@@ -15,7 +15,7 @@ import (
 )
 
 // peerTools are the programs we are measured beside. Their versions are pinned
-// in peers/go.mod and peers/package-lock.json.
+// in ../peers/go.mod and ../peers/package-lock.json.
 type peerTools struct {
 	tusd   string // the executable
 	synced string // tusd that syncs what it finishes
@@ -27,24 +27,15 @@ func setUpPeers(ctx context.Context, b *bench) error {
 	return err
 }
 
-// peers builds tusd and installs tus-js-client. Both are kept: Go has its
-// build cache, and npm runs only where the lock file is newer than what it
-// installed last.
+// peers builds and installs what isn't there yet.
 func (b *bench) peers(ctx context.Context) (peerTools, error) {
-	dir := filepath.Join(b.root, "peers")
-	tools := peerTools{tusd: filepath.Join(b.root, "out", "tusd"), script: filepath.Join(dir, "upload.mjs")}
-	if err := command(ctx, dir, "go", "build", "-o", tools.tusd, "github.com/tus/tusd/v2/cmd/tusd"); err != nil {
-		return tools, err
+	top := filepath.Dir(b.root)
+	tools := peerTools{
+		tusd:   filepath.Join(top, "bin", "tusd"),
+		synced: filepath.Join(top, "bin", "synced"),
+		script: filepath.Join(top, "peers", "upload.mjs"),
 	}
-	lock, err := os.Stat(filepath.Join(dir, "package-lock.json"))
-	if err != nil {
-		return tools, fmt.Errorf("find the lock file: %w", err)
-	}
-	installed, err := os.Stat(filepath.Join(dir, "node_modules", ".package-lock.json"))
-	if err == nil && !installed.ModTime().Before(lock.ModTime()) {
-		return tools, nil
-	}
-	return tools, command(ctx, dir, "npm", "ci", "--no-audit", "--no-fund")
+	return tools, command(ctx, top, "make", "peers")
 }
 
 func command(ctx context.Context, dir, name string, args ...string) error {

@@ -1,0 +1,91 @@
+// What tus-js-client and Uppy are asked to do, in Node and in a browser alike.
+//
+// A job has an endpoint, a name and, each where it is wanted: chunk (bytes),
+// defer, parallel (streams), together (creation with upload), and stopAt: how
+// many bytes to send before the client is told to pause, terminate or leave.
+import Uppy from "@uppy/core";
+import Tus from "@uppy/tus";
+import * as tus from "tus-js-client";
+
+const retryDelays = [0, 100, 300, 1000, 2000, 3000];
+
+const options = (job) => ({
+  endpoint: job.endpoint,
+  chunkSize: job.chunk || Infinity,
+  parallelUploads: job.parallel || 1,
+  uploadLengthDeferred: Boolean(job.defer),
+  uploadDataDuringCreation: Boolean(job.together),
+  retryDelays: job.retry ? retryDelays : null,
+});
+
+// atStop calls stop once, soon after enough was sent: as a person would, not
+// from within the client's own event.
+function atStop(job, stop) {
+  let stopped = false;
+  return (sent) => {
+    if (!job.then || stopped || sent < job.stopAt) return;
+    stopped = true;
+    setTimeout(stop);
+  };
+}
+
+const refusal = (error) => ({
+  status: error.originalResponse?.getStatus() ?? 0,
+  error: String(error.message ?? error),
+});
+
+export function viaTus(job, input, storage) {
+  return new Promise((resolve, reject) => {
+    const stop = async () => {
+      const { url } = upload;
+      await upload.abort(job.then === "terminate");
+      if (job.then === "pause") upload.start();
+      else resolve({ url });
+    };
+    const upload = new tus.Upload(input, {
+      ...options(job),
+      ...storage,
+      metadata: { filename: job.name },
+      onProgress: atStop(job, () => stop().catch(reject)),
+      onSuccess: () => resolve({ url: upload.url }),
+      onError: (error) => resolve({ url: upload.url, ...refusal(error) }),
+    });
+    upload
+      .findPreviousUploads()
+      .then(([previous]) => {
+        if (previous) upload.resumeFromPreviousUpload(previous);
+        upload.start();
+      })
+      .catch(reject);
+  });
+}
+
+export function viaUppy(job, data, storage) {
+  return new Promise((resolve, reject) => {
+    const uppy = new Uppy().use(Tus, {
+      ...options(job),
+      ...storage,
+      retryDelays: job.retry ? retryDelays : [],
+      // Names of ours: what Uppy says of a file beside its name is not compared.
+      allowedMetaFields: ["name"],
+    });
+    const id = uppy.addFile({ name: job.name, data });
+    const url = () => uppy.getFile(id)?.tus?.uploadUrl;
+    const stop = () => {
+      const left = url();
+      if (job.then === "terminate") uppy.removeFile(id);
+      else uppy.pauseResume(id);
+      if (job.then === "pause") uppy.pauseResume(id);
+      else resolve({ url: left });
+    };
+    const watch = atStop(job, stop);
+    uppy.on("upload-progress", (_, progress) => watch(progress.bytesUploaded));
+    uppy
+      .upload()
+      .then(({ successful: [done], failed: [lost] }) => {
+        if (done) resolve({ url: done.uploadURL });
+        else if (lost) resolve({ url: url(), status: lost.response?.status ?? 0, error: lost.error });
+      })
+      .catch(reject);
+  });
+}
