@@ -33,6 +33,9 @@ func figures() []figure {
 		{"pair", "2 GiB to our server and tusd, one upload and eight at once", measurePair},
 		{"small", "100,000 uploads of 1 KiB to our server and tusd", measureSmall},
 		{"slow", "thousands of uploads that each send a little now and then", measureSlow},
+		{"crash", "kill -9 of the server while 50 uploads are under way", measureCrash},
+		{"disk", "the disk runs full while 50 uploads are under way", measureDisk},
+		{"storm", "garbage at a high rate: no crash, no growth", measureStorm},
 		{"profile", "the memory manager's share of the CPU", measureProfile},
 		{"peers", "build and install the peers, and nothing else", setUpPeers},
 	}
