@@ -37,7 +37,7 @@ image: ## make the picture in the README from a real run; takes tmux
 
 # Quick checks first, the tests last: their lines are what a CI judges by.
 # Every check runs though another has failed, so one run shows all there is.
-CHECKS := fmt-check vet lint tidy-check generate-check cross bench-build peak-memory web fuzz race unit
+CHECKS := fmt-check vet lint tidy-check generate-check cross bench-build peak-memory web interop fuzz race unit
 
 .PHONY: test
 test: ## run everything CI runs
@@ -57,9 +57,10 @@ vet: ## run go vet
 	$(GO) vet ./...
 
 .PHONY: lint
-lint: $(TOOLS) ## run golangci-lint, in bench/ too
+lint: $(TOOLS) ## run golangci-lint, in bench/ and interop/ too
 	$(BIN)/golangci-lint run
 	cd bench && $(BIN)/golangci-lint run
+	cd interop && $(BIN)/golangci-lint run
 
 .PHONY: unit
 unit: ## run the tests
@@ -81,6 +82,7 @@ fuzz: ## run each fuzz target FUZZTIME long
 tidy-check: ## say what go mod tidy would change
 	$(GO) mod tidy -diff
 	cd bench && $(GO) mod tidy -diff
+	cd interop && $(GO) mod tidy -diff
 
 .PHONY: generate-check
 generate-check: ## regenerate, and fail where that changes a file
@@ -103,6 +105,10 @@ bench-build: ## build, vet and test the benchmarks' module
 .PHONY: peak-memory
 peak-memory: ## measure from outside whether the budget holds, in short
 	@$(MAKE) -C bench rss ARGS=-quick
+
+.PHONY: interop
+interop: peers chromium ## run our client and server beside those of others
+	cd interop && $(GO) vet ./... && $(GO) test -count=1 ./...
 
 .PHONY: web
 web: chromium ## check, build and test the browser client
@@ -143,6 +149,6 @@ compiler:
 .PHONY: chromium
 chromium:
 	@command -v $${CHROMIUM:-chromium} >/dev/null || { \
-		echo "the tests of web/ need Chromium, and there is none: installing it"; \
+		echo "the tests of web/ and interop/ need Chromium, and there is none: installing it"; \
 		sudo=; [[ $$(id -u) == 0 ]] || sudo=sudo; \
 		$$sudo apt-get update -q; $$sudo apt-get install -qy --no-install-recommends chromium; }

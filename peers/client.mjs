@@ -66,15 +66,21 @@ export function viaUppy(job, data, storage) {
       ...options(job),
       ...storage,
       retryDelays: job.retry ? retryDelays : [],
-      // Names of ours: what Uppy says of a file beside its name is not compared.
       allowedMetaFields: ["name"],
+      // Uppy itself doesn't wait for the answer to its DELETE.
+      onAfterResponse: (request) => {
+        if (request.getMethod() === "DELETE") resolve({ url: request.getURL() });
+      },
     });
     const id = uppy.addFile({ name: job.name, data });
     const url = () => uppy.getFile(id)?.tus?.uploadUrl;
     const stop = () => {
       const left = url();
-      if (job.then === "terminate") uppy.removeFile(id);
-      else uppy.pauseResume(id);
+      if (job.then === "terminate") {
+        uppy.removeFile(id);
+        return;
+      }
+      uppy.pauseResume(id);
       if (job.then === "pause") uppy.pauseResume(id);
       else resolve({ url: left });
     };

@@ -1,0 +1,3 @@
+module github.com/streamflow/streamflow/interop
+
+go 1.26.0

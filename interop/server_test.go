@@ -1,0 +1,115 @@
+package interop
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// maxBytes is the largest upload that the servers take.
+const maxBytes = 65 * mib
+
+const (
+	streamflow = "streamflow"
+	tusd       = "tusd"
+	tusNode    = "@tus/server"
+)
+
+// A product is a server's name and how to start it. Finished uploads lie in
+// dir, each under the last part of its URL.
+type product struct {
+	name    string
+	command func(ctx context.Context, port, dir string) *exec.Cmd
+}
+
+var products = []product{
+	{streamflow, func(ctx context.Context, port, dir string) *exec.Cmd {
+		return exec.CommandContext(ctx, bench.streamflow, "serve", "--listen", "127.0.0.1:"+port, "--store", dir,
+			"--max-file-size", strconv.Itoa(maxBytes))
+	}},
+	{tusd, func(ctx context.Context, port, dir string) *exec.Cmd {
+		return exec.CommandContext(ctx, bench.tusd, "-host", "127.0.0.1", "-port", port, "-upload-dir", dir,
+			"-max-size", strconv.Itoa(maxBytes), "-show-greeting=false")
+	}},
+	{tusNode, func(ctx context.Context, port, dir string) *exec.Cmd {
+		return exec.CommandContext(ctx, "node", filepath.Join(bench.peers, "tus-server.mjs"), port, dir, strconv.Itoa(maxBytes))
+	}},
+}
+
+// A server is one that runs, and can be killed and started again.
+type server struct {
+	product
+	port, dir string
+	cmd       *exec.Cmd
+	log       bytes.Buffer
+}
+
+func startServer(t *testing.T, p product) *server {
+	t.Helper()
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{product: p, port: strconv.Itoa(listener.Addr().(*net.TCPAddr).Port), dir: t.TempDir()}
+	if err := errors.Join(listener.Close(), s.start()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.kill()
+		if t.Failed() {
+			t.Logf("%s said last: %s", s.name, s.log.Bytes()[max(0, s.log.Len()-4000):])
+		}
+	})
+	return s
+}
+
+func (s *server) address() string { return "127.0.0.1:" + s.port }
+
+// start returns when the server takes connections.
+func (s *server) start() error {
+	s.cmd = s.command(context.Background(), s.port, s.dir)
+	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
+	if err := s.cmd.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", s.name, err)
+	}
+	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		conn, err := net.Dial("tcp4", s.address())
+		if err == nil {
+			return conn.Close()
+		}
+		if time.Since(began) > 30*time.Second {
+			s.kill()
+			return fmt.Errorf("wait for %s: %w", s.name, err)
+		}
+	}
+}
+
+func (s *server) kill() {
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait()
+}
+
+// holds says whether the upload at url has exactly the bytes of a file.
+func (s *server) holds(url, file string) error {
+	got, err := os.ReadFile(filepath.Join(s.dir, path.Base(url)))
+	if err != nil {
+		return fmt.Errorf("read what was stored: %w", err)
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("read what was sent: %w", err)
+	}
+	if !bytes.Equal(got, want) {
+		return fmt.Errorf("stored %d bytes, which differ from the %d sent", len(got), len(want))
+	}
+	return nil
+}
