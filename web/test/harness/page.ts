@@ -6,9 +6,15 @@ import type { Site } from "./site.js";
 declare global {
 	interface Window {
 		streamflow: typeof streamflow;
+		/** Imports a module. */
+		load(path: string): Promise<Record<string, unknown>>;
 		/** Whatever one evaluation leaves for the next. */
 		// biome-ignore lint/suspicious/noExplicitAny: tests put there what they like
 		kept: any;
+	}
+	interface Performance {
+		/** Chromium's. */
+		memory: { usedJSHeapSize: number };
 	}
 }
 
