@@ -1,9 +1,10 @@
 import { rmSync, writeFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import type { Page } from "playwright-core";
+import { beforeAll, beforeEach, expect, test } from "vitest";
+import { temporary } from "./harness/files.js";
 import { openClient } from "./harness/page.js";
-import { temporary } from "./harness/paths.js";
 import { Site } from "./harness/site.js";
 import { Streamflow } from "./harness/streamflow.js";
 
@@ -15,13 +16,20 @@ interface Outcome {
 	usable: boolean;
 }
 
+let server: Streamflow;
+let site: Site;
+beforeAll(async () => {
+	server = await Streamflow.start();
+	site = await Site.start(server.url);
+});
+beforeEach(() => site.reset());
+
 /** Uploads while the site misbehaves, and then once more while it behaves. */
-async function misbehave(site: Site, intercept: Site["intercept"], config: object): Promise<Outcome> {
-	const page = await openClient(site);
+async function misbehave(page: Page, intercept: Site["intercept"], config: object): Promise<Outcome> {
 	site.intercept = intercept;
 	const outcome = await page.evaluate(async (config) => {
 		window.kept = new window.streamflow.StreamUploadManager({ retryAttempts: 0, ...config });
-		const file = new File([new Uint8Array(3 << 20)], "file.bin");
+		const file = new File([new Uint8Array((1 << 20) + 1)], "file.bin");
 		const { code, message, status } = await window.kept.uploadFile(file).catch((error: unknown) => error);
 		return { code, message, status };
 	}, config);
@@ -45,8 +53,7 @@ const statuses = [
 ] as const;
 
 test("each status at each stage has its code, and a sentence", { timeout: 120_000 }, async () => {
-	const server = await Streamflow.start();
-	const site = await Site.start(server.url);
+	const page = await openClient(site);
 	for (const stage of ["POST", "PATCH"]) {
 		for (const [status, code] of statuses) {
 			const refuse = ({ method }: IncomingMessage, answer: ServerResponse) => {
@@ -56,7 +63,7 @@ test("each status at each stage has its code, and a sentence", { timeout: 120_00
 				answer.writeHead(status).end();
 				return true;
 			};
-			const outcome = await misbehave(site, refuse, {});
+			const outcome = await misbehave(page, refuse, {});
 			expect(outcome, `${stage} ${status}`).toMatchObject({ code, usable: true });
 			expect(outcome.message, `${stage} ${status}`).toMatch(new RegExp(`status ${status}\\. [A-Z].*[.:]`));
 		}
@@ -114,11 +121,9 @@ test.each([
 	},
 	{ name: "a server that says nothing", on: { POST: () => {} }, code: "NETWORK_ERROR", says: "check the connection" },
 ])("$name", async ({ on, code, says }) => {
-	const server = await Streamflow.start();
-	const site = await Site.start(server.url);
 	const answers: Record<string, ((answer: ServerResponse) => void) | undefined> = on;
 	const outcome = await misbehave(
-		site,
+		await openClient(site),
 		({ method = "" }, answer) => {
 			answers[method]?.(answer);
 			return answers[method] !== undefined;
@@ -136,8 +141,6 @@ test.each([
 	},
 	{ name: "vanishes", harm: (path: string) => rmSync(path) },
 ])("a file that $name under the upload", async ({ harm }) => {
-	const server = await Streamflow.start();
-	const site = await Site.start(server.url);
 	for (const bodyMode of ["blob", "buffer"]) {
 		const page = await openClient(site);
 		const path = join(temporary(), "file.bin");
@@ -165,8 +168,8 @@ test.each([
 });
 
 test("files that the config doesn't allow, and what is no file", async () => {
-	const server = await Streamflow.start("--max-file-size", "1MiB");
-	const page = await openClient(await Site.start(server.url));
+	const limited = await Streamflow.start("--max-file-size", "1MiB");
+	const page = await openClient(await Site.start(limited.url));
 	const outcomes = await page.evaluate(async () => {
 		const { StreamUploadManager } = window.streamflow;
 		const text = new File(["hello"], "notes.txt", { type: "text/plain" });
@@ -222,8 +225,7 @@ test.each([
 		},
 	},
 ])("storage that is $name costs the resume after a reload, nothing else", async ({ breakIt }) => {
-	const server = await Streamflow.start();
-	const page = await openClient(await Site.start(server.url));
+	const page = await openClient(site);
 	await page.evaluate(breakIt);
 	const size = await page.evaluate(async () => {
 		const manager = new window.streamflow.StreamUploadManager();
@@ -233,8 +235,7 @@ test.each([
 });
 
 test("what is remembered expires, and makes room", async () => {
-	const server = await Streamflow.start();
-	const page = await openClient(await Site.start(server.url));
+	const page = await openClient(site);
 	const keys = await page.evaluate(async () => {
 		const remember = (name: string, expires: number) =>
 			localStorage.setItem(`streamflow:${name}`, JSON.stringify({ url: "/files/x", expires }));
@@ -261,8 +262,6 @@ test("what is remembered expires, and makes room", async () => {
 });
 
 test("a worker that the page's policy blocks is told once, and checksums go on", async () => {
-	const server = await Streamflow.start();
-	const site = await Site.start(server.url);
 	site.policy = "worker-src 'none'";
 	const page = await openClient(site);
 	const { warnings, size } = await page.evaluate(async () => {
@@ -279,8 +278,6 @@ test("a worker that the page's policy blocks is told once, and checksums go on",
 });
 
 test("a token goes out with each request, is asked for anew after a 401, and to no other origin", async () => {
-	const server = await Streamflow.start();
-	const site = await Site.start(server.url);
 	const page = await openClient(site);
 	let expired = false;
 	site.intercept = ({ method, headers }, answer) => {

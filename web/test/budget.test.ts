@@ -1,11 +1,18 @@
-import { expect, test } from "vitest";
+import { beforeAll, beforeEach, expect, test } from "vitest";
 import { openClient } from "./harness/page.js";
 import { Site } from "./harness/site.js";
 import { Streamflow } from "./harness/streamflow.js";
 
+let server: Streamflow;
+let site: Site;
+beforeAll(async () => {
+	server = await Streamflow.start();
+	site = await Site.start(server.url);
+});
+beforeEach(() => site.reset());
+
 test("a budget too small fails at once, names one that would do, and that one does", async () => {
-	const server = await Streamflow.start();
-	const page = await openClient(await Site.start(server.url));
+	const page = await openClient(site);
 	const outcome = await page.evaluate(async () => {
 		const file = new Blob([new Uint8Array(1 << 20)]);
 		const small = new window.streamflow.StreamUploadManager({ bodyMode: "buffer" }, { maxMemoryUsage: 1000 });
@@ -23,8 +30,7 @@ test("a budget too small fails at once, names one that would do, and that one do
 });
 
 test("the ledger has what the buffers have, and stays inside the budget", async () => {
-	const server = await Streamflow.start();
-	const page = await openClient(await Site.start(server.url));
+	const page = await openClient(site);
 	const { samples, peak, limit } = await page.evaluate(async () => {
 		const file = new Blob([new Uint8Array(48 << 20)]);
 		const limit = 8 << 20;
@@ -43,8 +49,7 @@ test("the ledger has what the buffers have, and stays inside the budget", async 
 });
 
 test("at critical nothing new begins, until memory is given back", async () => {
-	const server = await Streamflow.start();
-	const page = await openClient(await Site.start(server.url));
+	const page = await openClient(site);
 	const outcome = await page.evaluate(async () => {
 		const manager = new window.streamflow.StreamUploadManager({ bodyMode: "buffer" }, { maxMemoryUsage: 1 << 20 });
 		const seen: string[] = [];

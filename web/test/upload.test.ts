@@ -1,11 +1,19 @@
 import { createHash } from "node:crypto";
-import { expect, test } from "vitest";
+import { beforeAll, beforeEach, expect, test } from "vitest";
 import { openClient } from "./harness/page.js";
 import { Site } from "./harness/site.js";
 import { Streamflow } from "./harness/streamflow.js";
 
 const bytes = (length: number) => Buffer.alloc(length, "streamflow ");
 const hash = (data: Buffer) => createHash("sha256").update(data).digest("hex");
+
+let server: Streamflow;
+let site: Site;
+beforeAll(async () => {
+	server = await Streamflow.start();
+	site = await Site.start(server.url);
+});
+beforeEach(() => site.reset());
 
 test.each([
 	{ name: "nothing", length: 0, config: {} },
@@ -17,8 +25,7 @@ test.each([
 	{ name: "with checksums", length: 5_000_001, config: { validateChunks: true } },
 	{ name: "in parallel streams", length: 5_000_001, config: { parallelStreams: 3 } },
 ] as const)("uploads a file: $name", async ({ length, config }) => {
-	const server = await Streamflow.start();
-	const page = await openClient(await Site.start(server.url));
+	const page = await openClient(site);
 	const result = await page.evaluate(
 		async ([length, config]) => {
 			const word = new TextEncoder().encode("streamflow ");

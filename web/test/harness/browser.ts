@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { type Browser, chromium, type Page } from "playwright-core";
-import { afterAll, onTestFinished } from "vitest";
+import { onTestFinished } from "vitest";
+import { atEnd } from "./scope.js";
 
 const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
@@ -20,17 +21,18 @@ export function launch(): Promise<Browser> {
 	if (!existsSync(executablePath)) {
 		throw new Error(`there is no browser at ${executablePath}: run make chromium, or set CHROMIUM`);
 	}
-	browser ??= chromium.launch({
-		executablePath,
-		args: [...quiet, "--disable-gpu", "--js-flags=--expose-gc", "--enable-precise-memory-info", "--no-sandbox"],
-	});
+	browser ??= begin();
 	return browser;
 }
 
-afterAll(async () => {
-	await (await browser)?.close();
-	browser = undefined;
-});
+async function begin(): Promise<Browser> {
+	const begun = await chromium.launch({
+		executablePath,
+		args: [...quiet, "--disable-gpu", "--js-flags=--expose-gc", "--enable-precise-memory-info", "--no-sandbox"],
+	});
+	atEnd(() => begun.close());
+	return begun;
+}
 
 /** Opens a page in a profile of its own. What goes wrong in it fails the test. */
 export async function open(url: string): Promise<Page> {

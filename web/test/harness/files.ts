@@ -1,6 +1,14 @@
-import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
+import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { temporary } from "./paths.js";
+import { atEnd } from "./scope.js";
+
+/** A directory that is gone when the tests are over. */
+export function temporary(): string {
+	const directory = mkdtempSync(join(tmpdir(), "streamflow-web-"));
+	atEnd(() => rmSync(directory, { recursive: true, force: true }));
+	return directory;
+}
 
 /** Makes a file with marks at its start, middle and end, and holes between; takes no room on the disk. */
 export function sparseFile(bytes: number, name = "large.bin"): string {

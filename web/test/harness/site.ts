@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
-import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
-import { onTestFinished } from "vitest";
 import { root } from "./paths.js";
+import { atEnd } from "./scope.js";
 
 type Handler = (incoming: IncomingMessage, answer: ServerResponse) => boolean | Promise<boolean>;
 
@@ -26,20 +26,35 @@ export class Site {
 	/** Method, path and headers of what went to /files/. */
 	readonly requests: { method: string; path: string; headers: IncomingMessage["headers"] }[] = [];
 
+	readonly #server: Server;
+
 	private constructor(target: string) {
 		this.target = target;
+		this.#server = createServer((incoming, answer) => void this.#serve(incoming, answer));
 	}
 
 	static async start(target: string): Promise<Site> {
 		const site = new Site(target);
-		const server = createServer((incoming, answer) => void site.#serve(incoming, answer));
+		const server = site.#server;
 		await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 		site.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-		onTestFinished(() => {
-			server.closeAllConnections();
+		atEnd(() => {
+			site.drop();
 			server.close();
 		});
 		return site;
+	}
+
+	/** Breaks all connections. */
+	drop(): void {
+		this.#server.closeAllConnections();
+	}
+
+	/** Behaves again as at the start. */
+	reset(): void {
+		this.intercept = () => false;
+		this.policy = "";
+		this.requests.length = 0;
 	}
 
 	async #serve(incoming: IncomingMessage, answer: ServerResponse): Promise<void> {

@@ -3,8 +3,9 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createReadStream, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { onTestFinished } from "vitest";
-import { out, temporary } from "./paths.js";
+import { temporary } from "./files.js";
+import { out } from "./paths.js";
+import { atEnd } from "./scope.js";
 
 /** A `streamflow serve` of its own. */
 export class Streamflow {
@@ -22,7 +23,7 @@ export class Streamflow {
 	static async start(...flags: string[]): Promise<Streamflow> {
 		const server = new Streamflow(flags);
 		await server.start();
-		onTestFinished(() => server.kill());
+		atEnd(() => server.kill());
 		return server;
 	}
 

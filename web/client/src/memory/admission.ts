@@ -86,11 +86,14 @@ export class Admission {
 		}
 	}
 
-	/** Refuses all who wait. */
+	/** Refuses all who wait, and takes back what is held: its requests are over. */
 	close(reason: unknown): void {
 		this.#rest();
 		for (const waiter of this.#waiting.splice(0)) {
 			waiter.refuse(reason);
+		}
+		for (const reservation of this.#held) {
+			reservation.release();
 		}
 	}
 

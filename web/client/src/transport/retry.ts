@@ -20,15 +20,18 @@ export class Backoff {
 		this.#failures = 0;
 	}
 
-	/** Milliseconds to wait after a failure, or throws the error to end with. */
+	/** Milliseconds to wait after a failure, or throws the error to end with. Offline no failure counts. */
 	failed(error: unknown, now: number): number {
-		if (!isTransient(error)) {
+		if (!isTransient(error) || this.#limit === 0) {
 			throw error;
+		}
+		if (globalThis.navigator?.onLine === false) {
+			return cap;
 		}
 		this.#first = this.#failures === 0 ? now : this.#first;
 		this.#failures++;
 		const lasted = now - this.#first;
-		if (this.#limit === 0 || (this.#failures >= this.#limit && lasted >= patience)) {
+		if (this.#failures >= this.#limit && lasted >= patience) {
 			throw exhausted(error, this.#failures, lasted);
 		}
 		// Full jitter, so that clients which failed together don't return together.
@@ -45,7 +48,7 @@ function exhausted(error: UploadError, failures: number, lasted: number): Upload
 	});
 }
 
-/** Waits, and for as long as the browser is offline; no longer once it is online again. */
+/** Waits, but no longer than until the browser is online again. */
 export function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
 	return new Promise((resolve, reject) => {
 		signal.throwIfAborted();
@@ -57,16 +60,8 @@ export function pause(milliseconds: number, signal: AbortSignal): Promise<void> 
 		};
 		const online = () => settle(resolve);
 		const aborted = () => settle(() => reject(signal.reason));
-		const timer = setTimeout(() => {
-			if (isOnline()) {
-				settle(resolve);
-			}
-		}, milliseconds);
+		const timer = setTimeout(online, milliseconds);
 		globalThis.addEventListener?.("online", online);
 		signal.addEventListener("abort", aborted);
 	});
-}
-
-export function isOnline(): boolean {
-	return globalThis.navigator?.onLine !== false;
 }
