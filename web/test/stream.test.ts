@@ -1,0 +1,137 @@
+import { createHash } from "node:crypto";
+import { request } from "node:http";
+import { createGunzip } from "node:zlib";
+import { beforeAll, beforeEach, expect, test } from "vitest";
+import { openClient } from "./harness/page.js";
+import { Site } from "./harness/site.js";
+import { Streamflow } from "./harness/streamflow.js";
+
+let server: Streamflow;
+let site: Site;
+beforeAll(async () => {
+	server = await Streamflow.start();
+	site = await Site.start(server.url);
+});
+beforeEach(() => site.reset());
+
+const word = "streamflow ";
+const hash = (length: number) => createHash("sha256").update(Buffer.alloc(length, word)).digest("hex");
+
+test.each([
+	{ name: "nothing", length: 0, broken: 0 },
+	{ name: "one byte", length: 1, broken: 0 },
+	{ name: "exactly two chunks", length: 2 << 20, broken: 0 },
+	{ name: "three chunks and some, over connections that break", length: 3_500_000, broken: 3 },
+])("uploads a stream of unknown length: $name", async ({ length, broken }) => {
+	const page = await openClient(site);
+	let breaks = broken;
+	site.intercept = (incoming, answer) => {
+		if (incoming.method === "PATCH" && breaks > 0) {
+			breaks--;
+			// What came before the break is on the server.
+			setTimeout(() => answer.destroy(), 20);
+		}
+		return false;
+	};
+	const { url, size, peak, held } = await page.evaluate(async (length) => {
+		const word = new TextEncoder().encode("streamflow ");
+		let given = 0;
+		const stream = new ReadableStream<Uint8Array>({
+			pull(controller) {
+				const piece = Uint8Array.from(
+					{ length: Math.min(100_000, length - given) },
+					(_, i) => word[(given + i) % word.length] as number,
+				);
+				given += piece.length;
+				if (piece.length > 0) {
+					controller.enqueue(piece);
+				} else {
+					controller.close();
+				}
+			},
+		});
+		const manager = new window.streamflow.StreamUploadManager();
+		const result = await manager.startStreaming(stream, undefined, { name: "endless.log" });
+		const { peakMemoryUsage, totalAllocated } = manager.getMemoryStats();
+		return { ...result, peak: peakMemoryUsage, held: totalAllocated };
+	}, length);
+	expect(size).toBe(length);
+	expect(await server.sha256(url)).toBe(hash(length));
+	expect(peak).toBe(1 << 20);
+	expect(held).toBe(0);
+	expect(breaks).toBe(0);
+});
+
+test.each([
+	{ name: "a stream that fails", chunks: ["x"], error: "the disk is gone" },
+	{ name: "a stream of text", chunks: ["text"], error: "" },
+])("$name is an INVALID_FILE", async ({ chunks, error }) => {
+	const page = await openClient(site);
+	const code = await page.evaluate(
+		async ([chunks, error]) => {
+			const stream = new ReadableStream({
+				start(controller) {
+					for (const chunk of chunks) {
+						controller.enqueue(error ? new TextEncoder().encode(chunk) : chunk);
+					}
+				},
+				pull(controller) {
+					controller.error(new Error(error));
+				},
+			});
+			const manager = new window.streamflow.StreamUploadManager();
+			return manager.uploadFile(stream).catch((failure: { code: string }) => failure.code);
+		},
+		[chunks, error] as const,
+	);
+	expect(code).toBe("INVALID_FILE");
+});
+
+/** Takes gzip as a server does that offers it: the site unpacks what goes to the real one. */
+function offerGzip(): void {
+	site.intercept = (incoming, answer) => {
+		if (incoming.method === "OPTIONS") {
+			answer.setHeader("Accept-Encoding", "gzip");
+		}
+		if (incoming.headers["content-encoding"] !== "gzip") {
+			return false;
+		}
+		const { host, "content-encoding": _, "content-length": __, ...headers } = incoming.headers;
+		const onward = request(
+			new URL(incoming.url ?? "", server.url),
+			{ method: incoming.method ?? "", headers },
+			(reply) => {
+				answer.writeHead(reply.statusCode ?? 502, reply.headers);
+				reply.pipe(answer);
+			},
+		);
+		incoming.pipe(createGunzip()).pipe(onward);
+		return true;
+	};
+}
+
+test.each([
+	{ name: "text, straight from the file", config: {}, type: "text/plain", saved: true },
+	{ name: "text, with checksums", config: { validateChunks: true }, type: "text/plain", saved: true },
+	{ name: "a picture", config: {}, type: "image/png", saved: false },
+])("compresses what is worth it: $name", async ({ config, type, saved }) => {
+	offerGzip();
+	const page = await openClient(site);
+	const { url, savedBytes, told } = await page.evaluate(
+		async ([config, type]) => {
+			const text = "streamflow ".repeat(300_000);
+			const manager = new window.streamflow.StreamUploadManager({ compressionEnabled: true, ...config });
+			let told = 0;
+			manager.on("performance", ({ savedBytes }) => {
+				told = savedBytes;
+			});
+			return { ...(await manager.uploadFile(new File([text], "log", { type }))), told };
+		},
+		[config, type] as const,
+	);
+	expect(await server.sha256(url)).toBe(hash(word.length * 300_000));
+	expect(savedBytes > 3_000_000).toBe(saved);
+	expect(told).toBe(savedBytes);
+	const gzipped = site.requests.filter(({ headers }) => headers["content-encoding"] === "gzip");
+	expect(gzipped.length > 0).toBe(saved);
+});
