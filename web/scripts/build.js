@@ -4,7 +4,7 @@ import { build } from "esbuild";
 const browsers = ["chrome111", "firefox113", "safari16.4"];
 
 const packages = {
-	client: { index: "src/index.ts", "checksum-worker": "src/checksum/worker.ts" },
+	client: { index: "src/index.ts", drop: "src/upload/drop.ts", "checksum-worker": "src/checksum/worker.ts" },
 	react: { index: "src/index.ts" },
 	vue: { index: "src/index.ts" },
 };
@@ -15,6 +15,8 @@ for (const [folder, entryPoints] of Object.entries(packages)) {
 		entryPoints,
 		outdir: "dist",
 		bundle: true,
+		splitting: true,
+		chunkNames: "[name]-[hash]",
 		packages: "external",
 		format: "esm",
 		target: browsers,

@@ -11,7 +11,6 @@ export type { MemoryConfig, ResourceTracking } from "./memory/config.js";
 export type { Level } from "./memory/level.js";
 export type { CleanupResult, DebugOptions, MemoryManager, MemoryStats } from "./memory/manager.js";
 export type { ResourceStats, ResourceType } from "./memory/resources.js";
-export { type DroppedFile, filesFromDrop } from "./upload/drop.js";
 export type { UploadSource } from "./upload/source.js";
 export type { StreamingState, UploadResult, UploadState, UploadStatus } from "./upload/state.js";
 export type { Upload } from "./upload/upload.js";

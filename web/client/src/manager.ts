@@ -1,4 +1,4 @@
-import { Summer } from "./checksum/summer.js";
+import type { Summer } from "./checksum/summer.js";
 import {
 	type AccessToken,
 	check,
@@ -51,7 +51,7 @@ export class StreamUploadManager {
 	readonly #events = new Emitter<ManagerEvents>();
 	readonly #uploads = new Map<string, Upload>();
 	readonly #streams: Streams;
-	readonly #summer: Summer;
+	#summer: Promise<Summer> | undefined;
 	readonly #store = new ResumeStore();
 	readonly #servers = new Map<string, Promise<Capabilities>>();
 	readonly #end = new AbortController();
@@ -62,7 +62,6 @@ export class StreamUploadManager {
 		this.#settings = settle(config);
 		this.memoryManager = new MemoryManager(settleMemory(config, memoryConfig), this.#events);
 		this.#streams = new Streams(() => this.#allowed());
-		this.#summer = new Summer((error) => this.#warn(error));
 		this.#events.on("statechange", ({ id }) => {
 			if (this.#uploads.get(id)?.over) {
 				this.#uploads.delete(id);
@@ -156,7 +155,7 @@ export class StreamUploadManager {
 		this.#end.abort(reason);
 		this.#uploads.clear();
 		this.#servers.clear();
-		this.#summer.dispose(reason);
+		void this.#summer?.then((summer) => summer.dispose(reason));
 		this.memoryManager.dispose(reason);
 		this.#events.clear();
 	}
@@ -174,7 +173,7 @@ export class StreamUploadManager {
 			settings: this.#settings,
 			memory: this.memoryManager,
 			streams: this.#streams,
-			summer: this.#summer,
+			summer: () => this.#summing(),
 			store: this.#store,
 			tus: new Tus({ endpoint, accessToken, headers, stallTimeout, signal }, this.#servers),
 			signal,
@@ -193,6 +192,11 @@ export class StreamUploadManager {
 			},
 		};
 		return new Upload(engine, this.#events, identity, source, options.onProgress);
+	}
+
+	#summing(): Promise<Summer> {
+		this.#summer ??= import("./checksum/summer.js").then(({ Summer }) => new Summer((error) => this.#warn(error)));
+		return this.#summer;
 	}
 
 	/** Half the streams when memory is short, and no new one when it is shorter. */

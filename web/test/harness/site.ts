@@ -88,7 +88,8 @@ export class Site {
 		const { method, url, headers } = incoming;
 		const onward = request(
 			new URL(url ?? "", this.target),
-			{ method: method ?? "GET", headers: { ...headers, host: new URL(this.target).host } },
+			// With the host that the browser asked for: a server may put it into Location.
+			{ method: method ?? "GET", headers },
 			(reply) => {
 				answer.writeHead(reply.statusCode ?? 502, reply.headers);
 				reply.pipe(answer);

@@ -1,15 +1,16 @@
 import { UploadError } from "../errors.js";
-import { type Algorithm, digest } from "./digest.js";
+import { choose, digest } from "./digest.js";
 import type { Job, Message } from "./worker.js";
 
 export interface Summed {
-	sum: string;
+	/** As Upload-Checksum has it. */
+	checksum: string;
 	/** The bytes given, in a buffer that has moved to the worker and back. */
 	bytes: Uint8Array<ArrayBuffer>;
 }
 
 interface Pending {
-	resolve(summed: Summed): void;
+	resolve(sum: { sum: string; bytes: Uint8Array<ArrayBuffer> }): void;
 	reject(error: unknown): void;
 }
 
@@ -29,23 +30,30 @@ export class Summer {
 		this.#warn = warn;
 	}
 
-	/** Takes the buffer away until the sum is there. */
-	async sum(algorithm: Algorithm, bytes: Uint8Array<ArrayBuffer>): Promise<Summed> {
+	/** Takes the buffer away until the sum is there. Null: none that the server takes can be computed here. */
+	async sum(offered: ReadonlySet<string>, bytes: Uint8Array<ArrayBuffer>): Promise<Summed | null> {
+		const algorithm = choose(offered);
+		if (!algorithm) {
+			return null;
+		}
 		this.#started ??= this.#start();
 		const worker = await this.#started;
-		if (!worker) {
-			return { sum: await digest(algorithm, bytes), bytes };
-		}
-		return new Promise((resolve, reject) => {
-			const id = this.#next++;
-			this.#pending.set(id, { resolve, reject });
-			worker.postMessage({ id, algorithm, bytes } satisfies Job, [bytes.buffer]);
-		});
+		const summed = worker
+			? await this.#ask(worker, { id: this.#next++, algorithm, bytes })
+			: { sum: await digest(algorithm, bytes), bytes };
+		return { checksum: `${algorithm} ${summed.sum}`, bytes: summed.bytes };
 	}
 
 	dispose(reason: unknown): void {
 		this.#stop(reason);
 		this.#end?.();
+	}
+
+	#ask(worker: Worker, job: Job): Promise<{ sum: string; bytes: Uint8Array<ArrayBuffer> }> {
+		return new Promise((resolve, reject) => {
+			this.#pending.set(job.id, { resolve, reject });
+			worker.postMessage(job, [job.bytes.buffer]);
+		});
 	}
 
 	/** The worker once it runs, or null where it can't. */

@@ -5,7 +5,7 @@ const cap = 15_000;
 /** Failures go on for so long at least before an upload gives up: a server takes its time to restart. */
 const patience = 45_000;
 
-/** Decides after each failure how long to wait, or to give up. It is the one place that does. */
+/** Decides after each failure how long to wait, or to give up. */
 export class Backoff {
 	readonly #limit: number;
 	#failures = 0;
@@ -46,6 +46,32 @@ function exhausted(error: UploadError, failures: number, lasted: number): Upload
 		...(error.status !== undefined && { status: error.status }),
 		cause: error,
 	});
+}
+
+/** What is to be done until it works, or there is no hope. */
+export interface Attempts<T> {
+	/** Calls `progressed` where a failure that follows is a new one. */
+	attempt(progressed: () => void): Promise<T>;
+	/** Says what an error means; throws what ends it all. */
+	diagnose?(error: unknown): Promise<unknown>;
+	/** Another attempt follows. */
+	failed(error: UploadError): void;
+}
+
+/** Tries again, up to so many failures in a row. It is the one place that does. */
+export async function persist<T>(limit: number, signal: AbortSignal, attempts: Attempts<T>): Promise<T> {
+	const backoff = new Backoff(limit);
+	for (;;) {
+		try {
+			return await attempts.attempt(() => backoff.reset());
+		} catch (error) {
+			signal.throwIfAborted();
+			const failure = attempts.diagnose ? await attempts.diagnose(error) : error;
+			const delay = backoff.failed(failure, Date.now());
+			attempts.failed(failure as UploadError);
+			await pause(delay, signal);
+		}
+	}
 }
 
 /** Waits, but no longer than until the browser is online again. */

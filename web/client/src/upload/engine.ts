@@ -11,7 +11,8 @@ export interface Engine {
 	settings: Settings;
 	memory: MemoryManager;
 	streams: Streams;
-	summer: Summer;
+	/** Loaded when it is first asked for: few uploads send checksums. */
+	summer(): Promise<Summer>;
 	store: ResumeStore;
 	tus: Tus;
 	/** Ends everything. */

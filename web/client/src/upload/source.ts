@@ -168,6 +168,20 @@ export class StreamSource implements Source {
 	}
 }
 
+/** A part below this size costs more in requests than it gains. */
+const minPartBytes = 1 << 20;
+
+/** A stream is one source; a Blob is as many as wanted, where it is large enough. */
+export function split(source: UploadSource, wanted: number, memory: MemoryManager): Source[] {
+	if (!(source instanceof Blob)) {
+		return [new StreamSource(source, memory)];
+	}
+	const parts = Math.max(1, Math.min(wanted, Math.floor(source.size / minPartBytes)));
+	const bytes = Math.ceil(source.size / parts);
+	const slice = (i: number) => (parts > 1 ? source.slice(i * bytes, (i + 1) * bytes) : source);
+	return Array.from({ length: parts }, (_, i) => new BlobSource(slice(i), memory));
+}
+
 /** Gives a buffer's memory back now, not at the next garbage collection. */
 function free(buffer: ArrayBuffer): void {
 	if (buffer.byteLength > 0) {

@@ -1,6 +1,5 @@
-import { choose } from "../checksum/digest.js";
 import { UploadError } from "../errors.js";
-import { Backoff, pause } from "../transport/retry.js";
+import { persist } from "../transport/retry.js";
 import type { Body, Capabilities, Position } from "../transport/tus.js";
 import { isBuffered } from "./bodymode.js";
 import type { Compression } from "./compression.js";
@@ -31,8 +30,6 @@ export class Transfer {
 	readonly #compression: Compression;
 	readonly #watcher: Watcher;
 	#offset = 0;
-	/** What the server has must be asked for: a request broke off. */
-	#uncertain = false;
 	#finished = false;
 	#restarts = 0;
 
@@ -54,21 +51,15 @@ export class Transfer {
 	}
 
 	/** Returns the URL of the upload when the server has all of it. After an abort it can run again. */
-	async run(signal: AbortSignal): Promise<string> {
-		const backoff = new Backoff(this.#engine.settings.retryAttempts);
-		for (;;) {
-			try {
+	run(signal: AbortSignal): Promise<string> {
+		return persist(this.#engine.settings.retryAttempts, signal, {
+			attempt: (progressed) => {
 				this.#watcher.attempt(null);
-				return await this.#attempt(signal, () => backoff.reset());
-			} catch (error) {
-				this.#uncertain = true;
-				signal.throwIfAborted();
-				const failure = await this.#diagnose(error);
-				const delay = backoff.failed(failure, Date.now());
-				this.#watcher.attempt(failure as UploadError);
-				await pause(delay, signal);
-			}
-		}
+				return this.#attempt(signal, progressed);
+			},
+			diagnose: (error) => this.#diagnose(error),
+			failed: (error) => this.#watcher.attempt(error),
+		});
 	}
 
 	/** Nothing of this upload is to be found again. */
@@ -102,9 +93,9 @@ export class Transfer {
 		const { store, tus } = this.#engine;
 		if (this.url === null && this.#fingerprint !== null) {
 			this.url = store.get(this.#fingerprint);
-			this.#uncertain = true;
 		}
-		if (this.url !== null && this.#uncertain) {
+		// Known before this attempt: another one has broken off, nobody knows where.
+		if (this.url !== null) {
 			const found = await tus.head(this.url, this.#source.size, signal);
 			if (found) {
 				this.#arrive(found);
@@ -112,7 +103,6 @@ export class Transfer {
 				this.#lose();
 			}
 		}
-		this.#uncertain = false;
 		this.url ??= await this.#create(server, signal);
 		this.#watcher.located(this.url);
 		return this.url;
@@ -213,19 +203,15 @@ export class Transfer {
 		if (!this.#engine.settings.validateChunks || piece.length === 0 || piece.data instanceof Blob) {
 			return null;
 		}
-		const algorithm = choose(server.checksums);
-		if (!algorithm) {
-			this.#engine.warn(
-				new UploadError(
-					"VALIDATION_ERROR",
-					"validateChunks is on, but the server takes no checksums that this page can compute.",
-				),
-			);
+		const summer = await this.#engine.summer();
+		const summed = await summer.sum(server.checksums, piece.data);
+		if (!summed) {
+			const missing = "validateChunks is on, but the server takes no checksums that this page can compute.";
+			this.#engine.warn(new UploadError("VALIDATION_ERROR", missing));
 			return null;
 		}
-		const { sum, bytes } = await this.#engine.summer.sum(algorithm, piece.data);
-		piece.data = bytes;
-		return `${algorithm} ${sum}`;
+		piece.data = summed.bytes;
+		return summed.checksum;
 	}
 
 	/** What an error means for the next attempt, if there is to be one. */

@@ -1,10 +1,11 @@
 import { abortError, UploadError } from "../errors.js";
 import { type Emitter, guard, type ManagerEvents, type ProgressEvent } from "../events.js";
+import { persist } from "../transport/retry.js";
 import { encodeMetadata } from "../transport/tus.js";
 import { Compression } from "./compression.js";
 import type { Engine } from "./engine.js";
 import { Meter } from "./meter.js";
-import { BlobSource, type Source, StreamSource, type UploadSource } from "./source.js";
+import { type Source, split, type UploadSource } from "./source.js";
 import { percentage, remaining, type UploadResult, type UploadState, type UploadStatus } from "./state.js";
 import { Transfer, type Watcher } from "./transfer.js";
 
@@ -34,10 +35,12 @@ export class Upload implements PromiseLike<UploadResult> {
 	readonly #done: Promise<UploadResult>;
 	#resolve!: (result: UploadResult) => void;
 	#reject!: (error: unknown) => void;
-	#sources: Source[];
-	#transfers: Transfer[];
+	readonly #source: UploadSource;
+	/** One, or the parts that the server is to join. Known once the server is. */
+	#sources: Source[] = [];
+	#transfers: Transfer[] = [];
 	/** Bytes sent of each transfer. */
-	readonly #moved: number[];
+	#moved: number[] = [];
 	readonly #onProgress: ((event: ProgressEvent) => unknown) | undefined;
 	#running: Promise<void> = Promise.resolve();
 	#stop = new AbortController();
@@ -61,9 +64,10 @@ export class Upload implements PromiseLike<UploadResult> {
 		this.#identity = identity;
 		this.#onProgress = onProgress;
 		this.#compression = new Compression(engine.settings.compressionEnabled, source instanceof Blob ? source.type : "");
-		this.#sources = split(source, engine);
-		this.#moved = this.#sources.map(() => 0);
-		this.#transfers = this.#sources.map((part, i) => this.#transfer(part, i));
+		this.#source = source;
+		if (engine.settings.parallelStreams === 1) {
+			this.#plan(1);
+		}
 		this.#done = new Promise((resolve, reject) => {
 			this.#resolve = resolve;
 			this.#reject = reject;
@@ -154,6 +158,9 @@ export class Upload implements PromiseLike<UploadResult> {
 		const { signal } = this.#stop;
 		try {
 			signal.throwIfAborted();
+			if (this.#transfers.length === 0) {
+				this.#plan(await this.#parts(signal));
+			}
 			const urls = await Promise.all(this.#transfers.map((transfer) => this.#stream(transfer, signal)));
 			const url = urls.length > 1 ? await this.#join(urls, signal) : (urls[0] as string);
 			this.#url = url;
@@ -179,8 +186,29 @@ export class Upload implements PromiseLike<UploadResult> {
 		}
 	}
 
-	async #join(urls: string[], signal: AbortSignal): Promise<string> {
-		return this.#engine.tus.concatenate(urls, this.#metadata(), signal);
+	/** How many parts there are to be: parts are joined by the server only. */
+	async #parts(signal: AbortSignal): Promise<number> {
+		const { extensions } = await this.#persist(signal, () => this.#engine.tus.capabilities());
+		return extensions.has("concatenation") ? this.#engine.settings.parallelStreams : 1;
+	}
+
+	#plan(parts: number): void {
+		this.#sources = split(this.#source, parts, this.#engine.memory);
+		this.#moved = this.#sources.map(() => 0);
+		this.#transfers = this.#sources.map((part, i) => this.#transfer(part, i));
+	}
+
+	#join(urls: string[], signal: AbortSignal): Promise<string> {
+		return this.#persist(signal, () => this.#engine.tus.concatenate(urls, this.#metadata(), signal));
+	}
+
+	#persist<T>(signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
+		return persist(this.#engine.settings.retryAttempts, signal, { attempt, failed: (error) => this.#failed(error) });
+	}
+
+	#failed(error: UploadError): void {
+		this.#error = error;
+		this.#set("retrying");
 	}
 
 	#transfer(source: Source, index: number): Transfer {
@@ -197,8 +225,7 @@ export class Upload implements PromiseLike<UploadResult> {
 			},
 			attempt: (failure) => {
 				if (failure) {
-					this.#error = failure;
-					this.#set("retrying");
+					this.#failed(failure);
 				} else if (this.#status === "waiting") {
 					this.#set("uploading");
 				}
@@ -280,26 +307,14 @@ export class Upload implements PromiseLike<UploadResult> {
 	}
 
 	#size(): number | null {
+		if (this.#sources.length === 0) {
+			return this.#source instanceof Blob ? this.#source.size : null;
+		}
 		return this.#sources.reduce<number | null>(
 			(total, { size }) => (total === null || size === null ? null : total + size),
 			0,
 		);
 	}
-}
-
-/** A part below this size costs more in requests than it gains. */
-const minPartBytes = 1 << 20;
-
-function split(source: UploadSource, engine: Engine): Source[] {
-	if (!(source instanceof Blob)) {
-		return [new StreamSource(source, engine.memory)];
-	}
-	const parts = Math.max(1, Math.min(engine.settings.parallelStreams, Math.floor(source.size / minPartBytes)));
-	const bytes = Math.ceil(source.size / parts);
-	return Array.from(
-		{ length: parts },
-		(_, i) => new BlobSource(parts > 1 ? source.slice(i * bytes, (i + 1) * bytes) : source, engine.memory),
-	);
 }
 
 function unexpected(cause: unknown): UploadError {
