@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/streamflow/streamflow/server/auth"
 )
 
 // record answers a request by next, counts it, and logs it in one line.
@@ -14,11 +16,13 @@ func (s *Server) record(w http.ResponseWriter, r *http.Request, next http.Handle
 	defer func() {
 		took := time.Since(start)
 		s.metrics.request(r.Method, rec.status(), took)
+		who := auth.FromContext(r.Context())
 		// Neither query nor headers: they may hold secrets.
 		s.opts.Logger.LogAttrs(r.Context(), slog.LevelInfo, "request",
 			slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", rec.status()),
 			slog.Int64("content_length", r.ContentLength), slog.Int64("sent_bytes", rec.sent),
-			slog.Duration("took", took), slog.String("remote", r.RemoteAddr))
+			slog.Duration("took", took), slog.String("remote", r.RemoteAddr),
+			slog.Any("client", who.Client), slog.String("owner", who.Owner))
 	}()
 	next(rec, r)
 	rec.returned = true

@@ -2,28 +2,28 @@ package server
 
 import (
 	"net/http"
-	"net/netip"
+	"net/url"
 
 	"github.com/streamflow/streamflow/server/auth"
 )
 
-// identify puts who makes a request into its context, for all that comes after.
-func (s *Server) identify(next http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		ctx := auth.WithClient(r.Context(), peerOf(r))
-		if s.opts.Auth != nil {
-			ctx = s.opts.Auth.Authenticate(ctx, r.Header)
+// identify has a request say where it began, by its Host, URL and RequestURI, and
+// puts who makes it into its context, for all that comes after.
+func (s *Server) identify(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+	from := s.originOf(r)
+	ctx := auth.WithClient(r.Context(), from.client)
+	if s.opts.Auth != nil {
+		ctx = s.opts.Auth.Authenticate(ctx, r.Header)
+	}
+	r = r.WithContext(ctx)
+	at := *r.URL
+	at.Scheme = from.scheme
+	r.URL, r.Host = &at, from.host
+	if from.prefix != "" {
+		// As http.StripPrefix leaves it: Location headers are whole again.
+		if u, err := url.ParseRequestURI(r.RequestURI); err == nil {
+			r.RequestURI = from.prefix + u.RequestURI()
 		}
-		next(w, r.WithContext(ctx))
 	}
-}
-
-// peerOf is the address at the other end of the connection, or the zero address
-// where it has none, as on a Unix socket.
-func peerOf(r *http.Request) netip.Addr {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return peer.Addr().Unmap()
+	next(w, r)
 }

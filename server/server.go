@@ -38,6 +38,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -93,6 +94,16 @@ type Options struct {
 	// Hooks are asked and told of uploads; default none. Whoever made them closes
 	// them, after the last request.
 	Hooks *hook.Hooks
+	// Proxies are the networks of reverse proxies in front of the server: what they
+	// say of a request, by X-Forwarded-For, -Proto, -Host and -Prefix or Forwarded
+	// (RFC 7239), is believed. See [PrivateNetworks]. Default: no proxy is trusted.
+	Proxies []netip.Prefix
+	// CORSOrigins are the sites whose pages may use the server, as
+	// https://example.com, or "*" for all. Default: only its own.
+	CORSOrigins []string
+	// LoopbackOnly refuses requests whose Host is no name of this machine, so that
+	// no web page gets in that made its own name lead here.
+	LoopbackOnly bool
 	// Logger hears of trouble, and at info of each request; default: nobody.
 	Logger *slog.Logger
 }
@@ -131,6 +142,8 @@ type Server struct {
 	opts      Options
 	maxLength int64
 	uploads   *protocol.Collection
+	front     http.Handler // everything
+	below     http.Handler // what is at or below the base path
 	tus       *tus.Handler
 	rufh      *rufh.Handler
 	reader    store.Reader // nil: nothing is given back
@@ -204,6 +217,13 @@ func New(st store.Store, mem *memory.Manager, opts *Options) (*Server, error) {
 	s.metrics = newMetrics(observed.inFlight, s.stats.now, o.Hooks)
 	observed.metrics = s.metrics
 	s.endpoints = s.operation()
+	s.front = http.HandlerFunc(s.route)
+	if o.LoopbackOnly {
+		s.front = LoopbackOnly(s.front)
+	}
+	if s.below, err = sites(http.HandlerFunc(s.limited), o.CORSOrigins); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
 	return s, nil
 }
 
@@ -238,7 +258,7 @@ Resumable Uploads for HTTP, or as they are:
 // ServeHTTP implements http.Handler: uploads below the base path, and around
 // them what operation lists.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.record(w, r, s.admitStream(s.identify(s.route)))
+	s.identify(w, r, func(w http.ResponseWriter, r *http.Request) { s.record(w, r, s.admitStream(s.front.ServeHTTP)) })
 }
 
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
@@ -246,14 +266,14 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	base := s.opts.BasePath
 	switch below := strings.HasPrefix(r.URL.Path, base) || r.URL.Path+"/" == base; {
 	case r.URL.Path == base, below && !operation:
-		s.limited(w, r, s.dispatch)
+		s.below.ServeHTTP(w, r)
 	default:
 		s.operate(w, r)
 	}
 }
 
-// limited answers by next, unless the client makes too many requests.
-func (s *Server) limited(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+// limited dispatches a request, unless the client makes too many.
+func (s *Server) limited(w http.ResponseWriter, r *http.Request) {
 	if err := s.policy.Request(r.Context()); err != nil {
 		if r.Header.Get(tus.HeaderResumable) != "" {
 			w.Header().Set(tus.HeaderResumable, tus.Version) // as in each answer of that protocol
@@ -261,13 +281,9 @@ func (s *Server) limited(w http.ResponseWriter, r *http.Request, next http.Handl
 		s.uploads.Refuse(w, r, err)
 		return
 	}
-	next(w, r)
+	s.dispatch(w, r)
 }
 
 func (s *Server) page(w http.ResponseWriter, r *http.Request) {
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	writeText(w, page+scheme+"://"+r.Host+s.opts.BasePath+"\n")
+	writeText(w, page+r.URL.Scheme+"://"+r.Host+s.uploads.Path(r)+"\n")
 }

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"time"
+
+	"github.com/streamflow/streamflow/server"
 )
 
 // isLoopback reports whether only this machine reaches the host.
@@ -27,18 +29,7 @@ func adminHandler(api http.Handler) http.Handler {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	sameOrigin := http.NewCrossOriginProtection().Handler(mux)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host, _, err := net.SplitHostPort(r.Host)
-		if err != nil {
-			host = r.Host
-		}
-		if !isLoopback(host) {
-			http.Error(w, "ask for this by a loopback address", http.StatusForbidden)
-			return
-		}
-		sameOrigin.ServeHTTP(w, r)
-	})
+	return server.LoopbackOnly(http.NewCrossOriginProtection().Handler(mux))
 }
 
 // serveAdmin answers on addr until stop is called. An empty addr is none.

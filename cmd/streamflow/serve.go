@@ -42,6 +42,7 @@ type serveFlags struct {
 	auth            authFlags
 	policy          policyFlags
 	hook            hookFlags
+	site            siteFlags
 	listen          string
 	adminListen     string
 	storeDir        string
@@ -65,7 +66,7 @@ func newServeCommand() *cobra.Command {
 		RunE:                  func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 		DisableFlagsInUseLine: true,
 	}
-	addFlags(cmd, f.group(), f.auth.group(), f.policy.group(), f.hook.group(), f.memory.group())
+	addFlags(cmd, f.group(), f.auth.group(), f.site.group(), f.policy.group(), f.hook.group(), f.memory.group())
 	return cmd
 }
 
@@ -158,6 +159,8 @@ func (f *serveFlags) run(cmd *cobra.Command) (err error) {
 		Logger:          logger,
 	}
 	f.policy.apply(opts)
+	f.site.apply(opts)
+	opts.LoopbackOnly = f.local()
 	reloaders, err := f.auth.apply(opts, logger)
 	if err != nil {
 		return err
@@ -182,6 +185,13 @@ func (f *serveFlags) run(cmd *cobra.Command) (err error) {
 	defer f.withdraw(logger)
 	logger.Info("ready", "listen", listener.Addr().String(), "store", f.storeDir, "memory", f.memory.max.String())
 	return f.serve(cmd.Context(), srv, listener, logger)
+}
+
+// local reports whether only programs of this machine are meant to get in, which
+// a web page that is open on it is not.
+func (f *serveFlags) local() bool {
+	host, _, _ := net.SplitHostPort(f.listen) // it was checked
+	return isLoopback(host) && !f.auth.asked() && len(f.site.proxies.prefixes) == 0 && !f.auth.insecure
 }
 
 // serve serves until ctx ends, which is how a server ends well.

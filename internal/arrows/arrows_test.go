@@ -38,7 +38,7 @@ var arrows = []struct {
 		"store", "internal/...", "protocol", "protocol/tus", "server/auth", "golang.org/x/...", "github.com/gabriel-vasile/mimetype/...",
 	}},
 	{"server/hook", []string{"store", "memory", "internal/...", "protocol", "protocol/tus", "server/auth", "github.com/standard-webhooks/standard-webhooks/libraries/..."}},
-	{"server", []string{".", "store", "memory", "internal/...", "protocol/...", "server/...", "github.com/VictoriaMetrics/metrics/..."}},
+	{"server", []string{".", "store", "memory", "internal/...", "protocol/...", "server/...", "github.com/VictoriaMetrics/metrics/...", "github.com/rs/cors/..."}},
 	{".", []string{"store", "memory", "internal/...", "golang.org/x/..."}},
 	{"cmd/streamflow/...", []string{"..."}},
 	{"examples/clamd", []string{"server/hook"}},
