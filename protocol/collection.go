@@ -21,6 +21,9 @@ type Options struct {
 	// MaxLength is announced to clients, in bytes, and a longer upload is
 	// refused; 0 means there is no limit.
 	MaxLength int64
+	// KeepQuery names a parameter of a request's URL that Location has too, as it
+	// has the right to go on; default: none.
+	KeepQuery string
 	// Expires says when an upload goes if nothing more comes, or the zero time
 	// where it stays. Nil means that none ever goes.
 	Expires func(store.Info) time.Time
@@ -84,9 +87,14 @@ func (c *Collection) Target(r *http.Request) (id string, err error) {
 	return id, nil
 }
 
-// Location is the absolute path of an upload as the client sees it.
+// Location is the absolute path of an upload as the client sees it, with the query
+// that it needs.
 func (c *Collection) Location(r *http.Request, id string) string {
-	return c.Path(r) + url.PathEscape(id)
+	location := c.Path(r) + url.PathEscape(id)
+	if value := r.URL.Query().Get(c.opts.KeepQuery); value != "" && c.opts.KeepQuery != "" {
+		location += "?" + url.Values{c.opts.KeepQuery: {value}}.Encode()
+	}
+	return location
 }
 
 // Path is the absolute path of all uploads as the client sees it. Whatever

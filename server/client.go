@@ -13,7 +13,7 @@ func (s *Server) identify(w http.ResponseWriter, r *http.Request, next http.Hand
 	from := s.originOf(r)
 	ctx := auth.WithClient(r.Context(), from.client)
 	if s.opts.Auth != nil {
-		ctx = s.opts.Auth.Authenticate(ctx, r.Header)
+		ctx = s.opts.Auth.Authenticate(ctx, r)
 	}
 	r = r.WithContext(ctx)
 	at := *r.URL

@@ -116,7 +116,7 @@ func isFault(op string, err error) bool {
 		return false // it is the store that notices, and at Finish that is to blame
 	}
 	for _, expected := range []error{
-		store.ErrNotFound, store.ErrGone, store.ErrInvalid, store.ErrTooLarge, store.ErrSuperseded,
+		store.ErrNotFound, store.ErrTaken, store.ErrGone, store.ErrInvalid, store.ErrTooLarge, store.ErrSuperseded,
 		store.ErrUnsupported, store.ErrIncomplete, store.ErrChecksum, context.Canceled, io.ErrUnexpectedEOF, errIdle, errMemory,
 	} {
 		if errors.Is(err, expected) {

@@ -175,6 +175,8 @@ func (o *Options) check(st store.Store) error {
 		return errors.New("server: a timeout is negative")
 	case (o.ExpireAfter > 0 || o.ExpireFinishedAfter > 0) && !lists:
 		return errors.New("server: ExpireAfter and ExpireFinishedAfter need a store that lists its uploads")
+	case o.Auth != nil && o.Auth.Keys != nil && !st.Limits().ChosenIDs:
+		return errors.New("server: Auth.Keys needs a store that takes chosen ids")
 	case o.AllowReading && !reads:
 		return errors.New("server: AllowReading needs a store that can be read")
 	}
@@ -240,6 +242,7 @@ func (s *Server) collection() *protocol.Collection {
 	all = s.policy.Uploads(all)
 	if s.opts.Auth != nil {
 		all = auth.NewUploads(all, s.store)
+		opts.KeepQuery = auth.QueryGrant
 	}
 	return protocol.NewCollection(all, opts)
 }

@@ -9,6 +9,7 @@ import (
 // What callers branch on. Stores wrap them with what they were doing.
 var (
 	ErrNotFound    = errors.New("upload not found")
+	ErrTaken       = errors.New("there is an upload with this id")
 	ErrGone        = errors.New("upload has expired or was removed")
 	ErrInvalid     = errors.New("invalid")
 	ErrTooLarge    = errors.New("larger than the store allows")

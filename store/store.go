@@ -50,7 +50,8 @@ type Store interface {
 	// can tell of it without being asked again.
 	//
 	// Errors: [ErrTooLarge], [ErrInvalid] for a name or metadata the store
-	// can't keep, [ErrDenied], [ErrUnsupported].
+	// can't keep, [ErrTaken] where there is an upload with Spec.ID, finished or
+	// not, [ErrDenied], [ErrUnsupported].
 	Create(ctx context.Context, spec Spec) (Upload, Info, error)
 
 	// Open takes over the upload with the given id, finished or not. The Info
@@ -106,6 +107,9 @@ const UnknownLength = -1
 
 // A Spec describes an upload to create.
 type Spec struct {
+	// ID of the upload, 32 hexadecimal digits in lower case, or "" to have the store
+	// make one. Only where [Limits].ChosenIDs is set.
+	ID string
 	// Name is the object's name: a slash-separated relative path. A store that
 	// names objects itself keeps it as metadata.
 	Name string
@@ -127,6 +131,8 @@ type Spec struct {
 type Limits struct {
 	// Unordered: units may be written in any order and at the same time.
 	Unordered bool
+	// ChosenIDs: an upload may be created under an id of the caller's choice.
+	ChosenIDs bool
 	// Verified: every Upload is a [Verifier].
 	Verified bool
 	// MinUnitBytes and MaxUnitBytes bound a unit, but the last may be smaller.

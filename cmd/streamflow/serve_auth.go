@@ -13,18 +13,20 @@ import (
 // authFlags say who may use the server.
 type authFlags struct {
 	tokenFile string
+	keyFile   string
 	insecure  bool
 }
 
 func (f *authFlags) group() flagGroup {
 	g := newFlagGroup("Access")
 	g.flags.StringVar(&f.tokenFile, "token-file", "", `file of tokens that requests must bear; "streamflow token" makes them`)
+	g.flags.StringVar(&f.keyFile, "url-key-file", "", "file of keys that sign URLs, each good for one upload")
 	g.flags.BoolVar(&f.insecure, "insecure", false, "listen on other addresses than loopback though anybody may upload")
 	return g
 }
 
 // asked reports whether requests are asked who makes them.
-func (f *authFlags) asked() bool { return f.tokenFile != "" }
+func (f *authFlags) asked() bool { return f.tokenFile != "" || f.keyFile != "" }
 
 // check refuses to let strangers in by accident.
 func (f *authFlags) check(cmd *cobra.Command, listen, host string) error {
@@ -39,12 +41,23 @@ func (f *authFlags) apply(opts *server.Options, logger *slog.Logger) ([]reloader
 	if !f.asked() {
 		return nil, nil
 	}
-	tokens, err := auth.OpenTokens(f.tokenFile, logger)
-	if err != nil {
-		return nil, fmt.Errorf("--token-file: %w", err)
+	opts.Auth = &auth.Options{}
+	var all []reloader
+	if f.tokenFile != "" {
+		tokens, err := auth.OpenTokens(f.tokenFile, logger)
+		if err != nil {
+			return nil, fmt.Errorf("--token-file: %w", err)
+		}
+		opts.Auth.Tokens, all = tokens, append(all, tokens)
 	}
-	opts.Auth = &auth.Options{Tokens: tokens}
-	return []reloader{tokens}, nil
+	if f.keyFile != "" {
+		keys, err := auth.OpenKeys(f.keyFile, logger)
+		if err != nil {
+			return nil, fmt.Errorf("--url-key-file: %w", err)
+		}
+		opts.Auth.Keys, all = keys, append(all, keys)
+	}
+	return all, nil
 }
 
 // A reloader has read files that may change. After an error it keeps to what

@@ -1,5 +1,6 @@
 // Package auth says who makes a request to an upload server and what that one
-// may do: by bearer tokens from a file, or by what a program that embeds the
+// may do: by bearer tokens from a file, by signed URLs that are good for one upload
+// each, or by what a program that embeds the
 // server has found out itself.
 //
 // Use [NewContext] in a middleware of your own in front of the server, and
@@ -52,6 +53,8 @@ type callerKey struct{}
 type caller struct {
 	id  Identity
 	err error // why it is nobody, where something was tried
+	// grant is what the owner may do besides, or nil
+	grant *Grant
 }
 
 func callerFrom(ctx context.Context) caller {

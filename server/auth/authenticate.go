@@ -15,18 +15,32 @@ import (
 type Options struct {
 	// Tokens that requests may bear; default: none.
 	Tokens *Tokens
+	// Keys that sign grants, which requests have in their URL; default: none. The
+	// store must take ids that are chosen.
+	Keys *Keys
 }
 
-// Authenticate returns ctx, of a request with that header, with who makes it. That
-// never fails: what is wrong with a token is said by [Allow], to whoever asks
-// for more than everybody may do.
-func (o *Options) Authenticate(ctx context.Context, header http.Header) context.Context {
+// Authenticate returns ctx, of r, with who makes it: whoever the program around the
+// server knows, bears a token, or has a grant, in that order. It never fails: what
+// is wrong with a token is said by [Allow], to whoever asks for more than
+// everybody may do.
+func (o *Options) Authenticate(ctx context.Context, r *http.Request) context.Context {
 	c := callerFrom(ctx)
-	if c.id.Scopes != 0 {
-		return ctx // the program around the server knows
+	switch value := r.URL.Query().Get(QueryGrant); {
+	case c.id.Scopes != 0:
+		return ctx
+	case value != "" && o.Keys != nil && len(r.Header.Values("Authorization")) == 0:
+		grant, err := parseGrant(value, o.Keys.file.Get())
+		if err != nil {
+			c.err = unauthorized(err.Error(), true)
+			break
+		}
+		c.grant, c.id.Owner = grant, grant.Owner
+	default:
+		var token Token
+		token, c.err = o.token(r.Header)
+		c.id.Owner, c.id.Scopes = token.Owner, token.Scopes
 	}
-	token, err := o.token(header)
-	c.id.Owner, c.id.Scopes, c.err = token.Owner, token.Scopes, err
 	return context.WithValue(ctx, callerKey{}, c)
 }
 
@@ -81,7 +95,7 @@ func insufficient(want Scopes) error {
 	return &protocol.Refusal{
 		Status: http.StatusForbidden,
 		Code:   protocol.CodeDenied,
-		Detail: fmt.Sprintf("the token has not the scope %s", want),
+		Detail: fmt.Sprintf("this needs a token with the scope %s", want),
 		Header: http.Header{"Www-Authenticate": {fmt.Sprintf(`Bearer realm="uploads", error="insufficient_scope", scope="%s"`, want)}},
 		Err:    store.ErrDenied,
 	}
@@ -99,6 +113,8 @@ func Allow(ctx context.Context, oneOf ...Scopes) error {
 	switch {
 	case c.err != nil:
 		return c.err
+	case c.grant != nil:
+		return insufficient(oneOf[0])
 	case c.id.Scopes == 0:
 		return unauthorized("this needs an authenticated request", false)
 	default:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,7 +53,8 @@ func open(t *testing.T, path string) *auth.Options {
 
 // who is whoever sends that Authorization.
 func who(o *auth.Options, authorization ...string) context.Context {
-	return o.Authenticate(context.Background(), http.Header{"Authorization": authorization})
+	r := &http.Request{URL: new(url.URL), Header: http.Header{"Authorization": authorization}}
+	return o.Authenticate(context.Background(), r)
 }
 
 func TestTokens(t *testing.T) {
@@ -125,7 +127,8 @@ func TestAllowScopes(t *testing.T) {
 func TestIdentityOfProgram(t *testing.T) {
 	id := auth.Identity{Owner: "carol", Scopes: auth.Append}
 	o := new(auth.Options)
-	ctx := o.Authenticate(auth.NewContext(context.Background(), id), http.Header{"Authorization": {"Bearer x"}})
+	r := &http.Request{URL: new(url.URL), Header: http.Header{"Authorization": {"Bearer x"}}}
+	ctx := o.Authenticate(auth.NewContext(context.Background(), id), r)
 	if got := auth.FromContext(ctx); got != id {
 		t.Errorf("identity is %+v", got)
 	}

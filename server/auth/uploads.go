@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
+	"slices"
+	"time"
 
 	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/store"
@@ -35,10 +38,49 @@ func NewUploads(next protocol.Uploads, look Stater) *Uploads { return &Uploads{n
 
 // Create implements [protocol.Uploads], with the scope create.
 func (u *Uploads) Create(ctx context.Context, spec store.Spec) (store.Info, error) {
+	if grant := callerFrom(ctx).grant; grant != nil {
+		return u.createGranted(ctx, grant, spec)
+	}
 	if err := Allow(ctx, Create); err != nil {
 		return store.Info{}, err
 	}
 	return u.next.Create(ctx, owned(ctx, spec))
+}
+
+// createGranted begins the one upload of a grant. A client that didn't hear of it
+// asks again: as long as no byte came, that is the same beginning.
+func (u *Uploads) createGranted(ctx context.Context, grant *Grant, spec store.Spec) (store.Info, error) {
+	if err := grant.admit(spec, time.Now()); err != nil {
+		return store.Info{}, err
+	}
+	spec.ID = grant.id
+	info, err := u.next.Create(ctx, owned(ctx, spec))
+	if !errors.Is(err, store.ErrTaken) {
+		return info, err
+	}
+	info, err = u.rights.look.Stat(ctx, grant.id)
+	if err == nil && (info.Complete || info.Offset > 0 || info.Length != spec.Length) {
+		err = errGrantUsed
+	}
+	if err != nil {
+		return store.Info{}, fmt.Errorf("begin the upload of a grant: %w", err)
+	}
+	return info, nil
+}
+
+var errGrantUsed = &protocol.Refusal{
+	Status: http.StatusConflict,
+	Code:   "GRANT_USED",
+	Detail: "this URL is for one upload, which has begun: go on with that one",
+	Err:    store.ErrTaken,
+}
+
+// errGrantFinished keeps a grant used: what is finished is the application's.
+var errGrantFinished = &protocol.Refusal{
+	Status: http.StatusForbidden,
+	Code:   protocol.CodeDenied,
+	Detail: "a finished upload isn't discarded by the URL it was made with",
+	Err:    store.ErrDenied,
 }
 
 // Concatenate implements [protocol.Uploads], with the scope create.
@@ -91,7 +133,21 @@ func (u *Uploads) Append(ctx context.Context, id string, chunk protocol.Chunk) (
 // Terminate implements [protocol.Uploads], with the scope delete. What a request
 // itself began it may take back without.
 func (u *Uploads) Terminate(ctx context.Context, id string) error {
-	if !protocol.Withdraws(ctx) {
+	grant := callerFrom(ctx).grant
+	switch {
+	case protocol.Withdraws(ctx):
+	case grant != nil:
+		if grant.id != id {
+			return store.ErrNotFound
+		}
+		info, err := u.rights.look.Stat(ctx, id)
+		if err == nil && info.Complete {
+			err = errGrantFinished
+		}
+		if err != nil {
+			return err
+		}
+	default:
 		if err := u.rights.allow(ctx, id, Delete); err != nil {
 			return err
 		}
@@ -121,6 +177,12 @@ type rights struct{ look Stater }
 
 // allow checks scope and owner. Without the scope nothing is looked up.
 func (r rights) allow(ctx context.Context, id string, oneOf ...Scopes) error {
+	if grant := callerFrom(ctx).grant; grant != nil && slices.Contains(oneOf, Append) {
+		if grant.id != id {
+			return store.ErrNotFound
+		}
+		return nil
+	}
 	if err := Allow(ctx, oneOf...); err != nil {
 		return err
 	}

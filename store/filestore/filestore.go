@@ -86,7 +86,10 @@ func Open(dir string, mem *memory.Manager, opts *Options) (*Store, error) {
 func (s *Store) Close() error { return s.root.Close() }
 
 // Limits implements [store.Store].
-func (s *Store) Limits() store.Limits { return store.Limits{Unordered: true, Verified: true} }
+func (s *Store) Limits() store.Limits {
+	// By name, nothing is left of a finished upload that its id could be taken by.
+	return store.Limits{Unordered: true, ChosenIDs: s.byID, Verified: true}
+}
 
 // Create implements [store.Store]. By name, it refuses names that are not
 // relative slash-separated paths within the directory, or that something other
@@ -106,6 +109,13 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (_ string, err erro
 	}
 	if spec.Length < store.UnknownLength || spec.UnitBytes < 0 {
 		return "", fmt.Errorf("%w length %d or unit size %d", store.ErrInvalid, spec.Length, spec.UnitBytes)
+	}
+	switch {
+	case spec.ID == "":
+	case !s.byID:
+		return "", fmt.Errorf("%w: uploads by name have no chosen id", store.ErrUnsupported)
+	case !validID(spec.ID):
+		return "", fmt.Errorf("%w id %.40q", store.ErrInvalid, spec.ID)
 	}
 	if !s.byID {
 		if err := s.checkTarget(spec.Name, spec.NoReplace); err != nil {
@@ -127,24 +137,28 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (_ string, err erro
 		return "", err
 	}
 	defer s.desk.leave()
-	id := newID()
-	apart(func() { err = translate(s.makeFiles(id, line)) })
+	id, chosen := spec.ID, spec.ID != ""
+	if !chosen {
+		id = newID()
+	}
+	apart(func() { err = translate(s.makeFiles(id, chosen, line)) })
 	return id, err
 }
 
 // makeFiles makes the files of an upload whose log begins with line. It tries
 // again where an upload that finished just now removed the empty directory.
-func (s *Store) makeFiles(id string, line []byte) error {
+func (s *Store) makeFiles(id string, chosen bool, line []byte) error {
 	for try := 1; ; try++ {
-		err := s.tryMakeFiles(id, line)
+		err := s.tryMakeFiles(id, chosen, line)
 		if !errors.Is(err, fs.ErrNotExist) || try == 10 {
 			return err
 		}
 	}
 }
 
-// tryMakeFiles writes the log last: an upload exists when its log does.
-func (s *Store) tryMakeFiles(id string, line []byte) error {
+// tryMakeFiles writes the log last: an upload exists when its log does. An id that
+// was chosen may be taken.
+func (s *Store) tryMakeFiles(id string, chosen bool, line []byte) error {
 	if err := s.root.Mkdir(stateDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
@@ -154,10 +168,20 @@ func (s *Store) tryMakeFiles(id string, line []byte) error {
 	}
 	defer dir.Close()
 	part, err := dir.OpenFile(partName(id), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+	if errors.Is(err, fs.ErrExist) {
+		return store.ErrTaken
+	}
 	if err != nil {
 		return err
 	}
-	if err = part.Close(); err == nil {
+	err = part.Close()
+	if chosen && err == nil {
+		// Of a finished upload the part has become the file.
+		if _, e := dir.Lstat(logName(id)); e == nil {
+			err = store.ErrTaken
+		}
+	}
+	if err == nil {
 		err = durable.WriteFile(dir, logName(id), line, s.syncAcks)
 	}
 	if err != nil {

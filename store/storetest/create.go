@@ -37,6 +37,38 @@ func (s *suite) createNonsense() {
 	}
 }
 
+// chosenID: an id is taken as long as its upload is there, finished or not.
+func (s *suite) chosenID() {
+	spec := store.Spec{ID: "0123456789abcdef0123456789abcdef", Name: "chosen.bin", Length: 0, UnitBytes: s.unit}
+	if !s.limits.ChosenIDs {
+		_, _, err := s.store.Create(s.ctx, spec)
+		s.want(err, store.ErrUnsupported)
+		return
+	}
+	u, info, err := s.store.Create(s.ctx, spec)
+	s.must(err)
+	if info.ID != spec.ID {
+		s.Errorf("id is %s", info.ID)
+	}
+	_, _, err = s.store.Create(s.ctx, spec)
+	s.want(err, store.ErrTaken)
+	s.must(u.Abort(s.ctx))
+	u, _, err = s.store.Create(s.ctx, spec)
+	s.must(err)
+	_, err = u.Finish(s.ctx, store.Sum{})
+	s.must(err)
+	_, _, err = s.store.Create(s.ctx, spec)
+	s.want(err, store.ErrTaken)
+	if info, err := s.store.Stat(s.ctx, spec.ID); err != nil || !info.Complete {
+		s.Errorf("the finished upload is %+v, %v", info, err)
+	}
+	for _, id := range []string{"short", "../../../../../../../../etc/passwd", strings.Repeat("F", 32), strings.Repeat("0", 31) + "/"} {
+		spec.ID = id
+		_, _, err = s.store.Create(s.ctx, spec)
+		s.want(err, store.ErrInvalid)
+	}
+}
+
 // oddNames: a name works to the letter or is refused; it is never changed.
 func (s *suite) oddNames() {
 	names := []string{

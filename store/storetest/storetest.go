@@ -38,6 +38,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, opts Options) {
 	}{
 		{"create", (*suite).create},
 		{"create refuses nonsense", (*suite).createNonsense},
+		{"chosen id", (*suite).chosenID},
 		{"odd names", (*suite).oddNames},
 		{"bad names", (*suite).badNames},
 		{"metadata", (*suite).metadata},

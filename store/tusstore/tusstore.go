@@ -130,6 +130,8 @@ func (s *Store) Create(ctx context.Context, spec store.Spec) (store.Upload, stor
 func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, error) {
 	header := make(http.Header)
 	switch {
+	case spec.ID != "":
+		return nil, fmt.Errorf("%w: the server chooses ids", store.ErrUnsupported)
 	case spec.Length >= 0:
 		header.Set(tus.HeaderLength, strconv.FormatInt(spec.Length, 10))
 	case spec.Length == store.UnknownLength:

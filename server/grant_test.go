@@ -1,0 +1,184 @@
+package server_test
+
+import (
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/streamflow/streamflow/protocol"
+	"github.com/streamflow/streamflow/server"
+	"github.com/streamflow/streamflow/server/auth"
+)
+
+const urlKey = "0123456789abcdef0123456789abcdef"
+
+// newGrantRig is a server with tokens and signed URLs.
+func newGrantRig(t *testing.T) (*rig, *tokenFile) {
+	t.Helper()
+	tokens, options := newTokenFile(t, map[string]auth.Scopes{"alice": everything, "bob": everything})
+	path := filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(path, []byte(urlKey), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := auth.OpenKeys(path, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.Keys = keys
+	return newRig(t, &server.Options{Auth: options, AllowReading: true}), tokens
+}
+
+// signedPath is where the one upload of g can be made.
+func (r *rig) signedPath(g auth.Grant) (path, id string) {
+	r.Helper()
+	if g.Owner == "" {
+		g.Owner = "alice"
+	}
+	if g.Expires == 0 {
+		g.Expires = time.Now().Add(time.Hour).Unix()
+	}
+	u, id, err := g.URL(&url.URL{Path: "/files/"}, []byte(urlKey))
+	r.must(err)
+	return u.String(), id
+}
+
+func (r *rig) want(what string, resp *http.Response, text []byte, status int) {
+	r.Helper()
+	if resp.StatusCode != status {
+		r.Errorf("%s: %s, want %d: %s", what, resp.Status, status, text)
+	}
+}
+
+// A browser with a signed URL, and nothing else, makes that upload.
+func TestSignedURL(t *testing.T) {
+	r, tokens := newGrantRig(t)
+	path, id := r.signedPath(auth.Grant{MaxBytes: 10, Type: "text/*"})
+	resp, text := r.do("POST", path, nil, "Upload-Length", "10", "Upload-Metadata", "filetype dGV4dC9wbGFpbg==")
+	r.want("create", resp, text, http.StatusCreated)
+	location := resp.Header.Get("Location")
+	if !strings.HasPrefix(location, "/files/"+id+"?grant=") {
+		t.Fatalf("Location is %s, and the upload %s", location, id)
+	}
+	// Its answer was lost, so the client begins again: that's the same upload.
+	resp, text = r.do("POST", path, nil, "Upload-Length", "10", "Upload-Metadata", "filetype dGV4dC9wbGFpbg==")
+	r.want("create again", resp, text, http.StatusCreated)
+	if again := resp.Header.Get("Location"); again != location {
+		t.Errorf("it began another one, %s", again)
+	}
+	resp, text = r.patch(location, "0", strings.NewReader("01234"))
+	r.want("append", resp, text, http.StatusNoContent)
+	resp, text = r.do("HEAD", location, nil)
+	r.want("head", resp, text, http.StatusOK)
+	if resp.Header.Get("Upload-Offset") != "5" {
+		t.Errorf("offset is %s", resp.Header.Get("Upload-Offset"))
+	}
+	// Now there are bytes, it is used.
+	resp, text = r.do("POST", path, nil, "Upload-Length", "10", "Upload-Metadata", "filetype dGV4dC9wbGFpbg==")
+	r.wantProblem(resp, text, http.StatusConflict, "GRANT_USED")
+	resp, text = r.patch(location, "5", strings.NewReader("56789"))
+	r.want("last append", resp, text, http.StatusNoContent)
+	// What is finished is the application's: to read, to discard, to replace.
+	resp, text = r.do("GET", location, nil)
+	r.want("read", resp, text, http.StatusForbidden)
+	resp, text = r.do("DELETE", location, nil)
+	r.want("delete", resp, text, http.StatusForbidden)
+	resp, text = r.do("POST", path, nil, "Upload-Length", "10", "Upload-Metadata", "filetype dGV4dC9wbGFpbg==")
+	r.wantProblem(resp, text, http.StatusConflict, "GRANT_USED")
+	resp, text = r.do("GET", "/files/"+id, nil, tokens.as("alice")...)
+	r.want("read by the owner", resp, text, http.StatusOK)
+	resp, text = r.do("GET", "/files/"+id, nil, tokens.as("bob")...)
+	r.want("read by another", resp, text, http.StatusNotFound)
+}
+
+func TestSignedURLIsForOneUpload(t *testing.T) {
+	r, tokens := newGrantRig(t)
+	others := r.create(tokens.as("alice", "Upload-Length", "1")...)
+	path, id := r.signedPath(auth.Grant{})
+	_, query, _ := strings.Cut(path, "?")
+	for _, method := range []string{"HEAD", "DELETE"} {
+		resp, text := r.do(method, others+"?"+query, nil)
+		r.want(method+" of another upload of the owner", resp, text, http.StatusNotFound)
+		resp, text = r.do(method, "/files/"+id+"?"+query, nil)
+		r.want(method+" before it has begun", resp, text, http.StatusNotFound)
+	}
+	resp, text := r.patch(others+"?"+query, "0", strings.NewReader("x"))
+	r.want("PATCH of another upload of the owner", resp, text, http.StatusNotFound)
+	resp, text = r.do("POST", path, nil, "Upload-Concat", "final;"+others)
+	r.want("putting together", resp, text, http.StatusForbidden)
+	for _, endpoint := range []string{"/metrics", "/api/v1/memory"} {
+		resp, text = r.do("GET", endpoint+"?"+query, nil)
+		r.want(endpoint, resp, text, http.StatusForbidden)
+	}
+	// It can be discarded as long as it isn't finished, and made anew then.
+	resp, _ = r.do("POST", path, nil, "Upload-Length", "5")
+	location := resp.Header.Get("Location")
+	resp, text = r.do("DELETE", location, nil)
+	r.want("delete", resp, text, http.StatusNoContent)
+	resp, text = r.do("POST", path, nil, "Upload-Length", "7")
+	r.want("anew", resp, text, http.StatusCreated)
+	// Without the signature the id is worth nothing.
+	resp, text = r.do("HEAD", "/files/"+id, nil)
+	r.want("without the signature", resp, text, http.StatusUnauthorized)
+}
+
+func TestSignedURLBounds(t *testing.T) {
+	r, _ := newGrantRig(t)
+	png := []string{"Upload-Metadata", "filetype aW1hZ2UvcG5n"}
+	for name, test := range map[string]struct {
+		grant   auth.Grant
+		headers []string
+		status  int
+		code    string
+	}{
+		"expired":               {auth.Grant{Expires: 1}, []string{"Upload-Length", "1"}, 401, protocol.CodeToken},
+		"too long":              {auth.Grant{MaxBytes: 9}, []string{"Upload-Length", "10"}, 413, protocol.CodeFile},
+		"as long as may be":     {auth.Grant{MaxBytes: 9}, []string{"Upload-Length", "9"}, 201, ""},
+		"of unknown length":     {auth.Grant{MaxBytes: 9}, []string{"Upload-Defer-Length", "1"}, 400, protocol.CodeValidation},
+		"unknown and unbounded": {auth.Grant{}, []string{"Upload-Defer-Length", "1"}, 201, ""},
+		"the type":              {auth.Grant{Type: "image/png"}, append(png, "Upload-Length", "1"), 201, ""},
+		"one of the types":      {auth.Grant{Type: "image/*"}, append(png, "Upload-Length", "1"), 201, ""},
+		"another type":          {auth.Grant{Type: "text/plain"}, append(png, "Upload-Length", "1"), 415, protocol.CodeFile},
+		"another kind of types": {auth.Grant{Type: "text/*"}, append(png, "Upload-Length", "1"), 415, protocol.CodeFile},
+		"no type":               {auth.Grant{Type: "image/*"}, []string{"Upload-Length", "1"}, 415, protocol.CodeFile},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := *r
+			r.T = t
+			path, id := r.signedPath(test.grant)
+			resp, text := r.do("POST", path, nil, test.headers...)
+			r.wantProblem(resp, text, test.status, test.code)
+			if _, err := r.files.Stat(t.Context(), id); (err == nil) != (test.status == http.StatusCreated) {
+				t.Errorf("afterwards there is %v", err)
+			}
+		})
+	}
+}
+
+// Bytes that are refused with the creation don't use the URL up.
+func TestSignedURLAfterRefusedBytes(t *testing.T) {
+	r, _ := newGrantRig(t)
+	path, _ := r.signedPath(auth.Grant{})
+	headers := []string{"Upload-Length", "3", "Content-Type", "application/offset+octet-stream", "Upload-Checksum", "sha1 qZk+NkcGgWq6PiVxeFDCbJzQ2J0="}
+	resp, text := r.do("POST", path, strings.NewReader("abd"), headers...)
+	r.wantProblem(resp, text, protocol.StatusChecksumMismatch, protocol.CodeChecksum)
+	resp, text = r.do("POST", path, strings.NewReader("abc"), headers...)
+	r.want("once more", resp, text, http.StatusCreated)
+}
+
+// A key that goes takes its URLs along.
+func TestSignedURLsNeedTheirKey(t *testing.T) {
+	r, _ := newGrantRig(t)
+	g := auth.Grant{Owner: "alice", Expires: time.Now().Add(time.Hour).Unix()}
+	value, _, err := g.Sign([]byte(strings.Repeat("k", 32)))
+	r.must(err)
+	resp, text := r.do("POST", "/files/?grant="+value, nil, "Upload-Length", "1")
+	r.wantProblem(resp, text, http.StatusUnauthorized, protocol.CodeToken)
+	if strings.Contains(string(text), value) || resp.Header.Get("Location") != "" {
+		t.Errorf("it tells %s", text)
+	}
+}
