@@ -3,6 +3,7 @@ module github.com/streamflow/streamflow
 go 1.26.0
 
 require (
+	github.com/BurntSushi/toml v1.6.0
 	github.com/KimMachineGun/automemlimit v1.0.1
 	github.com/VictoriaMetrics/metrics v1.44.0
 	github.com/bmatcuk/doublestar/v4 v4.10.4

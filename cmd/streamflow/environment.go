@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -21,19 +20,18 @@ func variableOf(flag string) string {
 // insteadOf is the annotation of a flag that sets the value of another one.
 const insteadOf = "instead-of"
 
-// applyEnvironment gives every flag that isn't on the command line the value
-// of its variable. An empty variable counts as unset.
-func applyEnvironment(flags *pflag.FlagSet) error {
-	given := map[string]bool{}
-	flags.Visit(func(f *pflag.Flag) { given[valueOf(f)] = true })
+// applyEnvironment gives every flag whose value isn't given the value of its
+// variable. An empty variable counts as unset.
+func applyEnvironment(flags *pflag.FlagSet, given map[string]bool) error {
 	var failed error
 	flags.VisitAll(func(f *pflag.Flag) {
-		text := os.Getenv(variableOf(f.Name))
-		if text == "" || given[valueOf(f)] || f.Name == "help" || failed != nil {
+		variable := variableOf(f.Name)
+		text := os.Getenv(variable)
+		if text == "" || given[valueOf(f)] || f.Name == "help" || f.Name == showConfigFlag || failed != nil {
 			return
 		}
-		if err := flags.Set(f.Name, text); err != nil {
-			failed = &usageError{"streamflow", fmt.Errorf("variable %s: %w", variableOf(f.Name), errors.Unwrap(err))}
+		if err := setFrom(flags, f, []string{text}, "variable "+variable); err != nil {
+			failed = &usageError{"streamflow", fmt.Errorf("variable %s: %w", variable, err)}
 		}
 	})
 	return failed

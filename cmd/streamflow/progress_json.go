@@ -49,7 +49,7 @@ func wantsJSON(cmd *cobra.Command, args []string) bool {
 	flags.Usage = func() {}
 	asked := flags.Bool("json", false, "")
 	progress := flags.String("progress", "", "")
-	if errors.Join(flags.Parse(args), applyEnvironment(flags)) != nil {
+	if errors.Join(flags.Parse(args), applySettings(flags)) != nil {
 		return false
 	}
 	return *asked || *progress == "json"

@@ -15,8 +15,9 @@ const rootLong = `Streamflow uploads anything of any size inside a memory budget
 Files and directories, or standard input, go to a directory or to a tus server; "streamflow
 serve" is one. An upload that was cut off goes on where it stopped.
 
-Every flag has a variable: STREAMFLOW_MAX_MEMORY is --max-memory. A flag has
-precedence over its variable.`
+Every flag has a variable, STREAMFLOW_MAX_MEMORY for --max-memory, and a key in
+the file of --config, max-memory. A flag has precedence over its variable, and
+that over the file. --show-config says what holds and where it is from.`
 
 func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
@@ -29,7 +30,7 @@ func newRootCommand() *cobra.Command {
 		RunE:              noCommand,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return applyEnvironment(cmd.Flags()) },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return applySettings(cmd.Flags()) },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{cmd.CommandPath(), flagError(err)}
@@ -110,6 +111,7 @@ func newFlagGroup(title string) flagGroup {
 
 // addFlags adds groups to cmd, and shows them apart in its help.
 func addFlags(cmd *cobra.Command, groups ...flagGroup) {
+	groups = append(groups, configurable(cmd))
 	for _, g := range groups {
 		cmd.Flags().AddFlagSet(g.flags)
 		g.flags.VisitAll(func(f *pflag.Flag) { completeWords(cmd, f) })

@@ -42,6 +42,7 @@ type serveFlags struct {
 	auth            authFlags
 	policy          policyFlags
 	hook            hookFlags
+	tls             tlsFlags
 	site            siteFlags
 	listen          string
 	adminListen     string
@@ -66,7 +67,7 @@ func newServeCommand() *cobra.Command {
 		RunE:                  func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 		DisableFlagsInUseLine: true,
 	}
-	addFlags(cmd, f.group(), f.auth.group(), f.site.group(), f.policy.group(), f.hook.group(), f.memory.group())
+	addFlags(cmd, f.group(), f.auth.group(), f.tls.group(), f.site.group(), f.policy.group(), f.hook.group(), f.memory.group())
 	return cmd
 }
 
@@ -110,7 +111,7 @@ func (f *serveFlags) check(cmd *cobra.Command) error {
 	if err != nil {
 		return usagef(cmd, "--listen %s: want HOST:PORT: %w", f.listen, err)
 	}
-	if err := f.auth.check(cmd, f.listen, host); err != nil {
+	if err := errors.Join(f.auth.check(cmd, f.listen, host), f.tls.check(cmd)); err != nil {
 		return err
 	}
 	if err := f.policy.check(cmd); err != nil {
@@ -161,11 +162,15 @@ func (f *serveFlags) run(cmd *cobra.Command) (err error) {
 	f.policy.apply(opts)
 	f.site.apply(opts)
 	opts.LoopbackOnly = f.local()
-	reloaders, err := f.auth.apply(opts, logger)
+	tokens, err := f.auth.apply(opts, logger)
 	if err != nil {
 		return err
 	}
-	defer reloadOnSignal(reloaders, logger)()
+	certificate, err := f.tls.apply(opts, logger)
+	if err != nil {
+		return err
+	}
+	defer reloadOnSignal(append(tokens, certificate...), logger)()
 	srv, err := server.New(st, process.Manager(), opts)
 	if err != nil {
 		return fmt.Errorf("set up the server: %w", err)
@@ -209,7 +214,7 @@ func (f *serveFlags) serve(ctx context.Context, srv *server.Server, listener net
 
 // announce tells the URL.
 func (f *serveFlags) announce(stdout io.Writer, addr net.Addr) error {
-	u := url.URL{Scheme: "http", Host: addr.String(), Path: f.basePath}
+	u := url.URL{Scheme: f.tls.scheme(), Host: addr.String(), Path: f.basePath}
 	if _, err := fmt.Fprintln(stdout, u.String()); err != nil {
 		return fmt.Errorf("print the URL: %w", err)
 	}
