@@ -7,9 +7,10 @@ import (
 	"github.com/streamflow/streamflow/server/auth"
 )
 
-// identify has a request say where it began, by its Host, URL and RequestURI, and
-// puts who makes it into its context, for all that comes after.
-func (s *Server) identify(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+// identified returns r as one that says where it began, by its Host, URL and
+// RequestURI, and who makes it, by its context. It is over when the request is
+// answered: what it needs of the stack isn't kept while a body waits.
+func (s *Server) identified(r *http.Request) *http.Request {
 	from := s.originOf(r)
 	ctx := auth.WithClient(r.Context(), from.client)
 	if s.opts.Auth != nil {
@@ -25,5 +26,5 @@ func (s *Server) identify(w http.ResponseWriter, r *http.Request, next http.Hand
 			r.RequestURI = from.prefix + u.RequestURI()
 		}
 	}
-	next(w, r)
+	return r
 }

@@ -261,7 +261,7 @@ Resumable Uploads for HTTP, or as they are:
 // ServeHTTP implements http.Handler: uploads below the base path, and around
 // them what operation lists.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.identify(w, r, func(w http.ResponseWriter, r *http.Request) { s.record(w, r, s.admitStream(s.front.ServeHTTP)) })
+	s.record(w, s.identified(r), s.admitStream(s.front.ServeHTTP))
 }
 
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
