@@ -9,31 +9,32 @@ import (
 	"github.com/streamflow/streamflow/server/auth"
 )
 
-// record answers a request by next, counts it, and logs it in one line.
-func (s *Server) record(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
-	start := time.Now()
-	rec := &recorder{ResponseWriter: w}
-	defer func() {
-		took := time.Since(start)
-		s.metrics.request(r.Method, rec.status(), took)
-		who := auth.FromContext(r.Context())
-		// Neither query nor headers: they may hold secrets.
-		s.opts.Logger.LogAttrs(r.Context(), slog.LevelInfo, "request",
-			slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", rec.status()),
-			slog.Int64("content_length", r.ContentLength), slog.Int64("sent_bytes", rec.sent),
-			slog.Duration("took", took), slog.String("remote", r.RemoteAddr),
-			slog.Any("client", who.Client), slog.String("owner", who.Owner))
-	}()
-	next(rec, r)
-	rec.returned = true
-}
-
-// A recorder remembers what was answered.
+// A recorder remembers what was answered, for the metrics and the log.
 type recorder struct {
 	http.ResponseWriter
+	server   *Server
+	request  *http.Request
+	start    time.Time
 	code     int // 0 as long as there is no final one
 	sent     int64
 	returned bool // the handler, which did not panic
+}
+
+// record begins a request that end counts, and logs in one line.
+func (s *Server) record(w http.ResponseWriter, r *http.Request) *recorder {
+	return &recorder{ResponseWriter: w, server: s, request: r, start: time.Now()}
+}
+
+func (w *recorder) end() {
+	r, took := w.request, time.Since(w.start)
+	w.server.metrics.request(r.Method, w.status(), took)
+	who := auth.FromContext(r.Context())
+	// Neither query nor headers: they may hold secrets.
+	w.server.opts.Logger.LogAttrs(r.Context(), slog.LevelInfo, "request",
+		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", w.status()),
+		slog.Int64("content_length", r.ContentLength), slog.Int64("sent_bytes", w.sent),
+		slog.Duration("took", took), slog.String("remote", r.RemoteAddr),
+		slog.Any("client", who.Client), slog.String("owner", who.Owner))
 }
 
 // status is the answer's, or what net/http makes of there being none.

@@ -83,22 +83,18 @@ func (s *Server) reserve(ctx context.Context, bytes int64) (release func(), err 
 
 // admitStream charges for what a connection costs that turns out to speak
 // HTTP/2, before its first request is looked at.
-func (s *Server) admitStream(next http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		c := connectionOf(r.Context())
-		if c == nil || r.ProtoMajor < 2 {
-			next(w, r)
-			return
-		}
-		ctx, cancel := context.WithTimeout(r.Context(), s.opts.MemoryTimeout)
-		defer cancel()
-		if err := c.share(ctx, streamsBytes+s.window()); err != nil {
-			s.metrics.refused.timeout.Inc()
-			protocol.WriteProblem(w, r, busy())
-			return
-		}
-		next(w, r)
+func (s *Server) admitStream(r *http.Request) error {
+	c := connectionOf(r.Context())
+	if c == nil || r.ProtoMajor < 2 {
+		return nil
 	}
+	ctx, cancel := context.WithTimeout(r.Context(), s.opts.MemoryTimeout)
+	defer cancel()
+	if c.share(ctx, streamsBytes+s.window()) != nil {
+		s.metrics.refused.timeout.Inc()
+		return busy()
+	}
+	return nil
 }
 
 // window is how many bytes of bodies a client may send ahead on one connection

@@ -59,7 +59,12 @@ func (s *Server) Admin() http.Handler {
 	all := s.operation()
 	all["/api/v1/uploads"] = endpoint{http.MethodGet, s.showUploadsNamed, nil}
 	all["/api/v1/memory/cleanup"] = endpoint{http.MethodPost, s.cleanUp, nil}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.record(w, r, all.ServeHTTP) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rec := s.record(w, r)
+		defer rec.end()
+		all.ServeHTTP(rec, r)
+		rec.returned = true
+	})
 }
 
 // ServeHTTP implements http.Handler.

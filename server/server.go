@@ -142,8 +142,7 @@ type Server struct {
 	opts      Options
 	maxLength int64
 	uploads   *protocol.Collection
-	front     http.Handler // everything
-	below     http.Handler // what is at or below the base path
+	sites     *sites
 	tus       *tus.Handler
 	rufh      *rufh.Handler
 	reader    store.Reader // nil: nothing is given back
@@ -190,13 +189,17 @@ func New(st store.Store, mem *memory.Manager, opts *Options) (*Server, error) {
 	if err := o.check(st); err != nil {
 		return nil, err
 	}
+	pages, err := newSites(o.CORSOrigins)
+	if err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
 	rules, err := policy.New(context.Background(), st, o.Policy, o.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	observed := observe(st)
 	s := &Server{
-		store: rules.Store(observed), observed: observed, policy: rules, mem: mem, opts: o, maxLength: o.MaxFileBytes,
+		store: rules.Store(observed), observed: observed, policy: rules, sites: pages, mem: mem, opts: o, maxLength: o.MaxFileBytes,
 		stats: &recentStats{mem: mem}, ending: make(chan struct{}), turns: make(map[string]*turn),
 	}
 	if l := st.Limits().MaxLength; l > 0 && (s.maxLength == 0 || l < s.maxLength) {
@@ -219,13 +222,6 @@ func New(st store.Store, mem *memory.Manager, opts *Options) (*Server, error) {
 	s.metrics = newMetrics(observed.inFlight, s.stats.now, o.Hooks)
 	observed.metrics = s.metrics
 	s.endpoints = s.operation()
-	s.front = http.HandlerFunc(s.route)
-	if o.LoopbackOnly {
-		s.front = LoopbackOnly(s.front)
-	}
-	if s.below, err = sites(http.HandlerFunc(s.limited), o.CORSOrigins); err != nil {
-		return nil, fmt.Errorf("server: %w", err)
-	}
 	return s, nil
 }
 
@@ -260,31 +256,60 @@ Resumable Uploads for HTTP, or as they are:
 
 // ServeHTTP implements http.Handler: uploads below the base path, and around
 // them what operation lists.
+//
+// What comes before a body is read are checks that return, and no handlers around
+// handlers: while thousands of bodies wait, each frame of the stack counts.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.record(w, s.identified(r), s.admitStream(s.front.ServeHTTP))
+	rec := s.record(w, s.identified(r))
+	defer rec.end()
+	s.route(rec, rec.request)
+	rec.returned = true
 }
 
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
-	_, operation := s.endpoints[r.URL.Path]
-	base := s.opts.BasePath
-	switch below := strings.HasPrefix(r.URL.Path, base) || r.URL.Path+"/" == base; {
-	case r.URL.Path == base, below && !operation:
-		s.below.ServeHTTP(w, r)
+	uploads := s.isForUploads(r)
+	answered, err := s.admit(w, r, uploads)
+	switch {
+	case answered:
+	case err != nil && uploads:
+		if r.Header.Get(tus.HeaderResumable) != "" {
+			w.Header().Set(tus.HeaderResumable, tus.Version) // as in each answer of that protocol
+		}
+		s.uploads.Refuse(w, r, err)
+	case err != nil:
+		protocol.WriteProblem(w, r, err)
+	case uploads:
+		s.dispatch(w, r)
 	default:
 		s.operate(w, r)
 	}
 }
 
-// limited dispatches a request, unless the client makes too many.
-func (s *Server) limited(w http.ResponseWriter, r *http.Request) {
-	if err := s.policy.Request(r.Context()); err != nil {
-		if r.Header.Get(tus.HeaderResumable) != "" {
-			w.Header().Set(tus.HeaderResumable, tus.Version) // as in each answer of that protocol
-		}
-		s.uploads.Refuse(w, r, err)
-		return
+// isForUploads: at or below the base path, where that isn't an endpoint's.
+func (s *Server) isForUploads(r *http.Request) bool {
+	_, operation := s.endpoints[r.URL.Path]
+	base := s.opts.BasePath
+	below := strings.HasPrefix(r.URL.Path, base) || r.URL.Path+"/" == base
+	return r.URL.Path == base || below && !operation
+}
+
+// admit refuses what may not be answered, whatever it asks for.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request, uploads bool) (answered bool, err error) {
+	if err := s.admitStream(r); err != nil {
+		return false, err
 	}
-	s.dispatch(w, r)
+	if s.opts.LoopbackOnly {
+		if err := checkLoopback(r); err != nil {
+			return false, err
+		}
+	}
+	if !uploads {
+		return false, nil
+	}
+	if answered, err := s.sites.admit(w, r); answered || err != nil {
+		return answered, err
+	}
+	return false, s.policy.Request(r.Context())
 }
 
 func (s *Server) page(w http.ResponseWriter, r *http.Request) {

@@ -40,46 +40,58 @@ var (
 // seconds: two hours is the most that any of them takes.
 const corsMaxAge = 2 * 60 * 60
 
-// sites returns next for pages of this site and of those in origins. Others get
-// no answer that their browser would show them, and change nothing: a browser
-// sends some requests without asking first.
-func sites(next http.Handler, origins []string) (http.Handler, error) {
-	guard := http.NewCrossOriginProtection()
-	all := false
+// Sites are those whose pages may use the server: its own and, by CORS, others.
+// The rest get no answer that their browser would show them, and change nothing:
+// a browser sends some requests without asking first.
+type sites struct {
+	guard *http.CrossOriginProtection
+	cors  *cors.Cors // nil: no other site
+	all   bool
+}
+
+func newSites(origins []string) (*sites, error) {
+	s := &sites{guard: http.NewCrossOriginProtection()}
 	for _, o := range origins {
 		if o == anyOrigin {
-			all = true
+			s.all = true
 			continue
 		}
 		if u, err := url.Parse(o); err != nil || o != u.Scheme+"://"+u.Host || strings.Contains(o, "*") || o != strings.ToLower(o) {
 			return nil, fmt.Errorf("origin %q: want * or SCHEME://HOST, with :PORT where there is one, in lower case", o)
 		}
-		if err := guard.AddTrustedOrigin(o); err != nil {
+		if err := s.guard.AddTrustedOrigin(o); err != nil {
 			return nil, fmt.Errorf("origin %q: %w", o, err)
 		}
 	}
-	guarded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := guard.Check(r); err != nil && !all {
-			protocol.Drain(w, r)
-			protocol.WriteProblem(w, r, &protocol.Refusal{
-				Status: http.StatusForbidden, Code: protocol.CodeDenied,
-				Detail: "this comes from a page of another site, which may not use this server",
-			})
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-	if len(origins) == 0 {
-		return guarded, nil
+	if len(origins) > 0 {
+		s.cors = cors.New(cors.Options{
+			AllowedOrigins:       origins,
+			AllowedMethods:       corsMethods,
+			AllowedHeaders:       corsRequestHeaders,
+			ExposedHeaders:       corsResponseHeaders,
+			MaxAge:               corsMaxAge,
+			OptionsSuccessStatus: http.StatusOK, // as tus 1.0 has it for a preflight
+		})
 	}
-	return cors.New(cors.Options{
-		AllowedOrigins:       origins,
-		AllowedMethods:       corsMethods,
-		AllowedHeaders:       corsRequestHeaders,
-		ExposedHeaders:       corsResponseHeaders,
-		MaxAge:               corsMaxAge,
-		OptionsSuccessStatus: http.StatusOK, // as tus 1.0 has it for a preflight
-	}).Handler(guarded), nil
+	return s, nil
+}
+
+// admit refuses a request of another site's page, and answers a browser that
+// asks whether it may make one.
+func (s *sites) admit(w http.ResponseWriter, r *http.Request) (answered bool, err error) {
+	if s.cors != nil {
+		s.cors.HandlerFunc(w, r)
+		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+			return true, nil
+		}
+	}
+	if s.guard.Check(r) != nil && !s.all {
+		return false, &protocol.Refusal{
+			Status: http.StatusForbidden, Code: protocol.CodeDenied,
+			Detail: "this comes from a page of another site, which may not use this server",
+		}
+	}
+	return false, nil
 }
 
 // LoopbackOnly returns next for requests whose Host is a name of this machine.
@@ -87,15 +99,22 @@ func sites(next http.Handler, origins []string) (http.Handler, error) {
 // of the same origin as next; but its name is what browsers send as Host.
 func LoopbackOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if isLoopback(r.Host) {
-			next.ServeHTTP(w, r)
+		if err := checkLoopback(r); err != nil {
+			protocol.WriteProblem(w, r, err)
 			return
 		}
-		protocol.WriteProblem(w, r, &protocol.Refusal{
-			Status: http.StatusMisdirectedRequest, Code: protocol.CodeDenied,
-			Detail: "ask for this as localhost or by a loopback address",
-		})
+		next.ServeHTTP(w, r)
 	})
+}
+
+func checkLoopback(r *http.Request) error {
+	if isLoopback(r.Host) {
+		return nil
+	}
+	return &protocol.Refusal{
+		Status: http.StatusMisdirectedRequest, Code: protocol.CodeDenied,
+		Detail: "ask for this as localhost or by a loopback address",
+	}
 }
 
 func isLoopback(hostport string) bool {

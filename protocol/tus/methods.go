@@ -30,7 +30,7 @@ func (h *Handler) head(w http.ResponseWriter, r *http.Request, id string) error 
 	if concat, ok := info.Metadata[wireConcat]; ok {
 		header.Set(HeaderConcat, concat)
 	}
-	h.setState(w, r, info)
+	h.setState(w, r, &info)
 	if IsFinal(info.Metadata) && !info.Complete {
 		header.Del(HeaderOffset) // it has none before it is put together
 	}
@@ -46,7 +46,7 @@ func (h *Handler) patch(w http.ResponseWriter, r *http.Request, id string) error
 	defer in.release()
 	info, err := h.append(w, r, id, in)
 	if info.ID != "" {
-		h.setState(w, r, *info)
+		h.setState(w, r, info)
 	}
 	if err != nil {
 		return err
@@ -61,7 +61,7 @@ func (h *Handler) refusePatch(w http.ResponseWriter, r *http.Request, id string,
 	info, e := h.uploads.Info(r.Context(), id)
 	switch {
 	case e == nil:
-		h.setState(w, r, info)
+		h.setState(w, r, &info)
 	case errors.Is(e, store.ErrNotFound), errors.Is(e, store.ErrGone):
 		return e
 	}
@@ -155,10 +155,10 @@ func (h *Handler) delete(w http.ResponseWriter, r *http.Request, id string) erro
 
 // setState says where an upload stands and when it expires and, of a complete
 // one, what its digest is, if the client wants it.
-func (h *Handler) setState(w http.ResponseWriter, r *http.Request, info store.Info) {
+func (h *Handler) setState(w http.ResponseWriter, r *http.Request, info *store.Info) {
 	w.Header().Set(HeaderOffset, strconv.FormatInt(info.Offset, 10))
-	h.setExpires(w, info)
-	protocol.SetDigest(w, r, info, nil)
+	h.setExpires(w, *info)
+	protocol.SetDigest(w, r, *info, nil)
 }
 
 func (h *Handler) setExpires(w http.ResponseWriter, info store.Info) {
