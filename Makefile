@@ -111,7 +111,7 @@ interop: peers chromium ## run our client and server beside those of others
 	cd interop && $(GO) vet ./... && $(GO) test -count=1 ./...
 
 .PHONY: web
-web: chromium ## check, build and test the browser client
+web: chromium peers ## check, build and test the browser client
 	cd web && npm ci && npm run lint && npm run build && npm run check && npm run size && npm test && npm run test:browser
 
 .PHONY: clean

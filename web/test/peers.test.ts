@@ -1,16 +1,12 @@
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { createServer as createSocket } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
-import { FileStore } from "@tus/file-store";
-import { Server } from "@tus/server";
 import { beforeAll, describe, expect, test } from "vitest";
 import { temporary } from "./harness/files.js";
 import { openClient } from "./harness/page.js";
-import { out, root } from "./harness/paths.js";
+import { root } from "./harness/paths.js";
 import { atEnd } from "./harness/scope.js";
 import { Site } from "./harness/site.js";
 
@@ -21,50 +17,59 @@ interface Peer {
 
 /** A port that was free a moment ago. */
 async function freePort(): Promise<number> {
-	const socket = createSocket().listen(0, "127.0.0.1");
+	const socket = createServer().listen(0, "127.0.0.1");
 	await new Promise((resolve) => socket.once("listening", resolve));
 	const { port } = socket.address() as AddressInfo;
 	await new Promise((resolve) => socket.close(resolve));
 	return port;
 }
 
-async function startTusd(): Promise<Peer> {
-	const args = ["build", "-C", `${root}/bench/peers`, "-o", `${out}/tusd`, "github.com/tus/tusd/v2/cmd/tusd"];
-	execFileSync("go", args, { stdio: "inherit" });
-	const store = temporary();
-	const port = String(await freePort());
-	const flags = ["-host", "127.0.0.1", "-port", port, "-upload-dir", store, "-base-path", "/files/"];
-	const tusd = spawn(`${out}/tusd`, flags, { stdio: "ignore" });
-	atEnd(() => tusd.kill("SIGKILL"));
+/** Runs a server of others until the tests are over. `make peers` installs them. */
+async function start(command: string[], port: number, store: string): Promise<Peer> {
+	const [program = "", ...args] = command;
+	const server = spawn(program, args, { stdio: ["ignore", "ignore", "inherit"] });
+	atEnd(() => server.kill("SIGKILL"));
 	const url = `http://127.0.0.1:${port}/files/`;
 	while (!(await fetch(url, { method: "OPTIONS" }).catch(() => null))) {
+		if (server.exitCode !== null) {
+			throw new Error(`${command.join(" ")} ended with ${server.exitCode}: run make peers`);
+		}
 		await new Promise((resolve) => setTimeout(resolve, 50));
 	}
 	return { url, store };
 }
 
-async function startTusServer(): Promise<Peer> {
-	const store = temporary();
-	const tus = new Server({ path: "/files", datastore: new FileStore({ directory: store }) });
-	const server = createServer((incoming, answer) => void tus.handle(incoming, answer)).listen(0, "127.0.0.1");
-	await new Promise((resolve) => server.once("listening", resolve));
-	atEnd(() => {
-		server.closeAllConnections();
-		server.close();
-	});
-	return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/files/`, store };
-}
+const peers = [
+	{
+		name: "tusd",
+		command: (port: number, store: string) => [
+			`${root}/bin/tusd`,
+			"-host",
+			"127.0.0.1",
+			"-port",
+			String(port),
+			"-upload-dir",
+			store,
+			"-base-path",
+			"/files/",
+			"-show-greeting=false",
+		],
+	},
+	{
+		name: "@tus/server",
+		command: (port: number, store: string) => ["node", `${root}/peers/tus-server.mjs`, String(port), store],
+	},
+];
 
-describe.each([
-	{ name: "tusd", start: startTusd },
-	{ name: "@tus/server", start: startTusServer },
-])("$name", ({ start }) => {
+describe.each(peers)("$name", ({ command }) => {
 	let peer: Peer;
 	let site: Site;
 	beforeAll(async () => {
-		peer = await start();
+		const port = await freePort();
+		const store = temporary();
+		peer = await start(command(port, store), port, store);
 		site = await Site.start(peer.url);
-	}, 300_000);
+	});
 
 	const kept = (url: string) => {
 		const id = decodeURIComponent(new URL(url).pathname).split("/").pop() ?? "";

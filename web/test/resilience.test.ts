@@ -125,13 +125,15 @@ test("waits while the server is full, as long as it says", async () => {
 	const { page, path } = await setUp(4 * MiB);
 	const busy = new Map<string, number>();
 	const refused: number[] = [];
-	site.intercept = ({ method = "" }, answer) => {
+	site.intercept = (incoming, answer) => {
+		const { method = "" } = incoming;
 		const times = busy.get(method) ?? 0;
 		busy.set(method, times + 1);
 		if (times >= 2) {
 			return false;
 		}
 		refused.push(Date.now());
+		incoming.resume();
 		answer.writeHead(503, { "Retry-After": "1" }).end();
 		return true;
 	};
