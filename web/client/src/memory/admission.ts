@@ -47,8 +47,13 @@ export class Admission {
 		if (bytes > this.#budget.limit) {
 			return Promise.reject(refusal(bytes, this.#budget.limit, bytes));
 		}
+		if (signal.aborted) {
+			return Promise.reject(signal.reason);
+		}
+		if (this.#waiting.length === 0 && this.#fits(bytes)) {
+			return Promise.resolve(this.#hold(type, bytes));
+		}
 		return new Promise((resolve, reject) => {
-			signal.throwIfAborted();
 			const waiter: Waiter = {
 				type,
 				bytes,
