@@ -10,6 +10,7 @@ MAKEFLAGS += --no-print-directory
 
 BIN := $(CURDIR)/bin
 TOOLS := $(BIN)/.tools
+PEERS := $(BIN)/.peers
 GO := go
 # A count, not a duration: up to Go 1.26 a fuzz run that ends by its clock may
 # fail with "context deadline exceeded" (go.dev/issue/75804).
@@ -63,11 +64,11 @@ lint: $(TOOLS) ## run golangci-lint, in bench/ and interop/ too
 	cd interop && $(BIN)/golangci-lint run
 
 .PHONY: unit
-unit: ## run the tests
+unit: $(PEERS) ## run the tests
 	$(GO) test -count=1 ./...
 
 .PHONY: race
-race: compiler ## run the tests with the race detector
+race: compiler $(PEERS) ## run the tests with the race detector
 	CGO_ENABLED=1 $(GO) test -race -count=1 ./...
 
 .PHONY: fuzz
@@ -125,8 +126,8 @@ $(TOOLS): tools/go.mod tools/go.sum
 	cd tools && $(GO) build -o $(BIN)/ tool
 	@touch $@
 
-# Servers and clients of others, pinned in peers/, for interop and the benchmarks.
-PEERS := $(BIN)/.peers
+# Servers and clients of others, pinned in peers/, for interop, the
+# benchmarks and the tests that need an S3 server.
 .PHONY: peers
 peers: $(PEERS) peers/node_modules/.package-lock.json ## build and install the programs of others
 
@@ -137,7 +138,6 @@ $(PEERS): peers/go.mod peers/go.sum peers/synced/main.go
 
 peers/node_modules/.package-lock.json: peers/package-lock.json
 	cd peers && npm ci --no-audit --no-fund
-	@touch $@
 
 .PHONY: compiler
 compiler:
