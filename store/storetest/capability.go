@@ -208,7 +208,7 @@ func (s *suite) lists() {
 		open = append(open, info.ID)
 		u, info := s.begin(0)
 		s.finish(u, nil)
-		if !s.opts.Forgets {
+		if !s.opts.Forgets && !s.opts.Unlisted {
 			done = append(done, info.ID)
 		}
 	}
@@ -218,6 +218,9 @@ func (s *suite) lists() {
 		walk func(context.Context) iter.Seq2[store.Info, error]
 		want []string
 	}{{lister.Unfinished, open}, {lister.Finished, done}} {
+		for i, id := range test.want {
+			test.want[i] = s.named(id)
+		}
 		slices.Sort(test.want)
 		if got := s.ids(test.walk(s.ctx)); !slices.Equal(got, test.want) {
 			s.Errorf("listed are %v, want %v", got, test.want)
@@ -257,8 +260,15 @@ func (s *suite) ids(walk iter.Seq2[store.Info, error]) []string {
 	var ids []string
 	for info, err := range walk {
 		s.must(err)
-		ids = append(ids, info.ID)
+		ids = append(ids, s.named(info.ID))
 	}
 	slices.Sort(ids)
 	return ids
+}
+
+func (s *suite) named(id string) string {
+	if s.opts.Named == nil {
+		return id
+	}
+	return s.opts.Named(id)
 }
