@@ -32,6 +32,8 @@ var arrows = []struct {
 	{"store/tusstore", []string{"store", "memory", "internal/...", "protocol", "protocol/tus", "golang.org/x/..."}},
 	{"protocol", []string{"store", "memory", "internal/...", "github.com/dunglas/httpsfv/..."}},
 	{"protocol/rufh", []string{"protocol", "store", "memory", "internal/...", "github.com/dunglas/httpsfv/..."}},
+	{"store/s3store", []string{"store", "memory", "internal/...", "github.com/minio/minio-go/..."}},
+	{"protocol", []string{"store", "memory", "internal/..."}},
 	{"protocol/tus", []string{"protocol", "store", "memory", "internal/..."}},
 	{"server/auth", []string{"store", "internal/...", "protocol"}},
 	{"server/policy", []string{
@@ -48,6 +50,7 @@ var arrows = []struct {
 	{"internal/durable", nil},
 	{"internal/tree", []string{"github.com/bmatcuk/doublestar/..."}},
 	{"internal/reload", nil},
+	{"internal/s3test", nil},
 	{"internal/transport", []string{"store", "memory"}},
 	{"internal/journal", []string{"internal/durable", "internal/lock"}},
 	{"internal/lock", nil},

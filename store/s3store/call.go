@@ -1,0 +1,124 @@
+package s3store
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/streamflow/streamflow/internal/transport"
+)
+
+const maxRetryAfter = time.Hour
+
+// An action is a request of S3's, for texts: what it does, and the permission
+// it needs.
+type action struct{ does, permission string }
+
+var (
+	createMultipart   = action{"begin a multipart upload", "s3:PutObject"}
+	uploadPart        = action{"upload a part", "s3:PutObject"}
+	listParts         = action{"list the parts that are there", "s3:ListMultipartUploadParts"}
+	completeMultipart = action{"complete the multipart upload", "s3:PutObject"}
+	abortMultipart    = action{"abort the multipart upload", "s3:AbortMultipartUpload"}
+	listMultiparts    = action{"list multipart uploads", "s3:ListBucketMultipartUploads"}
+	headObject        = action{"look at the object", "s3:GetObject"}
+)
+
+// call makes one request and explains its error. Whatever do returns of S3's
+// client passes through here.
+func (s *Store) call(ctx context.Context, a action, do func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	x := &exchange{}
+	sending, cancel := context.WithCancel(context.WithValue(ctx, exchangeKey{}, x))
+	err := do(sending)
+	cancel() // after an early answer the transport would go on
+	if x.sent != nil {
+		<-x.sent
+	}
+	if err != nil {
+		return s.failure(ctx, a, x, err)
+	}
+	return nil
+}
+
+// An exchange is what S3's client doesn't tell of a request and its answer.
+type exchange struct {
+	// sent is closed when the transport is done with the body, and with the
+	// memory it took for it.
+	sent       chan struct{}
+	retryAfter time.Duration
+	html       bool
+	skew       time.Duration // by which this machine's clock is ahead
+}
+
+type exchangeKey struct{}
+
+// observer notes answers in the exchange of their context.
+type observer struct{ next http.RoundTripper }
+
+func (o observer) RoundTrip(r *http.Request) (*http.Response, error) {
+	x, ok := r.Context().Value(exchangeKey{}).(*exchange)
+	if !ok {
+		return o.next.RoundTrip(r) // the client asks for the region by itself
+	}
+	if r.Body != nil {
+		x.sent = make(chan struct{})
+		r = r.WithContext(r.Context()) // a copy
+		r.Body = &sentBody{ReadCloser: r.Body, sent: x.sent}
+	}
+	resp, err := o.next.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	x.retryAfter = retryAfter(resp.Header)
+	x.html = strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html")
+	if at, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		x.skew = time.Since(at).Round(time.Second)
+	}
+	return resp, nil
+}
+
+// A sentBody tells when it is closed.
+type sentBody struct {
+	io.ReadCloser
+	once sync.Once
+	sent chan struct{}
+}
+
+func (b *sentBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.once.Do(func() { close(b.sent) })
+	return err
+}
+
+// retryAfter reads seconds or a date (RFC 9110, section 10.2.3).
+func retryAfter(h http.Header) time.Duration {
+	value := h.Get("Retry-After")
+	var after time.Duration
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+		after = time.Duration(seconds) * time.Second
+	} else if at, err := http.ParseTime(value); err == nil {
+		after = time.Until(at)
+	}
+	return min(max(after, 0), maxRetryAfter)
+}
+
+// transport returns what makes the requests, and sets what Close does.
+func (s *Store) transport() http.RoundTripper {
+	next := s.opts.Transport
+	if next == nil {
+		next = transport.New(s.mem, &tls.Config{RootCAs: s.opts.RootCAs})
+	}
+	s.close = func() {}
+	if t, ok := next.(interface{ CloseIdleConnections() }); ok {
+		s.close = t.CloseIdleConnections
+	}
+	return observer{next}
+}

@@ -1,0 +1,48 @@
+package s3store
+
+import (
+	"os"
+
+	"github.com/minio/minio-go/v7/pkg/credentials"
+)
+
+// newCredentials returns the fixed ones, or the chain that AWS tools go through.
+// The chain asks the machine it runs on only where there may be an answer:
+// elsewhere that would wait for a timeout.
+func newCredentials(fixed Credentials, amazon bool) *credentials.Credentials {
+	if fixed != (Credentials{}) {
+		return credentials.NewStaticV4(fixed.AccessKey, fixed.SecretKey, fixed.SessionToken)
+	}
+	chain := []credentials.Provider{&credentials.EnvAWS{}, &credentials.FileAWSCredentials{}}
+	if amazon || anySet("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI") {
+		chain = append(chain, &credentials.IAM{})
+	}
+	return credentials.NewChainCredentials(chain)
+}
+
+func anySet(names ...string) bool {
+	for _, name := range names {
+		if os.Getenv(name) != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// renew forgets credentials that the service calls expired, and reports whether
+// there are others now.
+func (s *Store) renew() bool {
+	old, err := s.creds.GetWithContext(s.core.CredContext())
+	if err != nil {
+		return false
+	}
+	s.creds.Expire()
+	now, err := s.creds.GetWithContext(s.core.CredContext())
+	return err == nil && now != old
+}
+
+// anonymous: no credentials were found anywhere.
+func (s *Store) anonymous() bool {
+	value, err := s.creds.GetWithContext(s.core.CredContext())
+	return err == nil && value.SignerType == credentials.SignatureAnonymous
+}

@@ -1,0 +1,158 @@
+package s3store
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/streamflow/streamflow/internal/transport"
+	"github.com/streamflow/streamflow/store"
+)
+
+const maxDetailRunes = 300
+
+// errNoS3 is an answer that says success and isn't S3's.
+var errNoS3 = fmt.Errorf("%w: the answer is not S3's: check the endpoint", store.ErrUnsupported)
+
+// failure is the one place where an answer of S3 becomes an error.
+func (s *Store) failure(ctx context.Context, a action, x *exchange, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var (
+		answer  minio.ErrorResponse
+		request *url.Error
+		syntax  *xml.SyntaxError
+		other   xml.UnmarshalError
+	)
+	switch {
+	case errors.Is(err, errNoS3):
+		return err
+	case x.html:
+		return fmt.Errorf("%w: %s answers with a web page, not as S3 does: check the endpoint", store.ErrUnsupported, s.endpoint)
+	case errors.As(err, &answer):
+		return s.refusal(a, x, answer)
+	case errors.As(err, &request):
+		return transport.Failure(ctx, request.Err)
+	case errors.As(err, &other):
+		return errNoS3
+	case errors.As(err, &syntax), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return store.Transient(fmt.Errorf("%s: the answer is cut off", a.does))
+	}
+	return store.Transient(fmt.Errorf("%s: %w", a.does, err))
+}
+
+// refusal explains an answer by its code, or else by its status.
+func (s *Store) refusal(a action, x *exchange, answer minio.ErrorResponse) error {
+	text := errors.New(describe(a, answer))
+	switch answer.Code {
+	case minio.NoSuchBucket:
+		return fmt.Errorf("%w: there is no bucket %s at %s: check its name, or make it", store.ErrNotFound, s.bucket, s.endpoint)
+	case minio.NoSuchUpload, minio.NoSuchKey:
+		return fmt.Errorf("%w: %w", store.ErrNotFound, text)
+	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
+		if s.renew() {
+			return store.Transient(text)
+		}
+		return fmt.Errorf("%w: the credentials have expired: get new ones", store.ErrDenied)
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "InvalidClientTokenId":
+		return fmt.Errorf("%w: %s doesn't accept the credentials: %w", store.ErrDenied, s.endpoint, text)
+	case "RequestTimeTooSkewed", "RequestExpired":
+		return fmt.Errorf("%w: this machine's clock is off by %v: set it, as signatures carry the time", store.ErrDenied, x.skew)
+	case minio.AccessDenied, "AllAccessDisabled", "AccountProblem":
+		return s.denied(a, text)
+	case minio.AuthorizationHeaderMalformed, minio.InvalidRegion, "PermanentRedirect", "IllegalLocationConstraintException":
+		if answer.Region != "" && answer.Region != s.opts.Region {
+			return fmt.Errorf("%w: bucket %s is in region %s: say so", store.ErrInvalid, s.bucket, answer.Region)
+		}
+		return fmt.Errorf("%w: another region or endpoint is meant: %w", store.ErrInvalid, text)
+	case "EntityTooLarge", "MaxMessageLengthExceeded":
+		return fmt.Errorf("%w: %w", store.ErrTooLarge, text)
+	case "BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch":
+		return fmt.Errorf("%w: %w", store.ErrChecksum, text)
+	case minio.PreconditionFailed:
+		return fmt.Errorf("%w: %w", store.ErrExists, text)
+	case "QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded":
+		return fmt.Errorf("%w: %w", store.ErrNoSpace, text)
+	case "SlowDown", "SlowDownWrite", "SlowDownRead", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests":
+		return x.transient(fmt.Errorf("%w: %w", store.ErrRateLimited, text))
+	case "InternalError", "ServiceUnavailable", "RequestTimeout", "OperationAborted", "ConditionalRequestConflict",
+		"InvalidPart", "InvalidPartOrder", "IncompleteBody", "TemporaryRedirect":
+		// A part was replaced or the body broke off: both pass, as the next
+		// attempt asks what is there.
+		return x.transient(text)
+	}
+	return s.refusedBy(a, x, answer, text)
+}
+
+func (s *Store) refusedBy(a action, x *exchange, answer minio.ErrorResponse, text error) error {
+	switch status := answer.StatusCode; status {
+	case http.StatusBadRequest:
+		return fmt.Errorf("%w: %w", store.ErrInvalid, text)
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return s.denied(a, text)
+	case http.StatusNotFound, http.StatusGone:
+		return fmt.Errorf("%w: %w", store.ErrNotFound, text)
+	case http.StatusPreconditionFailed:
+		return fmt.Errorf("%w: %w", store.ErrExists, text)
+	case http.StatusRequestEntityTooLarge:
+		return fmt.Errorf("%w: %w", store.ErrTooLarge, text)
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return x.transient(fmt.Errorf("%w: %w", store.ErrRateLimited, text))
+	case http.StatusInsufficientStorage:
+		return x.transient(fmt.Errorf("%w: %w", store.ErrNoSpace, text))
+	case http.StatusNotImplemented:
+		return fmt.Errorf("%w: %w", store.ErrUnsupported, text)
+	default:
+		if status >= 500 || status/100 == 2 || status == http.StatusRequestTimeout || status == http.StatusConflict {
+			return x.transient(text) // 2xx: an error in the body of a success
+		}
+		return fmt.Errorf("%w: %w", store.ErrUnsupported, text)
+	}
+}
+
+func (s *Store) denied(a action, text error) error {
+	if s.anonymous() {
+		return fmt.Errorf("%w: no credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE", store.ErrDenied)
+	}
+	return fmt.Errorf("%w: it needs the permission %s: %w", store.ErrDenied, a.permission, text)
+}
+
+func (x *exchange) transient(err error) error {
+	return &store.TransientError{Err: err, RetryAfter: x.retryAfter}
+}
+
+// describe returns what S3 says: its code and one line.
+func describe(a action, answer minio.ErrorResponse) string {
+	code, message := printable(answer.Code), printable(answer.Message)
+	if code == "" {
+		code = fmt.Sprintf("%d %s", answer.StatusCode, http.StatusText(answer.StatusCode))
+	}
+	if message == "" || message == code {
+		return a.does + ": " + code
+	}
+	return a.does + ": " + code + ": " + message
+}
+
+// printable makes one short line of a server's text that is safe on a terminal.
+func printable(text string) string {
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(text, ""))
+	runes := []rune(strings.TrimSpace(text))
+	return string(runes[:min(len(runes), maxDetailRunes)])
+}

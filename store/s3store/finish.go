@@ -1,0 +1,131 @@
+package s3store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/store"
+)
+
+// completePartBytes is what a part costs in the request that completes an
+// upload: the list of parts, and its XML in a buffer that grows by doubling.
+const completePartBytes = 1 << 10
+
+// Finish implements store.Upload by CompleteMultipartUpload. S3 compares the sum
+// of the whole object.
+func (u *Upload) Finish(ctx context.Context, sum store.Sum) (store.Info, error) {
+	info, err := u.finish(ctx, sum)
+	if err != nil {
+		return store.Info{}, fmt.Errorf("finish upload of %s: %w", u.store.uri(u.address.Key), err)
+	}
+	return info, nil
+}
+
+func (u *Upload) finish(ctx context.Context, sum store.Sum) (store.Info, error) {
+	u.mu.Lock()
+	length, finished := u.length, u.finished
+	u.mu.Unlock()
+	switch {
+	case u.taken.Err() != nil:
+		return store.Info{}, context.Cause(u.taken)
+	case finished:
+		return u.object(ctx, store.ErrNotFound)
+	case length == store.UnknownLength:
+		return store.Info{}, fmt.Errorf("%w: its length is not known", store.ErrIncomplete)
+	}
+	charge, err := u.store.mem.Reserve(ctx, memory.KindTransfer, completePartBytes*(length/max(u.address.Unit, 1)+1))
+	if err != nil {
+		return store.Info{}, err
+	}
+	defer func() { _ = charge.Release() }()
+	if length == 0 {
+		if err := u.writeNothing(ctx); err != nil {
+			return u.orObject(ctx, err)
+		}
+	}
+	parts, stored, err := u.collect(ctx, length)
+	if err != nil {
+		return u.orObject(ctx, err)
+	}
+	if sum.Known && stored.Known && sum != stored {
+		return store.Info{}, fmt.Errorf("%w: %08x was sent, %08x is stored", store.ErrChecksum, sum.CRC32C, stored.CRC32C)
+	}
+	if !sum.Known {
+		sum = stored
+	}
+	if err := u.complete(ctx, parts, sum); err != nil {
+		return u.orObject(ctx, err)
+	}
+	return u.object(ctx, store.ErrNotFound)
+}
+
+// orObject is for a Finish whose first answer was lost: the upload is gone, and
+// the object is there.
+func (u *Upload) orObject(ctx context.Context, err error) (store.Info, error) {
+	if !errors.Is(err, store.ErrNotFound) {
+		return store.Info{}, err
+	}
+	return u.object(ctx, err)
+}
+
+// collect lists the parts of length bytes, none missing, and their sum.
+func (u *Upload) collect(ctx context.Context, length int64) ([]minio.CompletePart, store.Sum, error) {
+	var found coverage
+	var parts []minio.CompletePart
+	found.sum.Known = length == 0
+	for p, err := range u.store.parts(ctx, u.address) {
+		if err != nil {
+			return nil, store.Sum{}, err
+		}
+		found.add(p, u.address.Unit, length)
+		complete := minio.CompletePart{PartNumber: p.number, ETag: p.etag}
+		if p.sum.Known {
+			complete.ChecksumCRC32C = formatSum(p.sum.CRC32C)
+		}
+		parts = append(parts, complete)
+	}
+	if found.prefix != length {
+		return nil, store.Sum{}, fmt.Errorf("%w: %d of %d bytes are there", store.ErrIncomplete, found.prefix, length)
+	}
+	return parts, found.sum, nil
+}
+
+// writeNothing makes the one part that S3 wants of an empty object.
+func (u *Upload) writeNothing(ctx context.Context) error {
+	return u.store.call(ctx, uploadPart, func(ctx context.Context) error {
+		_, err := u.store.core.PutObjectPart(ctx, u.store.bucket, u.address.Key, u.address.Multipart, 1, nil, 0,
+			minio.PutObjectPartOptions{
+				CustomHeader: http.Header{headerChecksum: {formatSum(0)}}, DisableContentSha256: true,
+			})
+		return err
+	})
+}
+
+func (u *Upload) complete(ctx context.Context, parts []minio.CompletePart, sum store.Sum) error {
+	headers := map[string]string{}
+	if sum.Known {
+		headers[headerChecksum], headers[headerChecksumType] = formatSum(sum.CRC32C), fullObject
+	}
+	opts := minio.PutObjectOptions{UserMetadata: headers}
+	if u.store.opts.NoClobber {
+		opts.SetMatchETagExcept("*")
+	}
+	return u.store.call(ctx, completeMultipart, func(ctx context.Context) error {
+		_, err := u.store.core.CompleteMultipartUpload(ctx, u.store.bucket, u.address.Key, u.address.Multipart, parts, opts)
+		return err
+	})
+}
+
+// head looks at an object.
+func (s *Store) head(ctx context.Context, key string) (o minio.ObjectInfo, err error) {
+	err = s.call(ctx, headObject, func(ctx context.Context) error {
+		o, err = s.core.StatObject(ctx, s.bucket, key, minio.StatObjectOptions{Checksum: true})
+		return err
+	})
+	return o, err
+}

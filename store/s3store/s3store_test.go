@@ -1,0 +1,106 @@
+package s3store_test
+
+import (
+	"crypto/x509"
+	"encoding/base64"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/streamflow/streamflow/internal/s3test"
+	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/store"
+	"github.com/streamflow/streamflow/store/s3store"
+	"github.com/streamflow/streamflow/store/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestConformance(t *testing.T) {
+	for name, secure := range map[string]bool{"plain": false, "TLS": true} {
+		t.Run(name, func(t *testing.T) {
+			gateway := s3test.Start(t, secure)
+			storetest.Run(t, func(t *testing.T) store.Store {
+				return open(t, gateway, gateway.NewBucket(t), nil)
+			}, storetest.Options{
+				BadNames: badNames,
+				Named:    named,
+				Unlisted: true,
+				Read: func(t *testing.T, info store.Info) []byte {
+					b, err := os.ReadFile(path(t, gateway, info))
+					check(t, err)
+					return b
+				},
+			})
+		})
+	}
+}
+
+var badNames = []string{
+	"", "/", "/etc/passwd", ".", "..", "../x", "a/../b", "a//b", "a/", "a/.", "nul\x00", "\xff not utf-8",
+	strings.Repeat("k/", 512) + "1025 bytes with the prefix",
+}
+
+// named leaves out of an id what S3 doesn't tell of an upload in its list.
+func named(id string) string {
+	text, _ := base64.RawURLEncoding.DecodeString(id)
+	name, _, _ := strings.Cut(string(text), `,"length"`)
+	return name
+}
+
+const prefix = "some/prefix"
+
+// open returns a store of the bucket; opts may be nil.
+func open(t *testing.T, g *s3test.Gateway, bucket string, opts *s3store.Options) *s3store.Store {
+	t.Helper()
+	var o s3store.Options
+	if opts != nil {
+		o = *opts
+	}
+	o.Endpoint, o.Region = g.Endpoint, s3test.Region
+	o.Credentials = s3store.Credentials{AccessKey: s3test.AccessKey, SecretKey: s3test.SecretKey}
+	if g.CAFile != "" {
+		pem, err := os.ReadFile(g.CAFile)
+		check(t, err)
+		o.RootCAs = x509.NewCertPool()
+		o.RootCAs.AppendCertsFromPEM(pem)
+	}
+	st, err := s3store.Open(bucket, prefix, newMemory(t), &o)
+	check(t, err)
+	t.Cleanup(func() { check(t, st.Close()) })
+	return st
+}
+
+// path is where the gateway keeps an object.
+func path(t *testing.T, g *s3test.Gateway, info store.Info) string {
+	t.Helper()
+	rest, ok := strings.CutPrefix(info.Location, "s3://")
+	if !ok {
+		t.Fatalf("location is %q", info.Location)
+	}
+	return filepath.Join(g.Dir, filepath.FromSlash(rest))
+}
+
+// newMemory is a budget whose close fails the test if anything is still held.
+func newMemory(t *testing.T) *memory.Manager {
+	t.Helper()
+	mem, err := memory.New(nil)
+	check(t, err)
+	t.Cleanup(func() {
+		if held := mem.Stats().Active; held != 0 {
+			t.Errorf("%d resources were not released", held)
+		}
+		check(t, mem.Close())
+	})
+	return mem
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,163 @@
+package s3store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"weak"
+
+	"github.com/streamflow/streamflow/store"
+)
+
+// An Upload is one multipart upload.
+type Upload struct {
+	store   *Store
+	address address // of Create; SetLength doesn't change it
+	id      string
+	// metadata is what Create was given.
+	metadata map[string]string
+	// taken ends when the upload is opened anew, with store.ErrSuperseded.
+	taken context.Context
+	take  context.CancelCauseFunc
+
+	mu       sync.Mutex
+	length   int64 // or store.UnknownLength
+	end      int64 // of the bytes that were written here or found
+	finished bool
+}
+
+var _ store.Upload = (*Upload)(nil)
+
+// upload makes an Upload that hasn't taken over yet.
+func (s *Store) upload(a address) *Upload {
+	u := &Upload{store: s, address: a, id: a.id(), length: a.Length}
+	u.taken, u.take = context.WithCancelCause(context.Background())
+	return u
+}
+
+// takeOver ends the Upload that was opened before u.
+func (s *Store) takeOver(u *Upload) {
+	multipart := u.address.Multipart
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old := s.open[multipart].Value(); old != nil {
+		old.take(store.ErrSuperseded)
+	}
+	s.open[multipart] = weak.Make(u)
+	runtime.AddCleanup(u, s.forget, multipart)
+}
+
+// forget runs after the last use of an Upload that nobody has any more.
+func (s *Store) forget(multipart string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[multipart].Value() == nil {
+		delete(s.open, multipart)
+	}
+}
+
+// newInfo is that of an upload with nothing in it.
+func (u *Upload) newInfo() store.Info {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return store.Info{
+		ID:        u.id,
+		Name:      u.address.Key[len(u.store.prefix):],
+		Length:    u.length,
+		UnitBytes: u.address.Unit,
+		Metadata:  u.metadata,
+		Sum:       store.Sum{Known: true},
+		Location:  u.store.uri(u.address.Key),
+	}
+}
+
+// Info implements store.Upload by ListParts, or where the upload isn't there any
+// more, by a look at the object.
+func (u *Upload) Info(ctx context.Context) (store.Info, error) {
+	info, err := u.info(ctx)
+	if err != nil {
+		return store.Info{}, fmt.Errorf("look up upload of %s: %w", u.store.uri(u.address.Key), err)
+	}
+	return info, nil
+}
+
+func (u *Upload) info(ctx context.Context) (store.Info, error) {
+	info := u.newInfo()
+	var found coverage
+	for p, err := range u.store.parts(ctx, u.address) {
+		if errors.Is(err, store.ErrNotFound) {
+			return u.object(ctx, err)
+		}
+		if err != nil {
+			return store.Info{}, err
+		}
+		found.add(p, u.address.Unit, info.Length)
+	}
+	info.Offset, info.Written, info.Sum, info.ModifiedAt = found.prefix, found.ranges(), found.sum, found.last
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.end = max(u.end, found.end)
+	return info, nil
+}
+
+// object is the Info of a finished upload, or missing where the object isn't
+// this upload's.
+func (u *Upload) object(ctx context.Context, missing error) (store.Info, error) {
+	o, err := u.store.head(ctx, u.address.Key)
+	if errors.Is(err, store.ErrNotFound) {
+		return store.Info{}, missing
+	}
+	if err != nil {
+		return store.Info{}, err
+	}
+	metadata, mark := decodeMetadata(o.UserMetadata)
+	if u.address.Mark == "" || mark != u.address.Mark {
+		return store.Info{}, missing
+	}
+	info := u.newInfo()
+	info.Length, info.Offset, info.Complete = o.Size, o.Size, true
+	info.Metadata, info.ModifiedAt = metadata, o.LastModified
+	info.Sum = store.Sum{}
+	if o.ChecksumMode == fullObject {
+		info.Sum = parseSum(o.ChecksumCRC32C)
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.finished, u.length, u.end = true, o.Size, o.Size
+	return info, nil
+}
+
+// SetLength implements store.Upload. S3 has no length before the end, so only
+// this Upload knows it.
+func (u *Upload) SetLength(ctx context.Context, length int64) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	problem := ""
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case length >= 0 && length == u.length:
+	case u.length != store.UnknownLength:
+		problem = fmt.Sprintf("it is %d already", u.length)
+	case length < u.end:
+		problem = fmt.Sprintf("%d bytes are written", u.end)
+	}
+	if problem != "" {
+		return fmt.Errorf("set length of upload of %s: %w: %s", u.store.uri(u.address.Key), store.ErrInvalid, problem)
+	}
+	u.length = length
+	return nil
+}
+
+// Abort implements store.Upload. A finished object stays.
+func (u *Upload) Abort(ctx context.Context) error {
+	err := u.store.call(ctx, abortMultipart, func(ctx context.Context) error {
+		return u.store.core.AbortMultipartUpload(ctx, u.store.bucket, u.address.Key, u.address.Multipart)
+	})
+	if err == nil || errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return fmt.Errorf("abort upload of %s: %w", u.store.uri(u.address.Key), err)
+}

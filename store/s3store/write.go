@@ -1,0 +1,202 @@
+package s3store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/streamflow/streamflow/internal/checksum"
+	"github.com/streamflow/streamflow/internal/detach"
+	"github.com/streamflow/streamflow/internal/transport"
+	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/store"
+)
+
+// requestBytes is what a part costs outside the reader: a connection, and the
+// chunk of 64 KiB that is signed with its copy, as minio-go keeps them.
+const requestBytes = transport.ConnectionBytes + 192<<10
+
+// Write implements store.Upload. Each unit is one part, sent in one request.
+func (u *Upload) Write(ctx context.Context, off int64, r io.Reader, size int64) (int64, error) {
+	n, err := u.write(ctx, off, r, size)
+	if err != nil {
+		return n, fmt.Errorf("write %s at %d: %w", u.store.uri(u.address.Key), off, err)
+	}
+	return n, nil
+}
+
+func (u *Upload) write(ctx context.Context, off int64, r io.Reader, size int64) (int64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	if err := u.admit(off, size); err != nil {
+		return 0, err
+	}
+	if size == store.UnknownLength {
+		return u.writeAll(ctx, off, r)
+	}
+	for n := int64(0); n < size; {
+		part := min(size-n, u.address.Unit)
+		if err := u.writePart(ctx, off+n, r, part); err != nil {
+			return n, err
+		}
+		n += part
+	}
+	return size, nil
+}
+
+// admit checks a Write as far as that needs no request.
+func (u *Upload) admit(off, size int64) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	unit := u.address.Unit
+	switch {
+	case u.taken.Err() != nil:
+		return context.Cause(u.taken)
+	case u.finished:
+		return fmt.Errorf("%w: it is finished", store.ErrInvalid)
+	case unit == 0:
+		return fmt.Errorf("%w: a listed upload can only be looked at and aborted", store.ErrUnsupported)
+	case off < 0 || size < store.UnknownLength:
+		return fmt.Errorf("%w: offset or size is negative", store.ErrInvalid)
+	case u.length != store.UnknownLength && size > u.length-off:
+		return fmt.Errorf("%w: the upload ends at %d", store.ErrTooLarge, u.length)
+	case size > 0 && off%unit != 0:
+		return fmt.Errorf("%w: units begin at multiples of %d", store.ErrInvalid, unit)
+	case size > 0 && size%unit != 0 && u.length != store.UnknownLength && off+size != u.length:
+		return fmt.Errorf("%w: every unit but the last has %d bytes", store.ErrInvalid, unit)
+	}
+	return nil
+}
+
+// writeAll writes what r has, unit by unit. A unit is held until it is written,
+// as its size must be known first.
+func (u *Upload) writeAll(ctx context.Context, off int64, r io.Reader) (n int64, err error) {
+	buf, err := u.store.mem.Acquire(ctx, memory.KindChunk, int(u.address.Unit))
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = buf.Release() }()
+	for {
+		p := buf.Bytes()[:u.address.Unit]
+		filled, err := io.ReadFull(r, p)
+		ended := err == io.EOF || err == io.ErrUnexpectedEOF
+		if err != nil && !ended {
+			return n, fmt.Errorf("read the unit: %w", err)
+		}
+		if filled > 0 {
+			if err := u.admit(off+n, int64(filled)); err != nil {
+				return n, err
+			}
+			if err := u.writePart(ctx, off+n, &sliceReader{p[:filled]}, int64(filled)); err != nil {
+				return n, err
+			}
+			n += int64(filled)
+		}
+		if ended {
+			return n, nil
+		}
+	}
+}
+
+// A sliceReader reads a slice, and can't be rewound: a client would retry.
+type sliceReader struct{ p []byte }
+
+func (r *sliceReader) Read(p []byte) (int, error) {
+	if len(r.p) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, r.p)
+	r.p = r.p[n:]
+	return n, nil
+}
+
+// writePart sends the unit at off.
+func (u *Upload) writePart(ctx context.Context, off int64, r io.Reader, size int64) (err error) {
+	number := off/u.address.Unit + 1
+	if number > int64(u.store.opts.MaxParts) {
+		return fmt.Errorf("%w: %d parts of %d bytes are full", store.ErrTooLarge, u.store.opts.MaxParts, u.address.Unit)
+	}
+	charge, err := u.store.mem.Reserve(ctx, memory.KindConnection, requestBytes)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = charge.Release() }()
+	ctx, end := u.begin(ctx)
+	defer end()
+	body := newBody(r, size)
+	source := detach.NewReader(body)
+	defer source.Detach() // the transport may still be reading
+	err = u.store.call(ctx, uploadPart, func(ctx context.Context) error {
+		_, err := u.store.core.PutObjectPart(ctx, u.store.bucket, u.address.Key, u.address.Multipart, int(number),
+			struct{ io.Reader }{source}, size, minio.PutObjectPartOptions{
+				Trailer: body.trailer, DisableContentSha256: !u.store.opts.SignPayload,
+			})
+		return err
+	})
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if failure := source.Failure(size); failure != nil {
+		return failure
+	}
+	if err != nil {
+		return u.explain(ctx, err, source.Bytes() < size)
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.end = max(u.end, off+size)
+	return nil
+}
+
+// explain asks what is wrong where a connection broke before all was sent: a
+// service that refuses a part may close it without its answer getting through.
+func (u *Upload) explain(ctx context.Context, err error, cut bool) error {
+	var transient *store.TransientError
+	if !cut || !errors.As(err, &transient) {
+		return err
+	}
+	for _, refused := range u.store.parts(ctx, u.address) {
+		if refused != nil && !errors.As(refused, &transient) {
+			return refused
+		}
+		break
+	}
+	return err
+}
+
+// begin makes ctx end when the upload is taken over, too.
+func (u *Upload) begin(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(u.taken, func() { cancel(context.Cause(u.taken)) })
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+// A body is what is sent of a unit: size bytes, with their sum in a trailer that
+// is set with the last of them.
+type body struct {
+	r       io.LimitedReader
+	sum     uint32
+	trailer http.Header
+}
+
+func newBody(r io.Reader, size int64) *body {
+	return &body{
+		r: io.LimitedReader{R: r, N: size},
+		// The header announces it by its length before its value is known.
+		trailer: http.Header{headerChecksum: {formatSum(0)}},
+	}
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	b.sum = checksum.Update(b.sum, p[:n])
+	if b.r.N == 0 {
+		b.trailer.Set(headerChecksum, formatSum(b.sum))
+	}
+	return n, err
+}
