@@ -44,7 +44,8 @@ type Lister interface {
 	// Unfinished yields every upload that is there from the beginning to the end
 	// of the walk and isn't finished, in no order. An upload that can't be read
 	// is yielded as an error, with its ID in the Info, and the walk goes on; an
-	// error without an ID ends it.
+	// error without an ID ends it. Where a list knows less of an upload than
+	// Create did, the ID is the beginning of Create's, up to its first dot.
 	Unfinished(ctx context.Context) iter.Seq2[Info, error]
 
 	// Finished yields, in the same way, the finished uploads that the store still

@@ -46,7 +46,7 @@ func newAbortCommand() *cobra.Command {
 	}
 	g := newFlagGroup("Abort")
 	g.flags.BoolVar(&f.all, "all", false, "also what others have begun")
-	addFlags(cmd, g, f.destination.group(), f.memory.group())
+	addFlags(cmd, g, f.destination.group(), f.destination.s3.group(), f.memory.group())
 	return cmd
 }
 

@@ -19,15 +19,21 @@ import (
 	"github.com/streamflow/streamflow/store/tusstore"
 )
 
-// A destination is where DESTINATION points to: a directory or a tus server.
+// A destination is where DESTINATION points to: a directory, a tus server or a
+// bucket.
 type destination struct {
 	// name is what the journal and texts call it: an absolute directory, or
 	// the URL without a password.
 	name string
-	url  string // "" for a directory
+	url  string // of a tus server
+	// bucket is set for one, and what keys in it begin with.
+	bucket, prefix string
 }
 
-func (d destination) directory() bool { return d.url == "" }
+func (d destination) directory() bool { return d.url == "" && d.bucket == "" }
+
+// named: objects have the names they are given, not ids.
+func (d destination) named() bool { return d.url == "" }
 
 // parseDestination reads DESTINATION without touching it.
 func parseDestination(cmd *cobra.Command, text string) (destination, error) {
@@ -53,9 +59,9 @@ func parseDestination(cmd *cobra.Command, text string) (destination, error) {
 		}
 		return directoryAt(cmd, path)
 	case "s3":
-		return destination{}, usagef(cmd, "destination %s: s3:// is not supported yet", text)
+		return parseBucket(cmd, text)
 	default:
-		return destination{}, usagef(cmd, "destination %s: scheme %q is none of file, http, https", text, scheme)
+		return destination{}, usagef(cmd, "destination %s: scheme %q is none of file, http, https, s3", text, scheme)
 	}
 }
 
@@ -100,15 +106,15 @@ type closingStore interface {
 }
 
 // open returns the store of d. token may be empty.
-func (d destination) open(mem *memory.Manager, token string, logger *slog.Logger) (closingStore, error) {
-	if !d.directory() {
-		st, err := tusstore.Open(d.url, mem, &tusstore.Options{Token: token})
-		if err != nil {
-			return nil, fmt.Errorf("destination %s: %w", d.name, err)
-		}
-		return st, nil
+func (d destination) open(mem *memory.Manager, token string, s3 *s3Flags, logger *slog.Logger) (st closingStore, err error) {
+	switch {
+	case d.bucket != "":
+		st, err = s3.open(d.bucket, d.prefix, mem)
+	case d.url != "":
+		st, err = tusstore.Open(d.url, mem, &tusstore.Options{Token: token})
+	default:
+		st, err = filestore.Open(d.name, mem, &filestore.Options{Logger: logger})
 	}
-	st, err := filestore.Open(d.name, mem, &filestore.Options{Logger: logger})
 	if err != nil {
 		return nil, fmt.Errorf("destination %s: %w", d.name, err)
 	}

@@ -131,7 +131,7 @@ func advise(err error) string {
 	case errors.Is(err, fs.ErrPermission):
 		return "check the permissions"
 	case errors.Is(err, store.ErrDenied):
-		return "check the token in --token-file"
+		return "check the token in --token-file, or the credentials for S3"
 	case errors.Is(err, store.ErrTooLarge):
 		return "ask for a larger limit at the destination"
 	case errors.Is(err, streamflow.ErrSourceChanged):

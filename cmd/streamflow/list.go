@@ -9,6 +9,7 @@ import (
 	"iter"
 	"log/slog"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,7 +54,7 @@ func newListCommand() *cobra.Command {
 	g := newFlagGroup("List")
 	g.flags.BoolVar(&f.incomplete, "incomplete", false, "list unfinished uploads instead of what is whole")
 	g.flags.BoolVar(&f.json, "json", false, "JSON Lines")
-	addFlags(cmd, g, f.destination.group(), f.memory.group())
+	addFlags(cmd, g, f.destination.group(), f.destination.s3.group(), f.memory.group())
 	return cmd
 }
 
@@ -72,7 +73,7 @@ func (f *listFlags) run(cmd *cobra.Command, at string) (err error) {
 	out := listing{w: cmd.OutOrStdout(), json: f.json}
 	if !f.incomplete {
 		if !dst.directory() {
-			return usagef(cmd, "destination %s: a tus server doesn't say what it has; --incomplete lists what this machine has begun there", dst.name)
+			return usagef(cmd, "destination %s: only a directory says what is whole; --incomplete lists what isn't", dst.name)
 		}
 		return listFiles(dst.name, out)
 	}
@@ -100,14 +101,14 @@ func (s *session) unfinished(ctx context.Context) iter.Seq2[streamflow.Unfinishe
 			if !yield(u, err) {
 				return
 			}
-			known[u.Info.ID] = true
+			known[listedID(u.Info.ID)] = true
 		}
 		lister, ok := s.store.(store.Lister)
 		if !ok {
 			return
 		}
 		for info, err := range lister.Unfinished(ctx) {
-			if known[info.ID] {
+			if known[listedID(info.ID)] {
 				continue
 			}
 			u := streamflow.Unfinished{Info: info}
@@ -119,6 +120,12 @@ func (s *session) unfinished(ctx context.Context) iter.Seq2[streamflow.Unfinishe
 			}
 		}
 	}
+}
+
+// listedID is what of an id a store.Lister knows at least.
+func listedID(id string) string {
+	listed, _, _ := strings.Cut(id, ".")
+	return listed
 }
 
 // listFiles lists a directory without what is unfinished.

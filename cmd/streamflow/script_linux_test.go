@@ -21,6 +21,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/streamflow/streamflow/internal/bytesize"
+	"github.com/streamflow/streamflow/internal/s3test"
 )
 
 // A script may take this long for anything it waits for.
@@ -49,6 +50,7 @@ func TestScripts(t *testing.T) {
 			"ask":         ask,
 			"certificate": certificate,
 			"gate":        gateCommand,
+			"bucket":      bucket,
 		},
 	})
 }
@@ -136,7 +138,9 @@ func start(ts *testscript.TestScript, _ bool, args []string) {
 	name := args[0]
 	cmd := exec.Command(args[1], args[2:]...)
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = []string{"HOME=" + ts.Getenv("HOME"), "PATH=" + ts.Getenv("PATH")}
+	for _, name := range []string{"HOME", "PATH", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
 	out, err := os.Create(ts.MkAbs(name + ".stdout"))
 	ts.Check(err)
 	defer out.Close()
@@ -233,6 +237,22 @@ func finish(ts *testscript.TestScript, _ bool, args []string) {
 	case <-time.After(patience):
 		ts.Fatalf("%s doesn't end", args[0])
 	}
+}
+
+// bucket VARIABLE starts an S3 server with a bucket that VARIABLE is the URL of.
+// Its objects are files in the directory bucket; the AWS_ variables lead to it.
+func bucket(ts *testscript.TestScript, _ bool, args []string) {
+	gateway, err := s3test.New(ts.MkAbs("."), false)
+	ts.Check(err)
+	ts.Defer(gateway.Kill)
+	ts.Check(gateway.Start())
+	name, err := gateway.NewBucket()
+	ts.Check(err)
+	ts.Check(os.Symlink(filepath.Join(gateway.Dir, name), ts.MkAbs("bucket")))
+	ts.Setenv(args[0], "s3://"+name)
+	ts.Setenv("AWS_ENDPOINT_URL", gateway.Endpoint)
+	ts.Setenv("AWS_ACCESS_KEY_ID", s3test.AccessKey)
+	ts.Setenv("AWS_SECRET_ACCESS_KEY", s3test.SecretKey)
 }
 
 // website VARIABLE STATUS starts a web server that knows nothing of uploads,

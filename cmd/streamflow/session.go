@@ -16,6 +16,7 @@ import (
 type destinationFlags struct {
 	tokenFile string
 	stateDir  string
+	s3        s3Flags
 }
 
 func (f *destinationFlags) group() flagGroup {
@@ -23,6 +24,15 @@ func (f *destinationFlags) group() flagGroup {
 	g.flags.StringVar(&f.tokenFile, "token-file", "", "file with the token to send to the server")
 	g.flags.StringVar(&f.stateDir, "state-dir", "", "where unfinished uploads are remembered (default $XDG_STATE_HOME/streamflow)")
 	return g
+}
+
+// destinationName is what the journal calls dst: a bucket of one name is another
+// at another service.
+func (f *destinationFlags) destinationName(dst destination) string {
+	if service := f.s3.service(); dst.bucket != "" && service != "" {
+		return dst.name + " at " + service
+	}
+	return dst.name
 }
 
 // A session is an open destination, and what it takes to use it. Close it.
@@ -45,21 +55,21 @@ func (f *destinationFlags) open(cmd *cobra.Command, dst destination, mem *memory
 	}
 	console := &console{w: cmd.ErrOrStderr()}
 	s := &session{console: console, logger: mem.logger(console, level)}
-	opts.Logger, opts.StateDir, opts.Destination = s.logger, f.journal(s.logger), dst.name
-	if err := s.open(cmd, dst, mem, token, opts); err != nil {
+	opts.Logger, opts.StateDir, opts.Destination = s.logger, f.journal(s.logger), f.destinationName(dst)
+	if err := s.open(cmd, dst, mem, f, token, opts); err != nil {
 		_ = s.Close() // err says more
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *session) open(cmd *cobra.Command, dst destination, mem *memoryFlags, token string, opts streamflow.Options) (err error) {
+func (s *session) open(cmd *cobra.Command, dst destination, mem *memoryFlags, f *destinationFlags, token string, opts streamflow.Options) (err error) {
 	if s.process, err = mem.open(cmd, s.logger); err != nil {
 		return err
 	}
 	s.opened = append(s.opened, s.process)
 	opts.Memory = s.process.Manager()
-	if s.store, err = dst.open(opts.Memory, token, s.logger); err != nil {
+	if s.store, err = dst.open(opts.Memory, token, &f.s3, s.logger); err != nil {
 		return err
 	}
 	s.opened = append(s.opened, s.store)

@@ -62,7 +62,7 @@ func parseSources(cmd *cobra.Command, paths []string, name string, dst destinati
 		if err != nil {
 			return sources{}, usagef(cmd, "source %s: %w", path, err)
 		}
-		if other, ok := seen[o.name]; ok && o.name != "" && (dst.directory() || o.stdin()) {
+		if other, ok := seen[o.name]; ok && o.name != "" && (dst.named() || o.stdin()) {
 			return sources{}, usagef(cmd, "sources %s and %s would both become %s", other, path, o.name)
 		}
 		seen[o.name] = path

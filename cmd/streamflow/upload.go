@@ -10,13 +10,14 @@ import (
 )
 
 const (
-	uploadLong = `Upload files to a directory or to a tus server.
+	uploadLong = `Upload files to a directory, to a tus server or to an S3 bucket.
 
 SOURCE is a file, a directory with all below it, a path with wildcards that the
 shell left alone, or - for standard input. A directory keeps its name at the
 destination; DIR/. doesn't. DESTINATION is a directory (one that
-ends in / is made), a file:// URL, or the http:// or https:// URL of a tus
-server's uploads.
+ends in / is made), a file:// URL, the http:// or https:// URL of a tus server's
+uploads, or s3://BUCKET/PREFIX. For S3 the variables and files of the AWS tools
+hold: AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_ENDPOINT_URL, AWS_CA_BUNDLE and so on.
 
 The same command again resumes what was cut off, also after a crash. Standard
 input can't be read again, so it can't be resumed by a later command.
@@ -29,6 +30,7 @@ quota, 130 interrupted.`
   streamflow upload --max-memory 64MiB a.iso b.iso /mnt/backup
   tar c photos | streamflow upload --name photos.tar - https://example.com/files/
   streamflow upload --exclude '*.tmp' --exclude cache/ photos /mnt/backup
+  streamflow upload --s3-region eu-central-1 disk.iso s3://backups/images
   streamflow upload --json disk.iso /mnt/backup | jq .`
 )
 
@@ -68,7 +70,7 @@ func newUploadCommand() *cobra.Command {
 		RunE:                  func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 		DisableFlagsInUseLine: true,
 	}
-	addFlags(cmd, f.group(), f.destination.group(), f.memory.group(), f.outputGroup())
+	addFlags(cmd, f.group(), f.destination.group(), f.destination.s3.group(), f.memory.group(), f.outputGroup())
 	return cmd
 }
 

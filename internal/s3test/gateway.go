@@ -48,39 +48,57 @@ type Gateway struct {
 // Start starts a server on a free port and stops it with the test.
 func Start(t testing.TB, secure bool) *Gateway {
 	t.Helper()
-	program, err := find("versitygw")
+	g, err := New(t.TempDir(), secure)
+	if err == nil {
+		err = g.Start()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &Gateway{program: program, Dir: t.TempDir(), address: freeAddress(t)}
-	g.Endpoint = "http://" + g.address
-	if secure {
-		cert, key := certificate(t)
-		g.Endpoint, g.CAFile, g.flags = "https://"+g.address, cert, []string{"--cert", cert, "--key", key}
-	}
 	t.Cleanup(g.Kill)
-	g.Start(t)
 	return g
 }
 
-// Start starts the server again after Kill, on the same port.
-func (g *Gateway) Start(t testing.TB) {
-	t.Helper()
+// New returns a Gateway that isn't started yet. Its files lie in dir.
+func New(dir string, secure bool) (*Gateway, error) {
+	program, err := find("versitygw")
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{program: program, Dir: filepath.Join(dir, "buckets")}
+	if err := os.Mkdir(g.Dir, 0o755); err != nil {
+		return nil, err
+	}
+	if g.address, err = freeAddress(); err != nil {
+		return nil, err
+	}
+	g.Endpoint = "http://" + g.address
+	if !secure {
+		return g, nil
+	}
+	cert, key, err := certificate(dir)
+	g.Endpoint, g.CAFile, g.flags = "https://"+g.address, cert, []string{"--cert", cert, "--key", key}
+	return g, err
+}
+
+// Start starts the server, also again after Kill, on the same port.
+func (g *Gateway) Start() error {
 	g.log.Reset()
 	g.cmd = exec.CommandContext(context.Background(), g.program, append(g.flags,
 		"--port", g.address, "--region", Region, "--quiet", "--keep-alive", "posix", g.Dir)...)
 	g.cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY_ID="+AccessKey, "ROOT_SECRET_ACCESS_KEY="+SecretKey)
 	g.cmd.Stdout, g.cmd.Stderr = &g.log, &g.log
 	if err := g.cmd.Start(); err != nil {
-		t.Fatal(err)
+		return err
 	}
 	exited := make(chan error, 1)
 	g.exited = exited
 	go func(cmd *exec.Cmd) { exited <- cmd.Wait() }(g.cmd)
-	if err := g.listening(t.Context()); err != nil {
+	if err := g.listening(); err != nil {
 		g.Kill()
-		t.Fatalf("versitygw doesn't start: %v\n%s", err, g.log.String())
+		return fmt.Errorf("versitygw doesn't start: %w\n%s", err, g.log.String())
 	}
+	return nil
 }
 
 // Kill ends the server at once, as a crash would. It may be called again.
@@ -94,18 +112,14 @@ func (g *Gateway) Kill() {
 }
 
 // NewBucket returns the name of a new, empty bucket.
-func (g *Gateway) NewBucket(t testing.TB) string {
-	t.Helper()
+func (g *Gateway) NewBucket() (string, error) {
 	g.buckets++
 	name := fmt.Sprintf("bucket%d", g.buckets)
-	if err := os.Mkdir(filepath.Join(g.Dir, name), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return name
+	return name, os.Mkdir(filepath.Join(g.Dir, name), 0o755)
 }
 
-func (g *Gateway) listening(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func (g *Gateway) listening() error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for {
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", g.address)
@@ -145,15 +159,10 @@ func find(name string) (string, error) {
 	return path, nil
 }
 
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+func freeAddress() (string, error) {
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return address
+	return l.Addr().String(), l.Close()
 }

@@ -1,7 +1,6 @@
 package s3store
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
@@ -15,40 +14,66 @@ import (
 // maxKeyBytes is what S3 takes for a key.
 const maxKeyBytes = 1024
 
-// An address is what an upload's id says. One from a listing knows the first
-// two only: enough to look and to abort.
+// An address is what an upload's id says.
 type address struct {
+	place
+	terms
+}
+
+// A place is what S3 itself tells of an upload, and all that a listed one's id
+// says: enough to look and to abort.
+type place struct {
 	Key       string `json:"key"`
 	Multipart string `json:"upload"` // S3's id of the multipart upload
-	Length    int64  `json:"length"` // or store.UnknownLength
-	Unit      int64  `json:"unit,omitempty"`
+}
+
+// The terms of an upload are what S3 doesn't keep of it.
+type terms struct {
+	Length int64 `json:"length"` // or store.UnknownLength
+	Unit   int64 `json:"unit"`   // 0 where the terms aren't known
 	// Mark is random. The finished object has it in its metadata, so that one
 	// tells its own object from another of the same name.
-	Mark string `json:"mark,omitempty"`
+	Mark string `json:"mark"`
 }
 
 func newMark() string { return rand.Text() }
 
-// id is one word that is safe in a file, a URL and a shell.
+// id is the place, and the terms behind a dot. It is one word that is safe in a
+// file, a URL and a shell.
 func (a address) id() string {
-	text, err := json.Marshal(a)
+	if a.Unit == 0 {
+		return encode(a.place)
+	}
+	return encode(a.place) + "." + encode(a.terms)
+}
+
+func encode(v any) string {
+	text, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // strings and numbers
 	}
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
+func decode(text string, v any) error {
+	b, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, v)
+}
+
 // parseID reads an id, which may be anything.
 func (s *Store) parseID(id string) (address, error) {
-	var a address
-	text, err := base64.RawURLEncoding.Strict().DecodeString(id)
-	if err == nil {
-		d := json.NewDecoder(bytes.NewReader(text))
-		d.DisallowUnknownFields()
-		err = d.Decode(&a)
+	a := address{terms: terms{Length: store.UnknownLength}}
+	first, second, whole := strings.Cut(id, ".")
+	err := decode(first, &a.place)
+	if whole && err == nil {
+		err = decode(second, &a.terms)
 	}
-	_, known := strings.CutPrefix(a.Key, s.prefix)
-	if err != nil || !known || a.Multipart == "" || a.Length < store.UnknownLength || a.Unit < 0 || a.id() != id {
+	// What doesn't come out as it went in is no id of ours.
+	if err != nil || a.id() != id || a.Multipart == "" || a.Length < store.UnknownLength || a.Unit < 0 ||
+		!strings.HasPrefix(a.Key, s.prefix) {
 		return address{}, fmt.Errorf("%w: %.100q is not the id of one in %s", store.ErrNotFound, id, s.uri(s.prefix))
 	}
 	return a, nil

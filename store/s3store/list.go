@@ -44,7 +44,7 @@ func (s *Store) Unfinished(ctx context.Context) iter.Seq2[store.Info, error] {
 
 // listed is the Info of an upload of which no part was looked at.
 func (s *Store) listed(found minio.ObjectMultipartInfo) store.Info {
-	a := address{Key: found.Key, Multipart: found.UploadID, Length: store.UnknownLength}
+	a := address{place: place{found.Key, found.UploadID}}
 	return store.Info{
 		ID: a.id(), Name: found.Key[len(s.prefix):], Length: store.UnknownLength,
 		CreatedAt: found.Initiated, Location: s.uri(found.Key),

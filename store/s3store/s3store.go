@@ -248,7 +248,7 @@ func (s *Store) newAddress(spec store.Spec) (address, error) {
 	if err != nil {
 		return address{}, err
 	}
-	return address{Key: key, Length: spec.Length, Unit: unit, Mark: newMark()}, nil
+	return address{place{Key: key}, terms{Length: spec.Length, Unit: unit, Mark: newMark()}}, nil
 }
 
 // Open implements store.Store.

@@ -29,9 +29,6 @@ type Options struct {
 	DropsMetadata bool
 	// Unlisted: a finished upload can be opened by its id, and isn't listed.
 	Unlisted bool
-	// Named returns what of an id names the upload, where a listing knows less
-	// of an upload than its id from Create says. Default: all of it.
-	Named func(id string) string
 }
 
 // Run checks the store that open returns: each promise is a subtest on a store
