@@ -31,6 +31,8 @@ type place struct {
 type terms struct {
 	Length int64 `json:"length"` // or store.UnknownLength
 	Unit   int64 `json:"unit"`   // 0 where the terms aren't known
+	// NoReplace is that of store.Spec.
+	NoReplace bool `json:"noreplace,omitempty"`
 	// Mark is random. The finished object has it in its metadata, so that one
 	// tells its own object from another of the same name.
 	Mark string `json:"mark"`

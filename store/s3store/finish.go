@@ -64,10 +64,10 @@ func (u *Upload) finish(ctx context.Context, sum store.Sum) (store.Info, error) 
 	return u.object(ctx, store.ErrNotFound)
 }
 
-// orObject is for a Finish whose first answer was lost: the upload is gone, and
-// the object is there.
+// orObject is for a Finish whose first answer was lost: the upload is gone, or
+// there is an object of its name, and that is its own.
 func (u *Upload) orObject(ctx context.Context, err error) (store.Info, error) {
-	if !errors.Is(err, store.ErrNotFound) {
+	if !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrExists) {
 		return store.Info{}, err
 	}
 	return u.object(ctx, err)
@@ -112,13 +112,38 @@ func (u *Upload) complete(ctx context.Context, parts []minio.CompletePart, sum s
 		headers[headerChecksum], headers[headerChecksumType] = formatSum(sum.CRC32C), fullObject
 	}
 	opts := minio.PutObjectOptions{UserMetadata: headers}
-	if u.store.opts.NoClobber {
+	if u.address.NoReplace {
 		opts.SetMatchETagExcept("*")
 	}
 	return u.store.call(ctx, completeMultipart, func(ctx context.Context) error {
 		_, err := u.store.core.CompleteMultipartUpload(ctx, u.store.bucket, u.address.Key, u.address.Multipart, parts, opts)
 		return err
 	})
+}
+
+// Find implements store.Finder. The Sum is known of an object that was uploaded
+// with a CRC-32C of the whole, as this store's are.
+func (s *Store) Find(ctx context.Context, name string, _ int64) (store.Info, error) {
+	key, err := s.key(name)
+	if err != nil {
+		return store.Info{}, fmt.Errorf("find %s: %w", s.uri(s.prefix+name), err)
+	}
+	o, err := s.head(ctx, key)
+	if err != nil {
+		return store.Info{}, fmt.Errorf("find %s: %w", s.uri(key), err)
+	}
+	metadata, _ := decodeMetadata(o.UserMetadata)
+	return store.Info{
+		Name: name, Length: o.Size, Offset: o.Size, Complete: true, Sum: sumOf(o), Metadata: metadata,
+		ModifiedAt: o.LastModified, Location: s.uri(key),
+	}, nil
+}
+
+func sumOf(o minio.ObjectInfo) store.Sum {
+	if o.ChecksumMode != fullObject {
+		return store.Sum{}
+	}
+	return parseSum(o.ChecksumCRC32C)
 }
 
 // head looks at an object.

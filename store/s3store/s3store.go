@@ -78,9 +78,7 @@ type Options struct {
 	// bytes. Over TLS it does nothing.
 	SignPayload bool
 
-	// NoClobber: Finish is store.ErrExists where an object has the name already.
-	NoClobber bool
-	Object    ObjectOptions
+	Object ObjectOptions
 }
 
 // Credentials are a fixed access key. The zero value is none.
@@ -107,7 +105,10 @@ type Store struct {
 	open map[string]weak.Pointer[Upload] // the last Upload opened, by multipart id
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store  = (*Store)(nil)
+	_ store.Finder = (*Store)(nil)
+)
 
 // Open returns a store of a bucket. Keys are the names of objects behind prefix
 // and a slash; an empty prefix is the whole bucket. It does no network I/O.
@@ -248,7 +249,7 @@ func (s *Store) newAddress(spec store.Spec) (address, error) {
 	if err != nil {
 		return address{}, err
 	}
-	return address{place{Key: key}, terms{Length: spec.Length, Unit: unit, Mark: newMark()}}, nil
+	return address{place{Key: key}, terms{spec.Length, unit, spec.NoReplace, newMark()}}, nil
 }
 
 // Open implements store.Store.

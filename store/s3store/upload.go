@@ -118,11 +118,7 @@ func (u *Upload) object(ctx context.Context, missing error) (store.Info, error) 
 	}
 	info := u.newInfo()
 	info.Length, info.Offset, info.Complete = o.Size, o.Size, true
-	info.Metadata, info.ModifiedAt = metadata, o.LastModified
-	info.Sum = store.Sum{}
-	if o.ChecksumMode == fullObject {
-		info.Sum = parseSum(o.ChecksumCRC32C)
-	}
+	info.Metadata, info.ModifiedAt, info.Sum = metadata, o.LastModified, sumOf(o)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.finished, u.length, u.end = true, o.Size, o.Size
