@@ -41,7 +41,7 @@ type Gateway struct {
 	flags   []string
 	log     bytes.Buffer
 	cmd     *exec.Cmd // nil while it is stopped
-	exited  chan error
+	exited  chan struct{} // closed at its end
 	buckets int
 }
 
@@ -91,9 +91,11 @@ func (g *Gateway) Start() error {
 	if err := g.cmd.Start(); err != nil {
 		return err
 	}
-	exited := make(chan error, 1)
-	g.exited = exited
-	go func(cmd *exec.Cmd) { exited <- cmd.Wait() }(g.cmd)
+	g.exited = make(chan struct{})
+	go func(cmd *exec.Cmd, exited chan struct{}) {
+		_ = cmd.Wait() // killed, or its log says why
+		close(exited)
+	}(g.cmd, g.exited)
 	if err := g.listening(); err != nil {
 		g.Kill()
 		return fmt.Errorf("versitygw doesn't start: %w\n%s", err, g.log.String())
@@ -107,7 +109,7 @@ func (g *Gateway) Kill() {
 		return
 	}
 	_ = g.cmd.Process.Kill()
-	_ = <-g.exited // killed, or ended before that
+	<-g.exited
 	g.cmd = nil
 }
 
@@ -127,9 +129,8 @@ func (g *Gateway) listening() error {
 			return conn.Close()
 		}
 		select {
-		case err := <-g.exited:
-			g.exited <- err // for Kill
-			return fmt.Errorf("it ended: %w", err)
+		case <-g.exited:
+			return errors.New("it ended")
 		case <-ctx.Done():
 			return errors.Join(ctx.Err(), err)
 		case <-time.After(5 * time.Millisecond):

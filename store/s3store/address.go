@@ -91,6 +91,8 @@ func (s *Store) key(name string) (string, error) {
 		problem = "is absolute"
 	case !utf8.ValidString(name):
 		problem = "is not UTF-8, as keys are"
+	case strings.HasPrefix(name+"/", piecesDir):
+		problem = "is in a directory reserved for uploads under way"
 	case strings.ContainsRune(name, 0):
 		problem = "contains a NUL"
 	case len(key) > maxKeyBytes:

@@ -26,6 +26,9 @@ var (
 	completeMultipart = action{"complete the multipart upload", "s3:PutObject"}
 	abortMultipart    = action{"abort the multipart upload", "s3:AbortMultipartUpload"}
 	listMultiparts    = action{"list multipart uploads", "s3:ListBucketMultipartUploads"}
+	copyPart          = action{"join a piece to the upload", "s3:PutObject and s3:GetObject"}
+	listObjects       = action{"list pieces", "s3:ListBucket"}
+	removeObject      = action{"remove a piece", "s3:DeleteObject"}
 	headObject        = action{"look at the object", "s3:GetObject"}
 )
 

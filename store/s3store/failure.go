@@ -77,7 +77,11 @@ func (s *Store) refusal(a action, x *exchange, answer minio.ErrorResponse) error
 	case "EntityTooLarge", "MaxMessageLengthExceeded":
 		return fmt.Errorf("%w: %w", store.ErrTooLarge, text)
 	case "BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch":
-		return fmt.Errorf("%w: %w", store.ErrChecksum, text)
+		err := fmt.Errorf("%w: %w", store.ErrChecksum, text)
+		if a == uploadPart {
+			return x.transient(err) // it came to harm on the way
+		}
+		return err
 	case minio.PreconditionFailed:
 		return fmt.Errorf("%w: %w", store.ErrExists, text)
 	case "QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded":

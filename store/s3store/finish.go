@@ -35,10 +35,12 @@ func (u *Upload) finish(ctx context.Context, sum store.Sum) (store.Info, error) 
 		return store.Info{}, context.Cause(u.taken)
 	case finished:
 		return u.object(ctx, store.ErrNotFound)
+	case u.address.Unit == 0:
+		return store.Info{}, fmt.Errorf("%w: a listed upload can only be looked at and aborted", store.ErrUnsupported)
 	case length == store.UnknownLength:
 		return store.Info{}, fmt.Errorf("%w: its length is not known", store.ErrIncomplete)
 	}
-	charge, err := u.store.mem.Reserve(ctx, memory.KindTransfer, completePartBytes*(length/max(u.address.Unit, 1)+1))
+	charge, err := u.store.mem.Reserve(ctx, memory.KindTransfer, completePartBytes*min(length/u.address.Unit+1, int64(u.store.opts.MaxParts)))
 	if err != nil {
 		return store.Info{}, err
 	}
@@ -48,9 +50,15 @@ func (u *Upload) finish(ctx context.Context, sum store.Sum) (store.Info, error) 
 			return u.orObject(ctx, err)
 		}
 	}
-	parts, stored, err := u.collect(ctx, length)
+	if err := u.joinAll(ctx, length); err != nil {
+		return store.Info{}, err
+	}
+	parts, stored, there, err := u.store.collect(ctx, u.address.place, u.layout(), length)
 	if err != nil {
 		return u.orObject(ctx, err)
+	}
+	if there != length {
+		return store.Info{}, fmt.Errorf("%w: %d of %d bytes are there", store.ErrIncomplete, there, length)
 	}
 	if sum.Known && stored.Known && sum != stored {
 		return store.Info{}, fmt.Errorf("%w: %08x was sent, %08x is stored", store.ErrChecksum, sum.CRC32C, stored.CRC32C)
@@ -58,7 +66,7 @@ func (u *Upload) finish(ctx context.Context, sum store.Sum) (store.Info, error) 
 	if !sum.Known {
 		sum = stored
 	}
-	if err := u.complete(ctx, parts, sum); err != nil {
+	if err := u.store.complete(ctx, u.address.place, parts, sum, u.address.NoReplace); err != nil {
 		return u.orObject(ctx, err)
 	}
 	return u.object(ctx, store.ErrNotFound)
@@ -73,26 +81,24 @@ func (u *Upload) orObject(ctx context.Context, err error) (store.Info, error) {
 	return u.object(ctx, err)
 }
 
-// collect lists the parts of length bytes, none missing, and their sum.
-func (u *Upload) collect(ctx context.Context, length int64) ([]minio.CompletePart, store.Sum, error) {
+// collect lists the parts of an upload, with the sum and the number of the bytes
+// that are there without a gap.
+func (s *Store) collect(ctx context.Context, a place, l layout, length int64) ([]minio.CompletePart, store.Sum, int64, error) {
 	var found coverage
 	var parts []minio.CompletePart
 	found.sum.Known = length == 0
-	for p, err := range u.store.parts(ctx, u.address) {
+	for p, err := range s.parts(ctx, a) {
 		if err != nil {
-			return nil, store.Sum{}, err
+			return nil, store.Sum{}, 0, err
 		}
-		found.add(p, u.address.Unit, length)
+		found.add(p, l, length)
 		complete := minio.CompletePart{PartNumber: p.number, ETag: p.etag}
 		if p.sum.Known {
 			complete.ChecksumCRC32C = formatSum(p.sum.CRC32C)
 		}
 		parts = append(parts, complete)
 	}
-	if found.prefix != length {
-		return nil, store.Sum{}, fmt.Errorf("%w: %d of %d bytes are there", store.ErrIncomplete, found.prefix, length)
-	}
-	return parts, found.sum, nil
+	return parts, found.sum, found.prefix, nil
 }
 
 // writeNothing makes the one part that S3 wants of an empty object.
@@ -106,17 +112,18 @@ func (u *Upload) writeNothing(ctx context.Context) error {
 	})
 }
 
-func (u *Upload) complete(ctx context.Context, parts []minio.CompletePart, sum store.Sum) error {
+// complete makes an object of the parts.
+func (s *Store) complete(ctx context.Context, a place, parts []minio.CompletePart, sum store.Sum, noReplace bool) error {
 	headers := map[string]string{}
 	if sum.Known {
 		headers[headerChecksum], headers[headerChecksumType] = formatSum(sum.CRC32C), fullObject
 	}
 	opts := minio.PutObjectOptions{UserMetadata: headers}
-	if u.address.NoReplace {
+	if noReplace {
 		opts.SetMatchETagExcept("*")
 	}
-	return u.store.call(ctx, completeMultipart, func(ctx context.Context) error {
-		_, err := u.store.core.CompleteMultipartUpload(ctx, u.store.bucket, u.address.Key, u.address.Multipart, parts, opts)
+	return s.call(ctx, completeMultipart, func(ctx context.Context) error {
+		_, err := s.core.CompleteMultipartUpload(ctx, s.bucket, a.Key, a.Multipart, parts, opts)
 		return err
 	})
 }

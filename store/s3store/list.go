@@ -19,18 +19,36 @@ var _ store.Lister = (*Store)(nil)
 // end is a slash.
 func (s *Store) Unfinished(ctx context.Context) iter.Seq2[store.Info, error] {
 	return func(yield func(store.Info, error) bool) {
+		for found, err := range s.multiparts(ctx, s.prefix) {
+			switch {
+			case err != nil:
+				yield(store.Info{}, fmt.Errorf("list uploads in %s: %w", s.uri(s.prefix), err))
+				return
+			case strings.HasPrefix(found.Key, s.prefix+piecesDir):
+				// It goes with the upload that it is a piece of.
+			case !yield(s.listed(found), nil):
+				return
+			}
+		}
+	}
+}
+
+// multiparts yields the multipart uploads of keys with that prefix. An error is
+// the last.
+func (s *Store) multiparts(ctx context.Context, prefix string) iter.Seq2[minio.ObjectMultipartInfo, error] {
+	return func(yield func(minio.ObjectMultipartInfo, error) bool) {
 		for key, upload := "", ""; ; {
 			var page minio.ListMultipartUploadsResult
 			err := s.call(ctx, listMultiparts, func(ctx context.Context) (err error) {
-				page, err = s.core.ListMultipartUploads(ctx, s.bucket, s.prefix, key, upload, "", listPage)
+				page, err = s.core.ListMultipartUploads(ctx, s.bucket, prefix, key, upload, "", listPage)
 				return err
 			})
 			if err != nil {
-				yield(store.Info{}, fmt.Errorf("list uploads in %s: %w", s.uri(s.prefix), err))
+				yield(minio.ObjectMultipartInfo{}, err)
 				return
 			}
 			for _, found := range page.Uploads {
-				if strings.HasPrefix(found.Key, s.prefix) && !yield(s.listed(found), nil) {
+				if strings.HasPrefix(found.Key, prefix) && !yield(found, nil) {
 					return
 				}
 			}

@@ -30,7 +30,7 @@ func partOf(p minio.ObjectPart) part {
 }
 
 // parts yields the parts of an upload by their numbers.
-func (s *Store) parts(ctx context.Context, a address) iter.Seq2[part, error] {
+func (s *Store) parts(ctx context.Context, a place) iter.Seq2[part, error] {
 	return func(yield func(part, error) bool) {
 		for marker := 0; ; {
 			var page minio.ListObjectPartsResult
@@ -64,15 +64,21 @@ type coverage struct {
 	last    time.Time
 }
 
-// add counts a part if it is the unit of its number: a part of another size is
+// add counts a part if it has the size of its number: a part of another size is
 // of an upload that went on with other units, or was cut off.
-func (c *coverage) add(p part, unit, length int64) {
+func (c *coverage) add(p part, l layout, length int64) {
+	start, size := l.at(int64(p.number))
+	c.addRange(p, start, size, length)
+}
+
+// addRange counts a part that begins at start, and has size bytes unless it is
+// the last.
+func (c *coverage) addRange(p part, start, size, length int64) {
 	if p.modified.After(c.last) {
 		c.last = p.modified
 	}
-	start := int64(p.number-1) * unit
 	end := start + p.size
-	whole := p.size == unit || (p.size < unit && (end == length || length == store.UnknownLength))
+	whole := p.size == size || (p.size < size && (end == length || length == store.UnknownLength))
 	if !whole || (length != store.UnknownLength && end > length) || p.size == 0 {
 		return
 	}

@@ -224,7 +224,7 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, error) {
 		return nil, err
 	}
 	u := s.upload(a)
-	u.metadata = spec.Metadata
+	u.metadata, u.created = spec.Metadata, true
 	s.takeOver(u)
 	return u, nil
 }

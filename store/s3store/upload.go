@@ -18,6 +18,7 @@ type Upload struct {
 	id      string
 	// metadata is what Create was given.
 	metadata map[string]string
+	created  bool // by Create, not found by Open
 	// taken ends when the upload is opened anew, with store.ErrSuperseded.
 	taken context.Context
 	take  context.CancelCauseFunc
@@ -26,6 +27,7 @@ type Upload struct {
 	length   int64 // or store.UnknownLength
 	end      int64 // of the bytes that were written here or found
 	finished bool
+	pieces   map[int64]*piece // of a stream that outgrew its parts
 }
 
 var _ store.Upload = (*Upload)(nil)
@@ -86,14 +88,17 @@ func (u *Upload) Info(ctx context.Context) (store.Info, error) {
 func (u *Upload) info(ctx context.Context) (store.Info, error) {
 	info := u.newInfo()
 	var found coverage
-	for p, err := range u.store.parts(ctx, u.address) {
+	for p, err := range u.store.parts(ctx, u.address.place) {
 		if errors.Is(err, store.ErrNotFound) {
 			return u.object(ctx, err)
 		}
 		if err != nil {
 			return store.Info{}, err
 		}
-		found.add(p, u.address.Unit, info.Length)
+		found.add(p, u.layout(), info.Length)
+	}
+	if err := u.countPieces(ctx, &found, info.Length); err != nil {
+		return store.Info{}, err
 	}
 	info.Offset, info.Written, info.Sum, info.ModifiedAt = found.prefix, found.ranges(), found.sum, found.last
 	u.mu.Lock()
@@ -149,11 +154,33 @@ func (u *Upload) SetLength(ctx context.Context, length int64) error {
 
 // Abort implements store.Upload. A finished object stays.
 func (u *Upload) Abort(ctx context.Context) error {
-	err := u.store.call(ctx, abortMultipart, func(ctx context.Context) error {
-		return u.store.core.AbortMultipartUpload(ctx, u.store.bucket, u.address.Key, u.address.Multipart)
+	var err error
+	if u.address.Length == store.UnknownLength && u.mayHavePieces() {
+		err = u.store.abortPieces(ctx, u.address) // first: the upload is how they are found
+	}
+	if err == nil {
+		err = u.store.abort(ctx, u.address.place)
+	}
+	if err != nil {
+		return fmt.Errorf("abort upload of %s: %w", u.store.uri(u.address.Key), err)
+	}
+	return nil
+}
+
+// mayHavePieces: it has, or another process may know of some.
+func (u *Upload) mayHavePieces() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return !u.created || len(u.pieces) > 0
+}
+
+// abort ends a multipart upload, if it is there.
+func (s *Store) abort(ctx context.Context, a place) error {
+	err := s.call(ctx, abortMultipart, func(ctx context.Context) error {
+		return s.core.AbortMultipartUpload(ctx, s.bucket, a.Key, a.Multipart)
 	})
-	if err == nil || errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
-	return fmt.Errorf("abort upload of %s: %w", u.store.uri(u.address.Key), err)
+	return err
 }

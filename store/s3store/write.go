@@ -115,37 +115,24 @@ func (r *sliceReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// writePart sends the unit at off.
+// writePart sends the unit at off, as a part of the upload or of a piece.
 func (u *Upload) writePart(ctx context.Context, off int64, r io.Reader, size int64) (err error) {
-	number := off/u.address.Unit + 1
-	if number > int64(u.store.opts.MaxParts) {
-		return fmt.Errorf("%w: %d parts of %d bytes are full", store.ErrTooLarge, u.store.opts.MaxParts, u.address.Unit)
+	l := u.layout()
+	if off >= l.length() {
+		return fmt.Errorf("%w: %d parts of %d bytes are full", store.ErrTooLarge, l.parts, l.unit)
 	}
-	charge, err := u.store.mem.Reserve(ctx, memory.KindConnection, requestBytes)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = charge.Release() }()
 	ctx, end := u.begin(ctx)
 	defer end()
-	body := newBody(r, size)
-	source := detach.NewReader(body)
-	defer source.Detach() // the transport may still be reading
-	err = u.store.call(ctx, uploadPart, func(ctx context.Context) error {
-		_, err := u.store.core.PutObjectPart(ctx, u.store.bucket, u.address.Key, u.address.Multipart, int(number),
-			struct{ io.Reader }{source}, size, minio.PutObjectPartOptions{
-				Trailer: body.trailer, DisableContentSha256: !u.store.opts.SignPayload,
-			})
-		return err
-	})
+	if index, number, ok := l.pieceOf(off); ok {
+		err = u.writePieceUnit(ctx, u.piece(index), number, r, size)
+	} else {
+		err = u.sendPart(ctx, u.address.place, off/l.unit+1, r, size)
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if failure := source.Failure(size); failure != nil {
-		return failure
-	}
 	if err != nil {
-		return u.explain(ctx, err, source.Bytes() < size)
+		return err
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -153,14 +140,54 @@ func (u *Upload) writePart(ctx context.Context, off int64, r io.Reader, size int
 	return nil
 }
 
+func (u *Upload) writePieceUnit(ctx context.Context, p *piece, number int64, r io.Reader, size int64) error {
+	to, err := u.beginPiece(ctx, p)
+	if err == nil {
+		err = u.sendPart(ctx, to, number, r, size)
+	}
+	if err != nil && !errors.Is(err, errWhole) {
+		return err
+	}
+	return u.wrotePiece(ctx, p, number, size)
+}
+
+// sendPart makes one request of a part.
+func (u *Upload) sendPart(ctx context.Context, to place, number int64, r io.Reader, size int64) error {
+	charge, err := u.store.mem.Reserve(ctx, memory.KindConnection, requestBytes)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = charge.Release() }()
+	body := newBody(r, size)
+	source := detach.NewReader(body)
+	defer source.Detach() // the transport may still be reading
+	err = u.store.call(ctx, uploadPart, func(ctx context.Context) error {
+		_, err := u.store.core.PutObjectPart(ctx, u.store.bucket, to.Key, to.Multipart, int(number),
+			struct{ io.Reader }{source}, size, minio.PutObjectPartOptions{
+				Trailer: body.trailer, DisableContentSha256: !u.store.opts.SignPayload,
+			})
+		return err
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if failure := source.Failure(size); failure != nil {
+		return failure
+	}
+	if err != nil {
+		return u.store.explain(ctx, to, err, source.Bytes() < size)
+	}
+	return nil
+}
+
 // explain asks what is wrong where a connection broke before all was sent: a
 // service that refuses a part may close it without its answer getting through.
-func (u *Upload) explain(ctx context.Context, err error, cut bool) error {
+func (s *Store) explain(ctx context.Context, to place, err error, cut bool) error {
 	var transient *store.TransientError
 	if !cut || !errors.As(err, &transient) {
 		return err
 	}
-	for _, refused := range u.store.parts(ctx, u.address) {
+	for _, refused := range s.parts(ctx, to) {
 		if refused != nil && !errors.As(refused, &transient) {
 			return refused
 		}

@@ -1,0 +1,248 @@
+package s3store
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/store"
+)
+
+// piecesDir is where pieces lie until they are a part of their upload: below the
+// prefix, where no object may be.
+const piecesDir = ".streamflow/"
+
+// A piece is an object that becomes one part of an upload. It is a multipart
+// upload of its own until all its units are there.
+type piece struct {
+	place
+	number int64 // of the part it becomes
+
+	// turn holds one token. Whoever has it may use the rest.
+	turn    chan struct{}
+	written map[int64]int64 // sizes by part number
+	whole   bool            // it is an object
+	joined  bool            // it is a part of the upload, and gone itself
+}
+
+// piecePrefix is what the keys of an upload's pieces begin with.
+func (s *Store) piecePrefix(a address) string {
+	sum := sha256.Sum256([]byte(a.Multipart))
+	name := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16])
+	return s.prefix + piecesDir + strings.ToLower(name) + "/"
+}
+
+// piece returns the piece of that index.
+func (u *Upload) piece(index int64) *piece {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	p := u.pieces[index]
+	if p == nil {
+		p = &piece{number: u.layout().direct + index + 1, turn: make(chan struct{}, 1), written: make(map[int64]int64)}
+		p.Key = u.store.piecePrefix(u.address) + strconv.FormatInt(index, 10)
+		p.turn <- struct{}{}
+		if u.pieces == nil {
+			u.pieces = make(map[int64]*piece)
+		}
+		u.pieces[index] = p
+	}
+	return p
+}
+
+// take waits for the turn.
+func (p *piece) take(ctx context.Context) error {
+	select {
+	case <-p.turn:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (p *piece) give() { p.turn <- struct{}{} }
+
+// beginPiece makes the piece's multipart upload, once.
+func (u *Upload) beginPiece(ctx context.Context, p *piece) (place, error) {
+	if err := p.take(ctx); err != nil {
+		return place{}, err
+	}
+	defer p.give()
+	switch {
+	case p.whole:
+		return place{}, errWhole
+	case p.Multipart != "":
+		return p.place, nil
+	}
+	headers := minio.PutObjectOptions{UserMetadata: map[string]string{
+		"X-Amz-Checksum-Algorithm": "CRC32C", headerChecksumType: fullObject,
+	}}
+	err := u.store.call(ctx, createMultipart, func(ctx context.Context) (err error) {
+		p.Multipart, err = u.store.core.NewMultipartUpload(ctx, u.store.bucket, p.Key, headers)
+		return err
+	})
+	return p.place, err
+}
+
+// errWhole: the piece has all its units, also the one that is to be written.
+var errWhole = errors.New("the piece is whole")
+
+// wrotePiece notes a unit of a piece. Whoever writes the last one joins the
+// piece to the upload; the others go on with the next piece meanwhile.
+func (u *Upload) wrotePiece(ctx context.Context, p *piece, number, size int64) error {
+	if err := p.take(ctx); err != nil {
+		return err
+	}
+	defer p.give()
+	l := u.layout()
+	if !p.whole {
+		p.written[number] = size
+	}
+	if int64(len(p.written)) < l.units {
+		return nil
+	}
+	return u.join(ctx, p, l.units*l.unit)
+}
+
+// join makes an object of the piece's size bytes, a part of the object, and
+// removes it. Each step is done once. It needs the turn.
+func (u *Upload) join(ctx context.Context, p *piece, size int64) error {
+	if !p.whole {
+		if err := u.completePiece(ctx, p, size); err != nil {
+			return fmt.Errorf("complete piece %d: %w", p.number, err)
+		}
+		p.whole = true
+	}
+	if p.joined {
+		return nil
+	}
+	err := u.store.call(ctx, copyPart, func(ctx context.Context) error {
+		_, err := u.store.core.CopyObjectPart(ctx, u.store.bucket, p.Key, u.store.bucket, u.address.Key,
+			u.address.Multipart, int(p.number), 0, -1, nil)
+		return err
+	})
+	if err == nil {
+		err = u.store.remove(ctx, p.Key)
+	}
+	if err != nil {
+		return fmt.Errorf("join piece %d: %w", p.number, err)
+	}
+	p.joined, p.written = true, nil
+	return nil
+}
+
+func (u *Upload) completePiece(ctx context.Context, p *piece, size int64) error {
+	charge, err := u.store.mem.Reserve(ctx, memory.KindTransfer, completePartBytes*int64(len(p.written)+1))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = charge.Release() }()
+	l := layout{unit: u.address.Unit, direct: u.layout().units}
+	parts, sum, there, err := u.store.collect(ctx, p.place, l, size)
+	if err != nil {
+		return err
+	}
+	if there != size {
+		return fmt.Errorf("%w: %d of %d bytes are there", store.ErrIncomplete, there, size)
+	}
+	return u.store.complete(ctx, p.place, parts, sum, false)
+}
+
+// joinAll joins the pieces that are left of length bytes: the last is shorter.
+func (u *Upload) joinAll(ctx context.Context, length int64) error {
+	return u.eachUnjoined(ctx, func(p *piece) error {
+		start, size := u.layout().at(p.number)
+		return u.join(ctx, p, min(size, length-start))
+	})
+}
+
+// eachUnjoined calls do with each piece that isn't a part yet, by their order,
+// and the piece's turn.
+func (u *Upload) eachUnjoined(ctx context.Context, do func(*piece) error) error {
+	u.mu.Lock()
+	pieces := slices.SortedFunc(maps.Values(u.pieces), func(a, b *piece) int { return cmp.Compare(a.number, b.number) })
+	u.mu.Unlock()
+	for _, p := range pieces {
+		if err := p.take(ctx); err != nil {
+			return err
+		}
+		var err error
+		if !p.joined {
+			err = do(p)
+		}
+		p.give()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// countPieces adds what is there of the pieces to what was found of the upload.
+func (u *Upload) countPieces(ctx context.Context, found *coverage, length int64) error {
+	return u.eachUnjoined(ctx, func(p *piece) error {
+		start, _ := u.layout().at(p.number)
+		if p.whole {
+			var size int64
+			for _, n := range p.written {
+				size += n
+			}
+			found.addRange(part{size: size}, start, size, length)
+			return nil
+		}
+		if p.Multipart == "" {
+			return nil
+		}
+		for q, err := range u.store.parts(ctx, p.place) {
+			if err != nil {
+				return err
+			}
+			found.addRange(q, start+int64(q.number-1)*u.address.Unit, u.address.Unit, length)
+		}
+		return nil
+	})
+}
+
+// abortPieces removes what a stream left beside its upload, whoever wrote it.
+func (s *Store) abortPieces(ctx context.Context, a address) error {
+	prefix := s.piecePrefix(a)
+	for found, err := range s.multiparts(ctx, prefix) {
+		if err == nil {
+			err = s.abort(ctx, place{found.Key, found.UploadID})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	var keys []string // of the few that weren't joined
+	err := s.call(ctx, listObjects, func(ctx context.Context) error {
+		for o := range s.core.ListObjectsIter(ctx, s.bucket, minio.ListObjectsOptions{Prefix: prefix, Recursive: true}) {
+			if o.Err != nil {
+				return o.Err
+			}
+			keys = append(keys, o.Key)
+		}
+		return nil
+	})
+	for _, key := range keys {
+		if err == nil {
+			err = s.remove(ctx, key)
+		}
+	}
+	return err
+}
+
+func (s *Store) remove(ctx context.Context, key string) error {
+	return s.call(ctx, removeObject, func(ctx context.Context) error {
+		return s.core.RemoveObject(ctx, s.bucket, key, minio.RemoveObjectOptions{})
+	})
+}

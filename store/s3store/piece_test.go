@@ -1,0 +1,116 @@
+package s3store_test
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/streamflow/streamflow"
+	"github.com/streamflow/streamflow/internal/s3test"
+	"github.com/streamflow/streamflow/store"
+	"github.com/streamflow/streamflow/store/s3store"
+)
+
+const unit = 5 << 20
+
+// Of four parts two are units and two are pieces of four units each.
+var fewParts = s3store.Options{MaxParts: 4}
+
+func random(n int) []byte {
+	p := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(p)
+	return p
+}
+
+func TestStreamOutgrowsItsParts(t *testing.T) {
+	gateway := s3test.Start(t, false)
+	for name, size := range map[string]int{
+		"within the parts": 2 * unit, "one unit more": 3 * unit, "a whole piece": 6 * unit,
+		"two pieces": 7*unit + 3, "all there is room for": 10 * unit,
+	} {
+		t.Run(name, func(t *testing.T) {
+			st := open(t, gateway, &fewParts)
+			data := random(size)
+			m, err := streamflow.New(st, nil)
+			check(t, err)
+			defer m.Close()
+			u, err := m.Upload(t.Context(), streamflow.Stream("stream.bin", bytes.NewReader(data)))
+			check(t, err)
+			result, err := u.Wait(t.Context())
+			check(t, err)
+			got, err := os.ReadFile(path(t, gateway, store.Info{Location: result.Location}))
+			check(t, err)
+			if !bytes.Equal(got, data) {
+				t.Errorf("%d bytes came, and aren't the %d that were sent", len(got), size)
+			}
+			nothingBeside(t, gateway, st)
+		})
+	}
+}
+
+func TestStreamBeyondAllParts(t *testing.T) {
+	gateway := s3test.Start(t, false)
+	for name, opts := range map[string]s3store.Options{"pieces": fewParts, "equal parts": {MaxParts: 4, EqualParts: true}} {
+		t.Run(name, func(t *testing.T) {
+			st := open(t, gateway, &opts)
+			m, err := streamflow.New(st, nil)
+			check(t, err)
+			defer m.Close()
+			u, err := m.Upload(t.Context(), streamflow.Stream("stream.bin", bytes.NewReader(random(10*unit+1))))
+			check(t, err)
+			_, err = u.Wait(t.Context())
+			wants(t, err, store.ErrTooLarge)
+			nothingBeside(t, gateway, st)
+		})
+	}
+}
+
+// TestPiecesAreFoundAgain: what a process left is aborted by another one that
+// has the list only.
+func TestPiecesAreFoundAgain(t *testing.T) {
+	gateway := s3test.Start(t, false)
+	st := open(t, gateway, &fewParts)
+	u, _, err := st.Create(t.Context(), store.Spec{Name: "stream.bin", Length: store.UnknownLength, UnitBytes: unit})
+	check(t, err)
+	for _, at := range []int64{0, 1, 3, 2, 6} {
+		_, err := u.Write(t.Context(), at*unit, bytes.NewReader(random(unit)), unit)
+		check(t, err)
+	}
+	info, err := u.Info(t.Context())
+	check(t, err)
+	if info.Offset != 4*unit || len(info.Written) != 2 || info.Written[1] != (store.Range{Start: 6 * unit, End: 7 * unit}) {
+		t.Errorf("info is %+v", info)
+	}
+	var found []store.Info
+	for info, err := range st.Unfinished(t.Context()) {
+		check(t, err)
+		found = append(found, info)
+	}
+	if len(found) != 1 || found[0].Name != "stream.bin" {
+		t.Fatalf("unfinished are %+v", found)
+	}
+	listed, _, err := st.Open(t.Context(), found[0].ID)
+	check(t, err)
+	check(t, listed.Abort(t.Context()))
+	nothingBeside(t, gateway, st)
+}
+
+// nothingBeside fails the test if a piece or a part is left.
+func nothingBeside(t *testing.T, g *s3test.Gateway, st *s3store.Store) {
+	t.Helper()
+	for info, err := range st.Unfinished(t.Context()) {
+		check(t, err)
+		t.Errorf("left is the upload %+v", info)
+	}
+	check(t, filepath.WalkDir(g.Dir, func(path string, d os.DirEntry, err error) error {
+		if d.IsDir() && d.Name() == ".vgwlocks" {
+			return filepath.SkipDir // the gateway's own
+		}
+		if err == nil && !d.IsDir() && filepath.Base(path) != "stream.bin" {
+			t.Errorf("left is %s", path)
+		}
+		return err
+	}))
+}
