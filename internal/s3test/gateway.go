@@ -40,7 +40,7 @@ type Gateway struct {
 	address string
 	flags   []string
 	log     bytes.Buffer
-	cmd     *exec.Cmd // nil while it is stopped
+	cmd     *exec.Cmd     // nil while it is stopped
 	exited  chan struct{} // closed at its end
 	buckets int
 }

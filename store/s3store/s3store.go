@@ -99,6 +99,7 @@ type Store struct {
 	endpoint string // for texts
 	mem      *memory.Manager
 	opts     Options
+	signed   bool // parts are
 	close    func()
 
 	mu   sync.Mutex
@@ -161,6 +162,7 @@ func (s *Store) connect(endpoint *url.URL) error {
 	if s.opts.PathStyle {
 		lookup = minio.BucketLookupPath
 	}
+	s.signed = s.opts.SignPayload && endpoint.Scheme == "http"
 	s.creds = newCredentials(s.opts.Credentials, s.opts.Endpoint == "")
 	core, err := minio.NewCore(endpoint.Host, &minio.Options{
 		Creds:           s.creds,
@@ -170,6 +172,8 @@ func (s *Store) connect(endpoint *url.URL) error {
 		BucketLookup:    lookup,
 		TrailingHeaders: true,
 		MaxRetries:      1, // the engine retries
+		// A part is longer in its coding.
+		UploadLimits: &minio.UploadLimits{MaxPartSize: maxPartBytes + 1<<10},
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %w", store.ErrInvalid, err)

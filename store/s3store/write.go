@@ -5,20 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 
-	"github.com/minio/minio-go/v7"
-
-	"github.com/streamflow/streamflow/internal/checksum"
 	"github.com/streamflow/streamflow/internal/detach"
 	"github.com/streamflow/streamflow/internal/transport"
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
 )
 
-// requestBytes is what a part costs outside the reader: a connection, and the
-// chunk of 64 KiB that is signed with its copy, as minio-go keeps them.
-const requestBytes = transport.ConnectionBytes + 192<<10
+// requestBytes is what a part costs outside the reader: a connection, and where
+// it is signed the chunk of 64 KiB with its copy that minio-go keeps.
+func (s *Store) requestBytes() int64 {
+	if s.signed {
+		return transport.ConnectionBytes + 192<<10
+	}
+	return transport.ConnectionBytes
+}
 
 // Write implements store.Upload. Each unit is one part, sent in one request.
 func (u *Upload) Write(ctx context.Context, off int64, r io.Reader, size int64) (int64, error) {
@@ -153,19 +154,16 @@ func (u *Upload) writePieceUnit(ctx context.Context, p *piece, number int64, r i
 
 // sendPart makes one request of a part.
 func (u *Upload) sendPart(ctx context.Context, to place, number int64, r io.Reader, size int64) error {
-	charge, err := u.store.mem.Reserve(ctx, memory.KindConnection, requestBytes)
+	charge, err := u.store.mem.Reserve(ctx, memory.KindConnection, u.store.requestBytes())
 	if err != nil {
 		return err
 	}
 	defer func() { _ = charge.Release() }()
-	body := newBody(r, size)
-	source := detach.NewReader(body)
+	source := detach.NewReader(io.LimitReader(r, size))
 	defer source.Detach() // the transport may still be reading
+	b := newBody(source, size, u.store.signed)
 	err = u.store.call(ctx, uploadPart, func(ctx context.Context) error {
-		_, err := u.store.core.PutObjectPart(ctx, u.store.bucket, to.Key, to.Multipart, int(number),
-			struct{ io.Reader }{source}, size, minio.PutObjectPartOptions{
-				Trailer: body.trailer, DisableContentSha256: !u.store.opts.SignPayload,
-			})
+		_, err := u.store.core.PutObjectPart(ctx, u.store.bucket, to.Key, to.Multipart, int(number), b, b.size, b.options)
 		return err
 	})
 	if ctx.Err() != nil {
@@ -201,29 +199,4 @@ func (u *Upload) begin(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(u.taken, func() { cancel(context.Cause(u.taken)) })
 	return ctx, func() { stop(); cancel(nil) }
-}
-
-// A body is what is sent of a unit: size bytes, with their sum in a trailer that
-// is set with the last of them.
-type body struct {
-	r       io.LimitedReader
-	sum     uint32
-	trailer http.Header
-}
-
-func newBody(r io.Reader, size int64) *body {
-	return &body{
-		r: io.LimitedReader{R: r, N: size},
-		// The header announces it by its length before its value is known.
-		trailer: http.Header{headerChecksum: {formatSum(0)}},
-	}
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.r.Read(p)
-	b.sum = checksum.Update(b.sum, p[:n])
-	if b.r.N == 0 {
-		b.trailer.Set(headerChecksum, formatSum(b.sum))
-	}
-	return n, err
 }

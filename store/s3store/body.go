@@ -1,0 +1,79 @@
+package s3store
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/streamflow/streamflow/internal/checksum"
+)
+
+// unsignedTrailer is what stands for the sum of a body that is not signed, with
+// a checksum behind it (Signature Version 4, "Transferring payload in multiple
+// chunks").
+const unsignedTrailer = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+
+// A body is what is sent of a unit: its bytes, then their sum in a trailer.
+//
+// Unsigned it is one chunk in S3's coding, through which it passes without a
+// buffer. To be signed it must be cut in chunks, which is left to minio-go.
+type body struct {
+	r       io.Reader
+	left    int64 // of the unit
+	sum     uint32
+	frame   []byte // what comes next in place of the unit
+	signed  bool
+	size    int64 // of all
+	options minio.PutObjectPartOptions
+}
+
+func newBody(r io.Reader, size int64, signed bool) *body {
+	b := &body{r: r, left: size, signed: signed, size: size}
+	// The trailer is announced by its length before its value is known.
+	trailer := http.Header{headerChecksum: {formatSum(0)}}
+	if signed {
+		b.options.Trailer = trailer
+		return b
+	}
+	b.frame = []byte(strconv.FormatInt(size, 16) + "\r\n")
+	b.size += int64(len(b.frame) + len(b.end()))
+	b.options = minio.PutObjectPartOptions{
+		Sha256Hex: unsignedTrailer, DisableContentSha256: true,
+		CustomHeader: http.Header{
+			"Content-Encoding":             {"aws-chunked"},
+			"X-Amz-Decoded-Content-Length": {strconv.FormatInt(size, 10)},
+			"X-Amz-Trailer":                {"x-amz-checksum-crc32c"},
+		},
+	}
+	return b
+}
+
+// end is what follows the unit: the last chunk and the trailer.
+func (b *body) end() []byte {
+	return fmt.Appendf(nil, "\r\n0\r\nx-amz-checksum-crc32c:%s\r\n\r\n", formatSum(b.sum))
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	if len(b.frame) > 0 {
+		n := copy(p, b.frame)
+		b.frame = b.frame[n:]
+		return n, nil
+	}
+	if b.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := b.r.Read(p[:min(int64(len(p)), b.left)])
+	b.sum = checksum.Update(b.sum, p[:n])
+	if b.left -= int64(n); b.left > 0 || n == 0 {
+		return n, err
+	}
+	if b.signed {
+		b.options.Trailer.Set(headerChecksum, formatSum(b.sum))
+	} else {
+		b.frame = b.end()
+	}
+	return n, nil
+}
