@@ -240,6 +240,8 @@ func (s *Store) newAddress(spec store.Spec) (address, error) {
 		unit = max(minPartBytes, (spec.Length+most-1)/most)
 	}
 	switch {
+	case spec.ID != "":
+		return address{}, fmt.Errorf("%w: S3 makes the ids of uploads itself", store.ErrUnsupported)
 	case spec.Length < store.UnknownLength || unit < 0:
 		return address{}, fmt.Errorf("%w: length %d in units of %d", store.ErrInvalid, spec.Length, unit)
 	case spec.Length > s.opts.MaxLength:
