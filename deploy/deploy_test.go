@@ -18,6 +18,7 @@ import (
 
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/server"
+	"github.com/streamflow/streamflow/server/hook"
 	"github.com/streamflow/streamflow/store/filestore"
 )
 
@@ -44,13 +45,14 @@ var promised = map[string][]string{
 	"streamflow_buffer_pool_gets_total":        nil,
 	"streamflow_buffer_pool_misses_total":      nil,
 	"streamflow_store_operation_seconds":       {"op", "store"},
+	"streamflow_hook_calls_total":              {"event", "result"},
 	"streamflow_build_info":                    {"goversion", "version"},
 }
 
 var suffix = regexp.MustCompile(`_(bucket|sum|count)$`)
 
-// series returns the name and labels of each series that a server shows once
-// it has had an upload.
+// series returns the name and labels of each series that a server with a hook
+// shows once it has had an upload.
 func series(t *testing.T) map[string][]string {
 	t.Helper()
 	mem, err := memory.New(nil)
@@ -59,7 +61,12 @@ func series(t *testing.T) map[string][]string {
 	files, err := filestore.Open(t.TempDir(), mem, &filestore.Options{ByID: true})
 	must(t, err)
 	defer files.Close()
-	srv, err := server.New(files, mem, nil)
+	endpoint := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer endpoint.Close()
+	hooks, err := hook.Open(t.Context(), []string{endpoint.URL}, t.TempDir(), files, mem, nil)
+	must(t, err)
+	defer func() { must(t, hooks.Close(t.Context())) }()
+	srv, err := server.New(files, mem, &server.Options{Hooks: hooks})
 	must(t, err)
 	hs := httptest.NewServer(srv)
 	defer hs.Close()
@@ -149,12 +156,22 @@ func TestDashboardShowsTheMetrics(t *testing.T) {
 	}
 }
 
-// TestFlagsExist starts nothing: it compares the command lines with the help.
-func TestFlagsExist(t *testing.T) {
+// build returns the path of the program.
+func build(t *testing.T) string {
+	t.Helper()
 	program := filepath.Join(t.TempDir(), "streamflow")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../cmd/streamflow")
-	if out, err := build.CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../cmd/streamflow").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
+	}
+	return program
+}
+
+// TestFlagsExist starts nothing: it compares the command lines with the help, and
+// has the program read the settings.
+func TestFlagsExist(t *testing.T) {
+	program := build(t)
+	if out, err := exec.CommandContext(t.Context(), program, "serve", "--config", "serve.toml", "--show-config").CombinedOutput(); err != nil {
+		t.Errorf("serve.toml: %v: %s", err, out)
 	}
 	help, err := exec.CommandContext(t.Context(), program, "serve", "--help").Output()
 	must(t, err)
