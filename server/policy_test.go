@@ -138,6 +138,13 @@ func TestPolicySignature(t *testing.T) {
 		"with a checksum": func(r *rig, file []byte) (*http.Response, []byte) {
 			return r.patch(r.declare(len(file)), "0", bytes.NewReader(file), "Upload-Checksum", checksum("sha1", string(file)))
 		},
+		"gzip": func(r *rig, file []byte) (*http.Response, []byte) {
+			return r.patch(r.declare(len(file)), "0", gzipped(string(file)), "Content-Encoding", "gzip")
+		},
+		"RUFH": func(r *rig, file []byte) (*http.Response, []byte) {
+			return r.rufh("POST", "/files/", bytes.NewReader(file), "Upload-Complete", "?1",
+				"Content-Type", "image/png", "Content-Disposition", "attachment; filename=a.png")
+		},
 		"concatenated": func(r *rig, file []byte) (*http.Response, []byte) {
 			one, rest := r.part(file[:1]), r.part(file[1:])
 			return r.do("POST", "/files/", nil, "Upload-Concat", "final;"+one+" "+rest, "Upload-Metadata", asPNG)
