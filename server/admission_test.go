@@ -132,7 +132,8 @@ func TestTakeoverOverEachProtocol(t *testing.T) {
 
 // A body that is never idle, but slow, ends too; its upload is kept.
 func TestTricklingBodyIsEnded(t *testing.T) {
-	eachProtocol(t, server.Options{IdleTimeout: 300 * time.Millisecond, MinRate: 1000}, func(r *rig) {
+	t.Parallel()
+	eachProtocol(t, server.Options{IdleTimeout: 2 * time.Second, MinRate: 1000}, func(r *rig) {
 		upload := r.create("Upload-Length", "1000")
 		p := r.pend(upload)
 		for ended := false; !ended; {
@@ -153,11 +154,12 @@ func TestTricklingBodyIsEnded(t *testing.T) {
 
 // Without a least rate it may take its time.
 func TestTricklingBodyMayGoOn(t *testing.T) {
-	r := serve(t, 100<<20, server.Options{IdleTimeout: 200 * time.Millisecond, MinRate: -1})
-	upload := r.create("Upload-Length", "20")
+	t.Parallel()
+	r := serve(t, 100<<20, server.Options{IdleTimeout: 2 * time.Second, MinRate: -1})
+	upload := r.create("Upload-Length", "25")
 	p := r.pend(upload)
-	for range 20 {
-		time.Sleep(20 * time.Millisecond)
+	for range 25 {
+		time.Sleep(100 * time.Millisecond)
 		_, err := p.Write([]byte{'x'})
 		r.must(err)
 	}
@@ -173,7 +175,7 @@ func TestSlowHeadersAreEnded(t *testing.T) {
 	c := r.dial()
 	_, err := io.WriteString(c, "PATCH /files/x HTTP/1.1\r\nHost: x\r\nX-")
 	r.must(err)
-	r.must(c.SetReadDeadline(time.Now().Add(5 * time.Second)))
+	r.must(c.SetReadDeadline(time.Now().Add(30 * time.Second)))
 	if answer, err := io.ReadAll(c); err != nil || strings.Contains(string(answer), " 2") {
 		t.Errorf("answer is %q, %v", answer, err)
 	}

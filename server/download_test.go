@@ -146,8 +146,9 @@ func TestDownloadWithoutMemory(t *testing.T) {
 // A reader that takes nothing is ended, and one that waits between two requests
 // isn't.
 func TestDownloadThatStops(t *testing.T) {
+	t.Parallel()
 	const size = 32 << 20 // more than the sockets hold
-	r := newRig(t, &server.Options{AllowReading: true, IdleTimeout: 100 * time.Millisecond})
+	r := newRig(t, &server.Options{AllowReading: true, IdleTimeout: time.Second})
 	big := r.upload(string(sequence(size)), "Upload-Length", strconv.Itoa(size))
 	small := r.upload("x", "Upload-Length", "1")
 	get := func(path string) string { return "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n" }
@@ -166,7 +167,7 @@ func TestDownloadThatStops(t *testing.T) {
 	if resp, text := r.answer(conn); string(text) != "x" {
 		t.Fatalf("%s %s", resp.Status, text)
 	}
-	time.Sleep(200 * time.Millisecond)
+	time.Sleep(1200 * time.Millisecond)
 	_, err := io.WriteString(conn, get(small))
 	r.must(err)
 	if resp, text := r.answer(conn); string(text) != "x" {
