@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestProxySeesWhatPassesTwice(t *testing.T) {
@@ -27,7 +28,7 @@ func TestProxySeesWhatPassesTwice(t *testing.T) {
 	send(t, p, http.MethodPatch, 600, 900)
 	send(t, p, http.MethodPatch, 1500, 500)
 	http.DefaultClient.CloseIdleConnections()
-	p.close() // it counts what it has passed on a moment later
+	p.close()
 
 	if p.creates != 1 {
 		t.Errorf("creates = %d, want 1", p.creates)
@@ -42,6 +43,7 @@ func TestProxySeesWhatPassesTwice(t *testing.T) {
 
 func send(t *testing.T, p *proxy, method string, offset, length int) {
 	t.Helper()
+	before := passed(p)
 	request, err := http.NewRequestWithContext(t.Context(), method, p.url(), strings.NewReader(strings.Repeat("x", length)))
 	if err != nil {
 		t.Fatal(err)
@@ -52,4 +54,14 @@ func send(t *testing.T, p *proxy, method string, offset, length int) {
 		t.Fatal(err)
 	}
 	_ = response.Body.Close()
+	// What was passed on is counted a moment later, and what comes next builds on it.
+	for want := before + int64(length); passed(p) < want; {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func passed(p *proxy) int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.passed
 }
