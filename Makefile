@@ -84,6 +84,7 @@ tidy-check: ## say what go mod tidy would change
 	$(GO) mod tidy -diff
 	cd bench && $(GO) mod tidy -diff
 	cd interop && $(GO) mod tidy -diff
+	cd peers && $(GO) mod tidy -diff
 
 .PHONY: generate-check
 generate-check: ## regenerate, and fail where that changes a file
