@@ -12,8 +12,9 @@ import (
 
 const rootLong = `Streamflow uploads anything of any size inside a memory budget you choose.
 
-Files and directories, or standard input, go to a directory or to a tus server; "streamflow
-serve" is one. An upload that was cut off goes on where it stopped.
+Files and directories, or standard input, go to a directory, to a tus server or to
+an S3 bucket; "streamflow serve" is such a server. An upload that was cut off goes
+on where it stopped.
 
 Every flag has a variable, STREAMFLOW_MAX_MEMORY for --max-memory, and a key in
 the file of --config, max-memory. A flag has precedence over its variable, and

@@ -22,19 +22,25 @@ import (
 )
 
 const (
-	serveLong = `Take uploads from tus clients and keep them in a directory.
+	serveLong = `Run a server that takes uploads and keeps them in a directory.
 
-It prints the URL for uploads when it is ready. On SIGTERM or SIGINT it takes
-nothing new, brings what is under way to a safe offset, and ends; nothing
-acknowledged is lost.
+It takes them by tus 1.0, by Resumable Uploads for HTTP, and as plain PUT, which
+is what curl -T sends. It prints the URL for uploads when it is ready. Others than
+programs of this machine get in once there are tokens or keys.
+
+On SIGTERM or SIGINT it takes nothing new, brings what is under way to a safe
+offset, and ends; nothing acknowledged is lost. On SIGHUP it reads tokens, keys
+and certificates again.
 
 At the same address are /healthz, /readyz, /metrics and /api/v1. Profiles
 (/debug/pprof/), the ids of uploads and the cleanup of memory are at
 --admin-listen, which only programs of this machine reach.`
 
 	serveExample = `  streamflow serve
-  streamflow serve --listen 127.0.0.1:0 --ready-file url.txt --store /srv/uploads
-  streamflow serve --max-memory auto --max-file-size 20GiB`
+  streamflow serve --store /srv/uploads --max-memory auto --max-file-size 20GiB
+  streamflow serve --listen 0.0.0.0:8443 --token-file tokens --tls-cert cert.pem --tls-key key.pem
+  streamflow serve --listen 127.0.0.1:0 --ready-file url.txt
+  streamflow serve --config serve.toml`
 )
 
 type serveFlags struct {
@@ -74,15 +80,15 @@ func newServeCommand() *cobra.Command {
 func (f *serveFlags) group() flagGroup {
 	f.minRate = 100
 	g := newFlagGroup("Server")
-	g.flags.StringVar(&f.listen, "listen", "127.0.0.1:8080", "address to listen on; port 0 takes a free one")
-	g.flags.StringVar(&f.adminListen, "admin-listen", "", "loopback address for those who run the server; empty is none")
-	g.flags.StringVar(&f.storeDir, "store", "./streamflow-data", "directory that keeps the uploads")
-	g.flags.StringVar(&f.basePath, "base-path", "/files/", "path of the uploads")
-	g.flags.StringVar(&f.readyFile, "ready-file", "", "file to write the URL to when ready; removed at the end")
+	g.flags.StringVar(&f.listen, "listen", "127.0.0.1:8080", "`HOST:PORT` to listen on; port 0 takes a free one")
+	g.flags.StringVar(&f.basePath, "base-path", "/files/", "`PATH` of the uploads in their URL")
+	g.flags.StringVar(&f.storeDir, "store", "./streamflow-data", "`DIR` that keeps the uploads; made if missing")
 	g.flags.BoolVar(&f.sync, "sync", false, "sync to disk before each acknowledgement, to survive power loss in the middle of an upload")
 	g.flags.BoolVar(&f.allowReading, "allow-reading", false, "give finished uploads back: to whoever knows their URL or, with tokens, may read them")
 	g.flags.Var(&f.minRate, "min-rate", "least that a request must send on average; 0 only ends those that send nothing")
 	g.flags.DurationVar(&f.shutdownTimeout, "shutdown-timeout", 30*time.Second, "time that requests under way have to end")
+	g.flags.StringVar(&f.readyFile, "ready-file", "", "`FILE` to write the URL to when ready; removed at the end")
+	g.flags.StringVar(&f.adminListen, "admin-listen", "", "loopback `HOST:PORT` for those who run the server (default none)")
 	g.flags.Var(&f.logLevel, "log-level", "least level that is logged to standard error")
 	return g
 }

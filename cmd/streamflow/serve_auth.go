@@ -19,9 +19,9 @@ type authFlags struct {
 
 func (f *authFlags) group() flagGroup {
 	g := newFlagGroup("Access")
-	g.flags.StringVar(&f.tokenFile, "token-file", "", `file of tokens that requests must bear; "streamflow token" makes them`)
-	g.flags.StringVar(&f.keyFile, "url-key-file", "", "file of keys that sign URLs, each good for one upload")
-	g.flags.BoolVar(&f.insecure, "insecure", false, "listen on other addresses than loopback though anybody may upload")
+	g.flags.StringVar(&f.tokenFile, "token-file", "", "`FILE` of tokens that requests must bear; streamflow token makes them")
+	g.flags.StringVar(&f.keyFile, "url-key-file", "", "`FILE` of keys; a URL that one of them signed is good for one upload")
+	g.flags.BoolVar(&f.insecure, "insecure", false, "listen on other addresses than loopback though anybody may upload then")
 	return g
 }
 

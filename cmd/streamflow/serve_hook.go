@@ -37,11 +37,11 @@ func (f *hookFlags) group() flagGroup {
 	}
 	g := newFlagGroup("Hooks")
 	g.flags.StringArrayVar(&f.targets, "hook", nil, "`URL|EXECUTABLE` that is asked and told of uploads; may be repeated")
-	g.flags.Var(&f.events, "hook-events", "`EVENTS` that hooks hear of; also post-receive")
+	g.flags.Var(&f.events, "hook-events", "`EVENTS` that hooks hear of; post-receive is one more")
 	g.flags.DurationVar(&f.timeout, "hook-timeout", 30*time.Second, "time for one call of a hook")
-	g.flags.StringVar(&f.secretFile, "hook-secret-file", "", "file with the secret (whsec_…) that signs what goes to URLs")
+	g.flags.StringVar(&f.secretFile, "hook-secret-file", "", "`FILE` with the secret (whsec_…) that signs what goes to URLs")
 	g.flags.StringArrayVar(&f.headers, "hook-header", nil, "`NAME` of a request header that hooks get to see; may be repeated")
-	g.flags.StringVar(&f.outbox, "hook-outbox", "", "directory of what hooks were not told yet; empty is within the store's")
+	g.flags.StringVar(&f.outbox, "hook-outbox", "", "`DIR` for what hooks were not told yet (default within that of --store)")
 	return g
 }
 

@@ -16,7 +16,7 @@ type siteFlags struct {
 
 func (f *siteFlags) group() flagGroup {
 	g := newFlagGroup("Web")
-	g.flags.StringArrayVar(&f.corsOrigins, "cors-origin", nil, "site whose pages may upload, as https://example.com, or * for all; may be repeated")
+	g.flags.StringArrayVar(&f.corsOrigins, "cors-origin", nil, "`SITE` whose pages may upload, as https://example.com, or * for all; may be repeated")
 	g.flags.Var(&f.proxies, "behind-proxy", "believe what reverse proxies say by X-Forwarded-* or Forwarded; private: all with private addresses")
 	g.flags.Lookup("behind-proxy").NoOptDefVal = privateNetworks
 	return g

@@ -16,8 +16,8 @@ type tlsFlags struct{ cert, key string }
 
 func (f *tlsFlags) group() flagGroup {
 	g := newFlagGroup("TLS")
-	g.flags.StringVar(&f.cert, "tls-cert", "", "PEM file of the certificate and those that sign it; read again when it changes")
-	g.flags.StringVar(&f.key, "tls-key", "", "PEM file of its key")
+	g.flags.StringVar(&f.cert, "tls-cert", "", "PEM `FILE` of the certificate and those that sign it; read again when it changes")
+	g.flags.StringVar(&f.key, "tls-key", "", "PEM `FILE` of its private key")
 	return g
 }
 
