@@ -39,7 +39,7 @@ func TestFlags(t *testing.T) {
 		t.Fatal(err)
 	}
 	var documented []string
-	for _, page := range append(pages, "../README.md") {
+	for _, page := range append(pages, "../README.md", "../SECURITY.md") {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
