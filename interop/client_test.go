@@ -36,10 +36,11 @@ type job struct {
 	Defer    bool   `json:"defer,omitempty"`
 	Parallel int    `json:"parallel,omitempty"`
 	Together bool   `json:"together,omitempty"`
-	Retry    bool   `json:"retry,omitempty"`
-	StopAt   int64  `json:"stopAt,omitempty"`
-	Then     string `json:"then,omitempty"`
-	Timeout  int64  `json:"timeout"` // milliseconds
+	visitor
+	Retry   bool   `json:"retry,omitempty"`
+	StopAt  int64  `json:"stopAt,omitempty"`
+	Then    string `json:"then,omitempty"`
+	Timeout int64  `json:"timeout"` // milliseconds
 	// left is closed when enough was sent; StopAt is for clients that count
 	// themselves.
 	left <-chan struct{}

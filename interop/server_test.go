@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -32,10 +33,7 @@ type product struct {
 }
 
 var products = []product{
-	{streamflow, func(ctx context.Context, port, dir string) *exec.Cmd {
-		return exec.CommandContext(ctx, bench.streamflow, "serve", "--listen", "127.0.0.1:"+port, "--store", dir,
-			"--max-file-size", strconv.Itoa(maxBytes))
-	}},
+	ours(),
 	{tusd, func(ctx context.Context, port, dir string) *exec.Cmd {
 		return exec.CommandContext(ctx, bench.tusd, "-host", "127.0.0.1", "-port", port, "-upload-dir", dir,
 			"-max-size", strconv.Itoa(maxBytes), "-show-greeting=false")
@@ -43,6 +41,16 @@ var products = []product{
 	{tusNode, func(ctx context.Context, port, dir string) *exec.Cmd {
 		return exec.CommandContext(ctx, "node", filepath.Join(bench.peers, "tus-server.mjs"), port, dir, strconv.Itoa(maxBytes))
 	}},
+}
+
+// ours is streamflow with more flags.
+func ours(flags ...string) product {
+	return product{streamflow, func(ctx context.Context, port, dir string) *exec.Cmd {
+		return exec.CommandContext(ctx, bench.streamflow, append([]string{
+			"serve", "--listen", "127.0.0.1:" + port, "--store", dir,
+			"--max-file-size", strconv.Itoa(maxBytes),
+		}, flags...)...)
+	}}
 }
 
 // A server is one that runs, and can be killed and started again.
@@ -98,9 +106,15 @@ func (s *server) kill() {
 	_ = s.cmd.Wait()
 }
 
+// file is where the finished upload at url lies.
+func (s *server) file(url string) string {
+	id, _, _ := strings.Cut(path.Base(url), "?")
+	return filepath.Join(s.dir, id)
+}
+
 // holds says whether the upload at url has exactly the bytes of a file.
 func (s *server) holds(url, file string) error {
-	got, err := os.ReadFile(filepath.Join(s.dir, path.Base(url)))
+	got, err := os.ReadFile(s.file(url))
 	if err != nil {
 		return fmt.Errorf("read what was stored: %w", err)
 	}

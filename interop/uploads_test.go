@@ -9,12 +9,18 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 )
+
+// A visitor is how a client comes to a server; most bring nothing.
+type visitor struct {
+	Origin  string            `json:"origin,omitempty"`  // of its page, if not the server's
+	Headers map[string]string `json:"headers,omitempty"` // with each request
+	query   string            // of the endpoint
+}
 
 // A stage is one client before one server.
 type stage struct {
@@ -24,6 +30,7 @@ type stage struct {
 	proxy  *proxy
 	file   string
 	job    job
+	visitor
 }
 
 // A play is one case: what the client is told, and what happens meanwhile.
@@ -79,7 +86,8 @@ func TestUploads(t *testing.T) {
 func perform(s *stage, p play) {
 	s.file = source(s.T, p.bytes)
 	s.job = p.job
-	s.job.Endpoint, s.job.File, s.job.Name = s.proxy.endpoint(), s.file, sourceName
+	s.job.visitor = s.visitor
+	s.job.Endpoint, s.job.File, s.job.Name = s.proxy.endpoint()+s.query, s.file, sourceName
 	s.job.Timeout = patience.Milliseconds()
 	if d := known(s.client.name, s.server.name, p.name); d != nil && d.sees == "timeout" {
 		s.job.Timeout = littlePatience.Milliseconds()
@@ -135,6 +143,9 @@ func (s *stage) ask(method, url string) (*http.Response, error) {
 		return nil, err
 	}
 	req.Header.Set("Tus-Resumable", "1.0.0")
+	for name, value := range s.Headers {
+		req.Header.Set(name, value)
+	}
 	req.Close = true // the proxy may hold a connection that is kept
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -232,7 +243,7 @@ func terminated(s *stage) error {
 	if resp.StatusCode != http.StatusNotFound && resp.StatusCode != http.StatusGone {
 		return fmt.Errorf("%s is still there: %s", r.URL, resp.Status)
 	}
-	if _, err := os.Stat(filepath.Join(s.server.dir, path.Base(r.URL))); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(s.server.file(r.URL)); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("its file is still there: %w", err)
 	}
 	return nil

@@ -1,8 +1,9 @@
 // What tus-js-client and Uppy are asked to do, in Node and in a browser alike.
 //
 // A job has an endpoint, a name and, each where it is wanted: chunk (bytes),
-// defer, parallel (streams), together (creation with upload), and stopAt: how
-// many bytes to send before the client is told to pause, terminate or leave.
+// headers, defer, parallel (streams), together (creation with upload), and
+// stopAt: how many bytes to send before the client is told to pause, terminate
+// or leave.
 import Uppy from "@uppy/core";
 import Tus from "@uppy/tus";
 import * as tus from "tus-js-client";
@@ -11,6 +12,7 @@ const retryDelays = [0, 100, 300, 1000, 2000, 3000];
 
 const options = (job) => ({
   endpoint: job.endpoint,
+  headers: job.headers ?? {},
   chunkSize: job.chunk || Infinity,
   parallelUploads: job.parallel || 1,
   uploadLengthDeferred: Boolean(job.defer),

@@ -40,13 +40,17 @@ function inNode(job) {
   return viaTus(job, job.defer ? file.pipe(new PassThrough()) : file, storage);
 }
 
-// The page is of the server's own origin, and the only thing the server did
-// not answer itself.
+// The page is of the server's own origin unless the job names another, and the
+// only thing the server did not answer itself. So it comes from no address, and
+// Chromium would ask a person before it lets such a page of another origin speak
+// to this machine.
 async function inChromium(job) {
-  if (!contexts.has(job.state)) contexts.set(job.state, browser.newContext());
+  if (!contexts.has(job.state)) {
+    contexts.set(job.state, browser.newContext({ permissions: ["local-network-access"] }));
+  }
   const context = await contexts.get(job.state);
   const tab = await context.newPage();
-  const address = new URL("/interop.html", job.endpoint).href;
+  const address = new URL("/interop.html", job.origin ?? job.endpoint).href;
   await tab.route(address, (route) => route.fulfill({ contentType: "text/html", body: page }));
   await tab.goto(address);
   await tab.unrouteAll();
