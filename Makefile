@@ -1,7 +1,8 @@
 # The tasks of this repository; `make` alone lists them.
 #
 # A fresh machine needs Go, Node, make and git. `make test` installs what else
-# it uses: its tools into bin/, a C compiler for the race detector, and Chromium.
+# it uses: its tools into bin/, a C compiler for the race detector, curl, and
+# Chromium.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -64,11 +65,11 @@ lint: $(TOOLS) ## run golangci-lint, in bench/ and interop/ too
 	cd interop && $(BIN)/golangci-lint run
 
 .PHONY: unit
-unit: $(PEERS) ## run the tests
+unit: curl $(PEERS) ## run the tests
 	$(GO) test -count=1 ./...
 
 .PHONY: race
-race: compiler $(PEERS) ## run the tests with the race detector
+race: compiler curl $(PEERS) ## run the tests with the race detector
 	CGO_ENABLED=1 $(GO) test -race -count=1 ./...
 
 .PHONY: fuzz
@@ -109,7 +110,7 @@ peak-memory: ## measure from outside whether the budget holds, in short
 	@$(MAKE) -C bench rss ARGS=-quick
 
 .PHONY: interop
-interop: peers chromium ## run our client and server beside those of others
+interop: peers chromium curl ## run our client and server beside those of others
 	cd interop && $(GO) vet ./... && $(GO) test -count=1 ./...
 
 .PHONY: web
@@ -140,16 +141,22 @@ $(PEERS): peers/go.mod peers/go.sum peers/synced/main.go
 peers/node_modules/.package-lock.json: peers/package-lock.json
 	cd peers && npm ci --no-audit --no-fund
 
+# $(call ensure,PROGRAM,PACKAGES,WHAT FOR)
+define ensure
+@command -v $(1) >/dev/null || { \
+	echo "$(3), and there is none: installing $(2)"; \
+	sudo=; [[ $$(id -u) == 0 ]] || sudo=sudo; \
+	$$sudo apt-get update -q; $$sudo apt-get install -qy --no-install-recommends $(2); }
+endef
+
 .PHONY: compiler
 compiler:
-	@command -v $$($(GO) env CC) >/dev/null || { \
-		echo "the race detector needs a C compiler, and there is none: installing gcc"; \
-		sudo=; [[ $$(id -u) == 0 ]] || sudo=sudo; \
-		$$sudo apt-get update -q; $$sudo apt-get install -qy --no-install-recommends gcc libc6-dev; }
+	$(call ensure,$$($(GO) env CC),gcc libc6-dev,the race detector needs a C compiler)
+
+.PHONY: curl
+curl:
+	$(call ensure,curl,curl ca-certificates,the tests need curl)
 
 .PHONY: chromium
 chromium:
-	@command -v $${CHROMIUM:-chromium} >/dev/null || { \
-		echo "the tests of web/ and interop/ need Chromium, and there is none: installing it"; \
-		sudo=; [[ $$(id -u) == 0 ]] || sudo=sudo; \
-		$$sudo apt-get update -q; $$sudo apt-get install -qy --no-install-recommends chromium; }
+	$(call ensure,$${CHROMIUM:-chromium},chromium,the tests of web/ and interop/ need Chromium)
