@@ -65,7 +65,7 @@ type Options struct {
 	// The upload is kept.
 	IdleTimeout time.Duration
 	// MinRate is the least that a body may send, in bytes a second over
-	// IdleTimeout; default 100. It is ended if it sends less, and the upload is
+	// IdleTimeout; default 32. It is ended if it sends less, and the upload is
 	// kept. Negative means that any byte in time will do.
 	MinRate int64
 	// MemoryTimeout is how long a body waits for memory; default 10 s.
@@ -120,7 +120,7 @@ func (o *Options) withDefaults() Options {
 		opts.IdleTimeout = 60 * time.Second
 	}
 	if opts.MinRate == 0 {
-		opts.MinRate = 100
+		opts.MinRate = 32
 	}
 	if opts.MemoryTimeout == 0 {
 		opts.MemoryTimeout = 10 * time.Second

@@ -78,7 +78,7 @@ func newServeCommand() *cobra.Command {
 }
 
 func (f *serveFlags) group() flagGroup {
-	f.minRate = 100
+	f.minRate = 32
 	g := newFlagGroup("Server")
 	g.flags.StringVar(&f.listen, "listen", "127.0.0.1:8080", "`HOST:PORT` to listen on; port 0 takes a free one")
 	g.flags.StringVar(&f.basePath, "base-path", "/files/", "`PATH` of the uploads in their URL")
