@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 )
@@ -31,7 +30,7 @@ func measurePair(ctx context.Context, b *bench) error {
 	if err := b.build(ctx); err != nil {
 		return err
 	}
-	tools, err := b.servers(ctx)
+	tools, err := b.peers(ctx)
 	if err != nil {
 		return err
 	}
@@ -188,13 +187,4 @@ func ratio[T any](a, b []T, value func(T) float64) float64 {
 		ratios[i] = value(a[i]) / value(b[i])
 	}
 	return median(ratios)
-}
-
-// servers builds the servers among the peers.
-func (b *bench) servers(ctx context.Context) (peerTools, error) {
-	dir := filepath.Join(b.root, "peers")
-	tools := peerTools{tusd: filepath.Join(b.root, "out", "tusd"), synced: filepath.Join(b.root, "out", "synced")}
-	return tools, errors.Join(
-		command(ctx, dir, "go", "build", "-o", tools.tusd, "github.com/tus/tusd/v2/cmd/tusd"),
-		command(ctx, dir, "go", "build", "-o", tools.synced, "./synced"))
 }

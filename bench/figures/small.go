@@ -29,7 +29,7 @@ func measureSmall(ctx context.Context, b *bench) error {
 	if err := b.build(ctx); err != nil {
 		return err
 	}
-	tools, err := b.servers(ctx)
+	tools, err := b.peers(ctx)
 	if err != nil {
 		return err
 	}
