@@ -42,6 +42,7 @@ type Store struct {
 	log      *slog.Logger
 	fences   fences
 	shelf    shelf
+	syncer   durable.Syncer // of directories, for uploads that finish at the same time
 	desk     desk
 }
 

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/streamflow/streamflow/internal/checksum"
-	"github.com/streamflow/streamflow/internal/durable"
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
 )
@@ -169,7 +168,7 @@ func (s *Store) isPart(part string, file fs.FileInfo) bool {
 // needed any more.
 func (s *Store) settle(id string, st *state) error {
 	for dir := path.Dir(s.target(id, st)); ; dir = path.Dir(dir) {
-		if err := durable.SyncDir(s.root, filepath.FromSlash(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := s.syncer.SyncDir(s.root, filepath.FromSlash(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		if dir == "." {
@@ -177,7 +176,7 @@ func (s *Store) settle(id string, st *state) error {
 		}
 	}
 	if s.byID {
-		return durable.SyncDir(s.root, stateDir) // the log stays
+		return s.syncer.SyncDir(s.root, stateDir) // the log stays
 	}
 	return s.discard(id)
 }
