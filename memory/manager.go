@@ -18,6 +18,7 @@ const (
 	KindChunk      Kind = "chunk"      // a unit of an upload, held until acknowledged
 	KindTransfer   Kind = "transfer"   // what bytes pass through from one place to another
 	KindConnection Kind = "connection" // what a connection costs
+	KindCompressor Kind = "compressor" // what bytes are compressed with
 )
 
 // A Manager hands out memory within a limit. Make the root of a tree with New

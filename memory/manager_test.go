@@ -278,6 +278,24 @@ func TestReservation(t *testing.T) {
 	}
 }
 
+func TestTryReserve(t *testing.T) {
+	m := newManager(t, &memory.Options{Limit: 256 * kib})
+	r, err := m.TryReserve(memory.KindCompressor, 128*kib, 64*kib)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.TryReserve(memory.KindCompressor, 128*kib); !errors.Is(err, memory.ErrFull) {
+		t.Errorf("without room: %v, want ErrFull", err)
+	}
+	if _, err := m.TryReserve(memory.KindCompressor, 512*kib); !errors.Is(err, memory.ErrLimit) {
+		t.Errorf("more than there ever is: %v, want ErrLimit", err)
+	}
+	if s := m.Stats(); s.Allocated != 192*kib {
+		t.Errorf("allocated %d, want 192 KiB", s.Allocated)
+	}
+	release(t, r)
+}
+
 func TestCost(t *testing.T) {
 	for n := int64(0); n < 300*kib; n++ {
 		cost := memory.Cost(n)

@@ -49,6 +49,15 @@ func (l loan) open() bool { return l.r != nil && !l.r.closed && l.r.serial == l.
 //
 // Errors: as Acquire.
 func (m *Manager) Reserve(ctx context.Context, kind Kind, sizes ...int64) (Reservation, error) {
+	return m.reserve(kind, sizes, func(r request) (*handle, error) { return m.tree.admit(ctx, r) })
+}
+
+// TryReserve is Reserve without waiting: ErrFull where there is no room now.
+func (m *Manager) TryReserve(kind Kind, sizes ...int64) (Reservation, error) {
+	return m.reserve(kind, sizes, m.tree.admitNow)
+}
+
+func (m *Manager) reserve(kind Kind, sizes []int64, admit func(request) (*handle, error)) (Reservation, error) {
 	var bytes, requested int64
 	for _, n := range sizes {
 		if n < 0 {
@@ -58,7 +67,7 @@ func (m *Manager) Reserve(ctx context.Context, kind Kind, sizes ...int64) (Reser
 		requested += n
 	}
 	t := m.tree
-	if _, err := t.admit(ctx, request{m: m, bytes: bytes, requested: requested, class: noClass}); err != nil {
+	if _, err := admit(request{m: m, bytes: bytes, requested: requested, class: noClass}); err != nil {
 		return Reservation{}, err
 	}
 	t.mu.Lock()
