@@ -26,6 +26,30 @@ type Verifier interface {
 	WriteVerified(ctx context.Context, off int64, r io.Reader, size int64, verify func() error) (int64, error)
 }
 
+// Compression is how bytes are sent in fewer, as content codings of RFC 9110,
+// section 8.4.1, are.
+type Compression int
+
+const (
+	Uncompressed Compression = iota
+	Gzip                     // RFC 1952
+)
+
+// A Compressor is an Upload that can send fewer bytes than it stores, because the
+// other side puts them back. Offsets, lengths and sums are always those of the
+// bytes as they are. The uploads of a store are Compressors where
+// [Limits].Compressed says so.
+type Compressor interface {
+	// Compress has every later Write compress what it sends, as far as that saves
+	// anything and there is memory for it. saved is told on the way how many bytes
+	// fewer were sent than were read; below 0 where more were. No call of it comes
+	// after its Write.
+	//
+	// Errors: [ErrUnsupported] where the other side doesn't take it: Writes go on
+	// as they did.
+	Compress(ctx context.Context, c Compression, saved func(bytes int64)) error
+}
+
 // A Concatenator is a Store that can put uploads together itself, without
 // their bytes passing through this process's memory.
 type Concatenator interface {

@@ -20,8 +20,8 @@
 //     an error or a crash and then succeeds without doing anything twice.
 //   - Abort is idempotent, and leaves nothing behind.
 //
-// What a store may do besides is a [Verifier], a [Concatenator], a [Lister], a
-// [Reader]. Who
+// What a store may do besides is a [Verifier], a [Compressor], a [Concatenator],
+// a [Lister], a [Reader]. Who
 // uses one asks whether the store is one, and does without elsewhere.
 //
 // # Concurrency
@@ -135,6 +135,8 @@ type Limits struct {
 	ChosenIDs bool
 	// Verified: every Upload is a [Verifier].
 	Verified bool
+	// Compressed: every Upload is a [Compressor].
+	Compressed bool
 	// MinUnitBytes and MaxUnitBytes bound a unit, but the last may be smaller.
 	MinUnitBytes, MaxUnitBytes int64
 	// MaxUnits bounds the number of units of one upload of known length.

@@ -335,6 +335,11 @@ func (u *faultyUpload) WriteVerified(ctx context.Context, off int64, r io.Reader
 	})
 }
 
+// Compress implements [store.Compressor] for a store whose uploads do.
+func (u *faultyUpload) Compress(ctx context.Context, c store.Compression, saved func(bytes int64)) error {
+	return u.inner.(store.Compressor).Compress(ctx, c, saved)
+}
+
 // write does a write by do, or what the plan says.
 func (u *faultyUpload) write(ctx context.Context, r io.Reader, size int64, do func(io.Reader, int64) (int64, error)) (int64, error) {
 	fault, dead, err := u.faulty.enter(OpWrite)

@@ -74,6 +74,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, opts Options) {
 		{"unit that fails its check", (*suite).unverifiedUnit},
 		{"unit that breaks off before its check", (*suite).unitWithoutCheck},
 		{"verified unit over bytes that are there", (*suite).verifyAgain},
+		{"compress", (*suite).compress},
 		{"concatenate", (*suite).concatenate},
 		{"concatenate what isn't whole", (*suite).concatenateParts},
 		{"list", (*suite).lists},
