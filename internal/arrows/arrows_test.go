@@ -29,7 +29,7 @@ var arrows = []struct {
 	{"store", []string{"memory", "golang.org/x/..."}},
 	{"store/storetest", []string{"store", "memory"}},
 	{"store/filestore", []string{"store", "memory", "internal/...", "golang.org/x/..."}},
-	{"store/tusstore", []string{"store", "memory", "internal/...", "protocol", "protocol/tus", "golang.org/x/..."}},
+	{"store/tusstore", []string{"store", "memory", "internal/...", "protocol", "protocol/tus", "golang.org/x/...", "github.com/klauspost/compress/gzip"}},
 	{"protocol", []string{"store", "memory", "internal/...", "github.com/dunglas/httpsfv/..."}},
 	{"protocol/rufh", []string{"protocol", "store", "memory", "internal/...", "github.com/dunglas/httpsfv/..."}},
 	{"store/s3store", []string{"store", "memory", "internal/...", "github.com/minio/minio-go/..."}},

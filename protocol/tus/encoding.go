@@ -11,10 +11,10 @@ import (
 	"github.com/streamflow/streamflow/store"
 )
 
-// codingGzip is the one content coding (RFC 9110, section 8.4.1) that a body may
-// have, in its two names.
+// CodingGzip is the one content coding (RFC 9110, section 8.4.1) that a body may
+// have. It has a second name.
 const (
-	codingGzip  = "gzip"
+	CodingGzip  = "gzip"
 	codingXGzip = "x-gzip"
 )
 
@@ -38,12 +38,12 @@ func (h *Handler) coding(r *http.Request) (string, error) {
 	switch {
 	case coding == "", coding == "identity":
 		return "", nil
-	case (coding == codingGzip || coding == codingXGzip) && h.opts.Decoders != nil:
-		return codingGzip, nil
+	case (coding == CodingGzip || coding == codingXGzip) && h.opts.Decoders != nil:
+		return CodingGzip, nil
 	}
 	accepted := "identity"
 	if h.opts.Decoders != nil {
-		accepted = codingGzip
+		accepted = CodingGzip
 	}
 	return "", &protocol.Refusal{
 		Status: http.StatusUnsupportedMediaType,

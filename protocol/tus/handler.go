@@ -125,7 +125,7 @@ func (h *Handler) options(w http.ResponseWriter) {
 	}
 	header.Set(HeaderExtension, extensions)
 	if h.opts.Decoders != nil {
-		header.Set("Accept-Encoding", codingGzip) // of bodies (RFC 9110, section 12.5.3)
+		header.Set("Accept-Encoding", CodingGzip) // of bodies (RFC 9110, section 12.5.3)
 	}
 	if most := h.uploads.MaxLength(); most > 0 {
 		header.Set(HeaderMaxSize, strconv.FormatInt(most, 10))

@@ -33,9 +33,13 @@ type Upload struct {
 	// quiet is when the last of them should have.
 	strays int
 	quiet  time.Time
+	saved  func(bytes int64) // not nil where Writes are in gzip
 }
 
-var _ store.Upload = (*Upload)(nil)
+var (
+	_ store.Upload     = (*Upload)(nil)
+	_ store.Compressor = (*Upload)(nil)
+)
 
 // Info implements store.Upload by a HEAD.
 func (u *Upload) Info(ctx context.Context) (store.Info, error) {
@@ -164,7 +168,7 @@ func (u *Upload) declare(ctx context.Context) error {
 	if !undeclared {
 		return nil
 	}
-	a, err := u.patch(ctx, offset, nil, 0)
+	a, err := u.patch(ctx, offset, unit{})
 	if err != nil {
 		return err
 	}

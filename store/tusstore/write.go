@@ -47,10 +47,16 @@ func (u *Upload) write(ctx context.Context, off int64, r io.Reader, size int64) 
 		r = io.LimitReader(r, size)
 	}
 	source := detach.NewReader(r)
+	body := unit{Reader: source, size: size}
+	coded := u.code(source, size)
+	if coded != nil {
+		defer func() { err = errors.Join(err, coded.release()) }()
+		body = unit{Reader: coded, size: store.UnknownLength, coding: tus.CodingGzip}
+	}
 	defer source.Detach() // the transport may still be reading
 	ctx, end := u.begin(ctx)
 	defer end()
-	a, err := u.patch(ctx, off, source, size)
+	a, err := u.patch(ctx, off, body)
 	if ctx.Err() != nil {
 		u.brokeOff()
 		return 0, u.cause(ctx)
@@ -63,7 +69,17 @@ func (u *Upload) write(ctx context.Context, off int64, r io.Reader, size int64) 
 		u.brokeOff()
 		return 0, err
 	}
+	if coded != nil && a.refuses() {
+		return 0, u.uncoded(a)
+	}
 	return u.acknowledged(a, off, source.Bytes(), size)
+}
+
+// A unit is what a PATCH sends. The zero unit is no bytes.
+type unit struct {
+	io.Reader
+	size   int64  // as sent, or store.UnknownLength
+	coding string // "" for bytes as they are
 }
 
 // writing is a Write under way.
@@ -121,11 +137,14 @@ func (u *Upload) admit(off, size int64) error {
 }
 
 // patch sends one PATCH, with the length where the server doesn't know it.
-func (u *Upload) patch(ctx context.Context, off int64, body io.Reader, size int64) (*answer, error) {
+func (u *Upload) patch(ctx context.Context, off int64, body unit) (*answer, error) {
 	header := http.Header{
 		"Content-Type":                {tus.ContentType},
 		tus.HeaderOffset:              {strconv.FormatInt(off, 10)},
 		protocol.HeaderWantReprDigest: {protocol.WantDigest},
+	}
+	if body.coding != "" {
+		header.Set("Content-Encoding", body.coding)
 	}
 	u.mu.Lock()
 	if u.undeclared {
@@ -133,7 +152,7 @@ func (u *Upload) patch(ctx context.Context, off int64, body io.Reader, size int6
 	}
 	u.unfinished = true
 	u.mu.Unlock()
-	return u.do(ctx, &request{method: http.MethodPatch, header: header, body: body, size: size})
+	return u.do(ctx, &request{method: http.MethodPatch, header: header, body: body.Reader, size: body.size})
 }
 
 // acknowledged reads from the answer how much of a unit the server has.
