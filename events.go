@@ -26,6 +26,8 @@ type Performance struct {
 	MemoryBytes int64   // of the whole budget in use
 	// ProcessingTime was spent reading and checksumming since the last such event.
 	ProcessingTime time.Duration
+	// SavedBytes is what compression kept off the network, in this upload so far.
+	SavedBytes int64
 }
 
 // Memory passes on an event of the budget: memory.LevelChange or memory.Leak.

@@ -44,6 +44,7 @@ type Manager struct {
 	wg      sync.WaitGroup // every goroutine
 	once    sync.Once      // of Close
 	held    error          // what Close found
+	plain   sync.Once      // of the warning that nothing is compressed
 
 	mu       sync.Mutex
 	closed   bool
@@ -63,6 +64,9 @@ func New(dst store.Store, opts *Options) (*Manager, error) {
 	}
 	if _, ok := dst.(store.Finder); o.SkipIdentical && !ok {
 		return nil, fmt.Errorf("Options.SkipIdentical: %w: it doesn't know what it has by name", store.ErrUnsupported)
+	}
+	if o.Compression != store.Uncompressed && !dst.Limits().Compressed {
+		return nil, fmt.Errorf("Options.Compression: %w: the destination keeps bytes as they come", store.ErrUnsupported)
 	}
 	m := &Manager{
 		dst: dst, opts: o, mem: o.Memory, limiter: newLimiter(o.RateLimit), uploads: map[*Upload]struct{}{},

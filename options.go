@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/store"
 )
 
 // Defaults of [Options].
@@ -57,6 +58,11 @@ type Options struct {
 	// same name, length and CRC-32C; see Result.Identical. The destination must be
 	// a store.Finder.
 	SkipIdentical bool
+	// Compression sends files compressed, as far as that saves anything: not those
+	// whose names say that they are already. Default: as they are. The destination
+	// must say store.Limits.Compressed; a server that turns out not to take it gets
+	// bytes as they are, and Logger a warning. RateLimit is of the bytes before.
+	Compression store.Compression
 	// Logger takes what can't be returned: trouble that was survived.
 	// Default: none.
 	Logger *slog.Logger
@@ -87,6 +93,8 @@ func (o *Options) withDefaults() (Options, error) {
 		return c, fmt.Errorf("Options.Streams is %d: it must be from 1 to %d", c.Streams, maxStreams)
 	case c.RateLimit < 0:
 		return c, fmt.Errorf("Options.RateLimit is %d: it must not be negative", c.RateLimit)
+	case c.Compression != store.Uncompressed && c.Compression != store.Gzip:
+		return c, fmt.Errorf("Options.Compression is %d: it must be store.Uncompressed or store.Gzip", c.Compression)
 	case c.StateDir != "" && c.Destination == "":
 		return c, fmt.Errorf("Options.Destination is empty: the journal in Options.StateDir needs it")
 	}

@@ -57,6 +57,7 @@ type Result struct {
 	Location     string // where the object is found: a path or URL
 	Bytes        int64  // its length
 	ResumedBytes int64  // of them, sent by an earlier process
+	SavedBytes   int64  // that compression kept off the network, in what this process sent
 	Retries      int
 	Sum          store.Sum
 	Duration     time.Duration

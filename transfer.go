@@ -135,6 +135,9 @@ func (u *Upload) attempt(ctx context.Context) (store.Info, error) {
 	if err != nil {
 		return store.Info{}, err
 	}
+	if err := u.compress(ctx); err != nil {
+		return store.Info{}, err
+	}
 	u.arrived(info)
 	// Of a stream, units may still be held that are there already.
 	if !info.Complete || u.stream != nil {
@@ -275,7 +278,7 @@ func (u *Upload) end(info store.Info, err error, took time.Duration) {
 	u.m.meterOne(u, time.Now(), true)
 	u.mu.Lock()
 	u.result = Result{
-		ID: u.id, Location: info.Location, Bytes: u.counters.bytes.Load(), ResumedBytes: u.resumed,
+		ID: u.id, Location: info.Location, Bytes: u.counters.bytes.Load(), ResumedBytes: u.resumed, SavedBytes: u.counters.saved.Load(),
 		Retries: u.state.Retries, Sum: info.Sum, Duration: took, RestartReason: u.reason, Identical: u.skipped,
 	}
 	u.state.Err = nil

@@ -13,6 +13,7 @@ import (
 type counters struct {
 	bytes      atomic.Int64 // handed to the destination
 	processing atomic.Int64 // nanoseconds of reading and summing
+	saved      atomic.Int64 // bytes that compression kept off the network
 }
 
 // A fileReader is the bytes [off, end) of a file for one Write. It sums them on
