@@ -76,7 +76,7 @@ const (
 type summary struct {
 	files, skipped, failed int
 	retries                int
-	bytes, resumed         int64
+	bytes, resumed, saved  int64
 	duration               time.Duration
 	peakMemory             int64 // held of the budget at once
 	peakRSS, budget        int64 // of the process, or 0 where unknown
@@ -86,6 +86,7 @@ func (s *summary) add(r streamflow.Result) {
 	s.files++
 	s.bytes += r.Bytes
 	s.resumed += r.ResumedBytes
+	s.saved += r.SavedBytes
 	s.retries += r.Retries
 }
 
@@ -97,6 +98,9 @@ func (s summary) String() string {
 	}
 	if s.resumed > 0 {
 		fmt.Fprintf(&b, ", %s of it sent before", bytesize.Format(s.resumed))
+	}
+	if s.saved > 0 {
+		fmt.Fprintf(&b, ", %s saved by compression", bytesize.Format(s.saved))
 	}
 	if s.skipped > 0 {
 		fmt.Fprintf(&b, ", %s skipped", files(s.skipped))

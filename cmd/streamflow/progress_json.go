@@ -77,6 +77,7 @@ type performanceMessage struct {
 	Speed          float64 `json:"speed"`
 	MemoryUsage    int64   `json:"memory_usage"`
 	ProcessingTime float64 `json:"processing_time"`
+	Saved          int64   `json:"saved_bytes"`
 }
 
 type memoryMessage struct {
@@ -95,6 +96,7 @@ type fileMessage struct {
 	Location      string  `json:"location"`
 	Bytes         int64   `json:"bytes"`
 	Resumed       int64   `json:"resumed_bytes"`
+	Saved         int64   `json:"saved_bytes"`
 	Seconds       float64 `json:"seconds"`
 	Retries       int     `json:"retries"`
 	CRC32C        string  `json:"crc32c,omitempty"`
@@ -125,6 +127,7 @@ type summaryMessage struct {
 	PeakRSS    int64   `json:"peak_rss_bytes"`
 	Retries    int     `json:"retries"`
 	Resumed    int64   `json:"resumed_bytes"`
+	Saved      int64   `json:"saved_bytes"`
 }
 
 func (p *jsonProgress) started(_ string, u *streamflow.Upload) {
@@ -149,7 +152,7 @@ func (p *jsonProgress) event(e streamflow.Event) {
 	case streamflow.Performance:
 		p.writeMoving(e.Upload, performanceMessage{
 			message{"performance", e.Upload.Name()},
-			e.Speed, e.MemoryBytes, e.ProcessingTime.Seconds(),
+			e.Speed, e.MemoryBytes, e.ProcessingTime.Seconds(), e.SavedBytes,
 		})
 	case streamflow.Memory:
 		if change, ok := e.Event.(memory.LevelChange); ok && change.To > change.From {
@@ -164,7 +167,7 @@ func (p *jsonProgress) event(e streamflow.Event) {
 func (p *jsonProgress) finished(path string, u *streamflow.Upload, r streamflow.Result) {
 	m := fileMessage{
 		message: message{"file", u.Name()}, Path: path, ID: r.ID, Location: r.Location, Bytes: r.Bytes,
-		Resumed: r.ResumedBytes, Seconds: r.Duration.Seconds(), Retries: r.Retries, RestartReason: r.RestartReason,
+		Resumed: r.ResumedBytes, Saved: r.SavedBytes, Seconds: r.Duration.Seconds(), Retries: r.Retries, RestartReason: r.RestartReason,
 	}
 	if r.Sum.Known {
 		m.CRC32C = fmt.Sprintf("%08x", r.Sum.CRC32C)
@@ -191,7 +194,7 @@ func (p *jsonProgress) close(s summary) {
 	p.write(summaryMessage{
 		message{Type: "summary"},
 		s.files, s.skipped, s.failed, s.bytes, s.duration.Round(time.Microsecond).Seconds(),
-		s.peakMemory, s.peakRSS, s.retries, s.resumed,
+		s.peakMemory, s.peakRSS, s.retries, s.resumed, s.saved,
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -38,6 +39,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"mkfile":      mkfile,
+			"mktext":      mktext,
 			"same":        same,
 			"exits":       exits,
 			"start":       start,
@@ -62,6 +64,17 @@ func mkfile(ts *testscript.TestScript, _ bool, args []string) {
 	data := make([]byte, n)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(data)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), data, 0o666))
+}
+
+// mktext NAME SIZE makes a file of lines, as a log has them.
+func mktext(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := bytesize.Parse(args[1])
+	ts.Check(err)
+	var text []byte
+	for i := int64(0); int64(len(text)) < n; i++ {
+		text = fmt.Appendf(text, "request %d was served in %d ms\n", i, i*7919%997)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), text[:n], 0o666))
 }
 
 // same A B compares two files byte by byte. B may be a pattern, of which one

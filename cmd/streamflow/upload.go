@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamflow/streamflow"
+	"github.com/streamflow/streamflow/store"
 )
 
 const (
@@ -48,6 +49,7 @@ type uploadFlags struct {
 	filter      filter
 	noClobber   bool
 	identical   bool
+	compress    choice
 	dryRun      bool
 	progress    choice
 	json        bool
@@ -92,6 +94,8 @@ func (f *uploadFlags) group() flagGroup {
 	g.flags.BoolVar(&f.filter.followLinks, "follow-links", false, "in a directory, take symbolic links for what they lead to")
 	g.flags.BoolVar(&f.noClobber, "no-clobber", false, "leave alone what has the name at the destination already")
 	g.flags.BoolVar(&f.identical, "skip-identical", false, "don't send what is there already with the same size and checksum")
+	f.compress = choice{of: []string{"none", "gzip"}, chosen: "none"}
+	g.flags.VarPF(&f.compress, "compress", "", "send what shrinks by it compressed, where the server takes that").NoOptDefVal = "gzip"
 	g.flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be uploaded, and upload nothing")
 	return g
 }
@@ -142,6 +146,9 @@ func (f *uploadFlags) run(cmd *cobra.Command, args []string) error {
 	if f.identical && dst.url != "" {
 		return usagef(cmd, "--skip-identical: a tus server doesn't say what it has by name")
 	}
+	if f.compress.chosen != "none" && dst.url == "" {
+		return usagef(cmd, "--compress: %s keeps bytes as they come; it is for tus servers", args[last])
+	}
 	if f.dryRun {
 		return dryRun(cmd.Context(), cmd.OutOrStdout(), &console{w: cmd.ErrOrStderr()}, all, dst)
 	}
@@ -174,6 +181,10 @@ func (f *uploadFlags) options() streamflow.Options {
 	if retries == 0 {
 		retries = -1 // where 0 is the default
 	}
+	compression := store.Uncompressed
+	if f.compress.chosen == "gzip" {
+		compression = store.Gzip
+	}
 	return streamflow.Options{
 		ChunkBytes:      int64(f.chunkBytes),
 		Streams:         f.streams,
@@ -183,5 +194,6 @@ func (f *uploadFlags) options() streamflow.Options {
 		NoResume:        !f.resume,
 		NoReplace:       f.noClobber,
 		SkipIdentical:   f.identical,
+		Compression:     compression,
 	}
 }
