@@ -207,7 +207,7 @@ func leftAndTakenUp(s *stage) error {
 	if again.URL != first.URL {
 		return fmt.Errorf("%s was taken up as %s", first.URL, again.URL)
 	}
-	if sent := s.proxy.sent(); sent > 12*mib {
+	if sent := s.proxy.sent(); sent > 15*mib {
 		return fmt.Errorf("%d bytes were sent again", sent)
 	}
 	return s.server.holds(again.URL, s.file)
