@@ -152,18 +152,19 @@ func createUpload(ctx context.Context, client *http.Client, url string, size int
 	if content != nil {
 		req.Header.Set("Content-Type", "application/offset+octet-stream")
 	}
-	resp, err := roundTrip(client, req, http.StatusCreated)
+	header, err := roundTrip(client, req, http.StatusCreated)
 	if err != nil {
 		return "", err
 	}
-	location, err := resp.Location()
+	location, err := req.URL.Parse(header.Get("Location"))
 	if err != nil {
 		return "", fmt.Errorf("create: %w", err)
 	}
 	return location.String(), nil
 }
 
-func roundTrip(client *http.Client, req *http.Request, status int) (*http.Response, error) {
+// roundTrip returns the header of an answer that must have that status.
+func roundTrip(client *http.Client, req *http.Request, status int) (http.Header, error) {
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, err
@@ -175,7 +176,7 @@ func roundTrip(client *http.Client, req *http.Request, status int) (*http.Respon
 	if resp.StatusCode != status {
 		return nil, fmt.Errorf("%s: %s %s", req.Method, resp.Status, strings.TrimSpace(string(text)))
 	}
-	return resp, nil
+	return resp.Header, nil
 }
 
 func medianOf[T any](runs []T, value func(T) float64) float64 { return median(each(runs, value)) }

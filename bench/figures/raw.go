@@ -62,14 +62,14 @@ func (u *rawUpload) create(target *url.URL, length int) error {
 	if err != nil {
 		return fmt.Errorf("create: %w", err)
 	}
-	resp, err := u.response()
+	status, header, err := u.response()
 	if err != nil {
 		return fmt.Errorf("create: %w", err)
 	}
-	if resp.StatusCode != http.StatusCreated {
-		return &refusedError{resp.StatusCode, resp.Header.Get("Retry-After")}
+	if status != http.StatusCreated {
+		return &refusedError{status, header.Get("Retry-After")}
 	}
-	location := resp.Header.Get("Location")
+	location := header.Get("Location")
 	if _, rest, absolute := strings.Cut(location, "://"); absolute {
 		_, path, _ := strings.Cut(rest, "/")
 		location = "/" + path
@@ -78,13 +78,13 @@ func (u *rawUpload) create(target *url.URL, length int) error {
 	return nil
 }
 
-func (u *rawUpload) response() (*http.Response, error) {
+func (u *rawUpload) response() (status int, header http.Header, err error) {
 	resp, err := http.ReadResponse(bufio.NewReaderSize(u.conn, 512), nil)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	_, err = io.Copy(io.Discard, resp.Body)
-	return resp, errors.Join(err, resp.Body.Close())
+	return resp.StatusCode, resp.Header, errors.Join(err, resp.Body.Close())
 }
 
 func (u *rawUpload) send(piece []byte) error {
@@ -100,11 +100,8 @@ func (u *rawUpload) answer() (int, error) {
 	if err := u.conn.SetDeadline(time.Now().Add(5 * time.Minute)); err != nil {
 		return 0, err
 	}
-	resp, err := u.response()
-	if err != nil {
-		return 0, err
-	}
-	return resp.StatusCode, nil
+	status, _, err := u.response()
+	return status, err
 }
 
 func (u *rawUpload) close() {
