@@ -8,5 +8,6 @@
 // by curl, Resumable Uploads for HTTP by curl and Go's own client, tokens, signed
 // URLs and pages of other origins by the clients of tus.
 //
-// `make interop` builds and installs what they need, pinned in peers/.
+// `make interop` builds and installs what they need, pinned in peers/. With -short,
+// as in `make test`, others aren't run among themselves.
 package interop
