@@ -37,6 +37,12 @@ func TestScripts(t *testing.T) {
 			env.Values[runningKey{}] = &running{processes: map[string]*process{}}
 			return nil
 		},
+		Condition: func(name string) (bool, error) {
+			if name == "race" { // the detector takes memory of its own
+				return raceDetector, nil
+			}
+			return false, fmt.Errorf("unknown condition %s", name)
+		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"mkfile":      mkfile,
 			"mktext":      mktext,
