@@ -1,5 +1,6 @@
 // Package transport makes HTTP/1.1 connections for stores that are servers: with
-// timeouts that notice a dead or stalled server, and with buffers of the budget.
+// timeouts that notice a dead or stalled server, and with buffers of the budget. It
+// reads what the answers of such servers have in common.
 //
 // Its transports are safe for concurrent use.
 package transport

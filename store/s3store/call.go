@@ -5,15 +5,12 @@ import (
 	"crypto/tls"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/streamflow/streamflow/internal/transport"
 )
-
-const maxRetryAfter = time.Hour
 
 // An action is a request of S3's, for texts: what it does, and the permission
 // it needs.
@@ -80,7 +77,7 @@ func (o observer) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	x.retryAfter = retryAfter(resp.Header)
+	x.retryAfter = transport.RetryAfter(resp.Header)
 	x.html = strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html")
 	if at, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		x.skew = time.Since(at).Round(time.Second)
@@ -99,18 +96,6 @@ func (b *sentBody) Close() error {
 	err := b.ReadCloser.Close()
 	b.once.Do(func() { close(b.sent) })
 	return err
-}
-
-// retryAfter reads seconds or a date (RFC 9110, section 10.2.3).
-func retryAfter(h http.Header) time.Duration {
-	value := h.Get("Retry-After")
-	var after time.Duration
-	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
-		after = time.Duration(seconds) * time.Second
-	} else if at, err := http.ParseTime(value); err == nil {
-		after = time.Until(at)
-	}
-	return min(max(after, 0), maxRetryAfter)
 }
 
 // transport returns what makes the requests, and sets what Close does.

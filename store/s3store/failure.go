@@ -8,16 +8,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
-	"unicode"
 
 	"github.com/minio/minio-go/v7"
 
 	"github.com/streamflow/streamflow/internal/transport"
 	"github.com/streamflow/streamflow/store"
 )
-
-const maxDetailRunes = 300
 
 // errNoS3 is an answer that says success and isn't S3's.
 var errNoS3 = fmt.Errorf("%w: the answer is not S3's: check the endpoint", store.ErrUnsupported)
@@ -136,7 +132,7 @@ func (x *exchange) transient(err error) error {
 
 // describe returns what S3 says: its code and one line.
 func describe(a action, answer minio.ErrorResponse) string {
-	code, message := printable(answer.Code), printable(answer.Message)
+	code, message := transport.Printable(answer.Code), transport.Printable(answer.Message)
 	if code == "" {
 		code = fmt.Sprintf("%d %s", answer.StatusCode, http.StatusText(answer.StatusCode))
 	}
@@ -144,19 +140,4 @@ func describe(a action, answer minio.ErrorResponse) string {
 		return a.does + ": " + code
 	}
 	return a.does + ": " + code + ": " + message
-}
-
-// printable makes one short line of a server's text that is safe on a terminal.
-func printable(text string) string {
-	text = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r):
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(text, ""))
-	runes := []rune(strings.TrimSpace(text))
-	return string(runes[:min(len(runes), maxDetailRunes)])
 }

@@ -9,20 +9,15 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
-	"unicode"
 
+	"github.com/streamflow/streamflow/internal/transport"
 	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/store"
 )
 
-const (
-	// maxAnswerBytes is what is read of an answer's body: enough to explain.
-	maxAnswerBytes = 4 << 10
-	maxDetailRunes = 300
-	maxRetryAfter  = time.Hour
-)
+// maxAnswerBytes is what is read of an answer's body: enough to explain.
+const maxAnswerBytes = 4 << 10
 
 // An answer of the server.
 type answer struct {
@@ -100,19 +95,7 @@ func (a *answer) failure() error {
 }
 
 func (a *answer) transient(err error) error {
-	return &store.TransientError{Err: err, RetryAfter: a.retryAfter()}
-}
-
-// retryAfter reads seconds or a date (RFC 9110, section 10.2.3).
-func (a *answer) retryAfter() time.Duration {
-	value := a.header.Get("Retry-After")
-	var after time.Duration
-	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
-		after = time.Duration(seconds) * time.Second
-	} else if at, err := http.ParseTime(value); err == nil {
-		after = time.Until(at)
-	}
-	return min(max(after, 0), maxRetryAfter)
+	return &store.TransientError{Err: err, RetryAfter: transport.RetryAfter(a.header)}
 }
 
 // number reads a header that is a count of bytes.
@@ -144,23 +127,8 @@ func (a *answer) describe() string {
 	case t == "text/html":
 		return status + ", an HTML page"
 	}
-	if detail = printable(detail); detail == "" {
+	if detail = transport.Printable(detail); detail == "" {
 		return status
 	}
 	return status + ": " + detail
-}
-
-// printable makes one short line of a server's text that is safe on a terminal.
-func printable(text string) string {
-	text = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r):
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(text, ""))
-	runes := []rune(strings.TrimSpace(text))
-	return string(runes[:min(len(runes), maxDetailRunes)])
 }
