@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -80,9 +79,9 @@ func openObject(cmd *cobra.Command, at, token string) (io.ReadCloser, store.Sum,
 	case "http", "https":
 		return openRemote(cmd.Context(), at, token)
 	case "file":
-		path, err := url.PathUnescape("/" + strings.TrimLeft(strings.TrimPrefix(rest, "localhost"), "/"))
+		path, err := localPath(cmd, at, rest)
 		if err != nil {
-			return nil, store.Sum{}, usagef(cmd, "destination %s: %w", at, err)
+			return nil, store.Sum{}, err
 		}
 		return openLocal(path)
 	default:

@@ -49,13 +49,9 @@ func parseDestination(cmd *cobra.Command, text string) (destination, error) {
 		}
 		return destination{name: u.Redacted(), url: text}, nil
 	case "file":
-		host, path, _ := strings.Cut(rest, "/")
-		if host != "" && host != "localhost" {
-			return destination{}, usagef(cmd, "destination %s is on another machine: file:// is for this one", text)
-		}
-		path, err := url.PathUnescape("/" + path)
+		path, err := localPath(cmd, text, rest)
 		if err != nil {
-			return destination{}, usagef(cmd, "destination %s: %w", text, err)
+			return destination{}, err
 		}
 		return directoryAt(cmd, path)
 	case "s3":
@@ -63,6 +59,19 @@ func parseDestination(cmd *cobra.Command, text string) (destination, error) {
 	default:
 		return destination{}, usagef(cmd, "destination %s: scheme %q is none of file, http, https, s3", text, scheme)
 	}
+}
+
+// localPath returns the path of a file:// URL; rest is what follows the scheme.
+func localPath(cmd *cobra.Command, text, rest string) (string, error) {
+	host, path, _ := strings.Cut(rest, "/")
+	if host != "" && host != "localhost" {
+		return "", usagef(cmd, "destination %s is on another machine: file:// is for this one", text)
+	}
+	path, err := url.PathUnescape("/" + path)
+	if err != nil {
+		return "", usagef(cmd, "destination %s: %w", text, err)
+	}
+	return path, nil
 }
 
 // parseExisting is parseDestination for what isn't made.
