@@ -8,23 +8,15 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/streamflow/streamflow/internal/bucket"
 	"github.com/streamflow/streamflow/store"
 )
 
-// maxKeyBytes is what S3 takes for a key.
-const maxKeyBytes = 1024
-
-// An address is what an upload's id says.
+// An address is what an upload's id says. That of a listed one says no more than
+// S3 itself tells, which is enough to look and to abort.
 type address struct {
-	place
+	bucket.Multipart
 	terms
-}
-
-// A place is what S3 itself tells of an upload, and all that a listed one's id
-// says: enough to look and to abort.
-type place struct {
-	Key       string `json:"key"`
-	Multipart string `json:"upload"` // S3's id of the multipart upload
 }
 
 // The terms of an upload are what S3 doesn't keep of it.
@@ -44,9 +36,9 @@ func newMark() string { return rand.Text() }
 // file, a URL and a shell.
 func (a address) id() string {
 	if a.Unit == 0 {
-		return encode(a.place)
+		return encode(a.Multipart)
 	}
-	return encode(a.place) + "." + encode(a.terms)
+	return encode(a.Multipart) + "." + encode(a.terms)
 }
 
 func encode(v any) string {
@@ -69,12 +61,12 @@ func decode(text string, v any) error {
 func (s *Store) parseID(id string) (address, error) {
 	a := address{terms: terms{Length: store.UnknownLength}}
 	first, second, whole := strings.Cut(id, ".")
-	err := decode(first, &a.place)
+	err := decode(first, &a.Multipart)
 	if whole && err == nil {
 		err = decode(second, &a.terms)
 	}
 	// What doesn't come out as it went in is no id of ours.
-	if err != nil || a.id() != id || a.Multipart == "" || a.Length < store.UnknownLength || a.Unit < 0 ||
+	if err != nil || a.id() != id || a.ID == "" || a.Length < store.UnknownLength || a.Unit < 0 ||
 		!strings.HasPrefix(a.Key, s.prefix) {
 		return address{}, fmt.Errorf("%w: %.100q is not the id of one in %s", store.ErrNotFound, id, s.uri(s.prefix))
 	}
@@ -95,8 +87,8 @@ func (s *Store) key(name string) (string, error) {
 		problem = "is in a directory reserved for uploads under way"
 	case strings.ContainsRune(name, 0):
 		problem = "contains a NUL"
-	case len(key) > maxKeyBytes:
-		problem = fmt.Sprintf("makes a key of %d bytes, and S3 takes %d", len(key), maxKeyBytes)
+	case len(key) > bucket.MaxKeyBytes:
+		problem = fmt.Sprintf("makes a key of %d bytes, and S3 takes %d", len(key), bucket.MaxKeyBytes)
 	}
 	for element := range strings.SplitSeq(name, "/") {
 		if problem == "" && (element == "" || element == "." || element == "..") {

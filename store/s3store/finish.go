@@ -4,17 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 
-	"github.com/minio/minio-go/v7"
-
+	"github.com/streamflow/streamflow/internal/bucket"
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
 )
-
-// completePartBytes is what a part costs in the request that completes an
-// upload: the list of parts, and its XML in a buffer that grows by doubling.
-const completePartBytes = 1 << 10
 
 // Finish implements store.Upload by CompleteMultipartUpload. S3 compares the sum
 // of the whole object.
@@ -40,20 +34,20 @@ func (u *Upload) finish(ctx context.Context, sum store.Sum) (store.Info, error) 
 	case length == store.UnknownLength:
 		return store.Info{}, fmt.Errorf("%w: its length is not known", store.ErrIncomplete)
 	}
-	charge, err := u.store.mem.Reserve(ctx, memory.KindTransfer, completePartBytes*min(length/u.address.Unit+1, int64(u.store.opts.MaxParts)))
+	charge, err := u.store.mem.Reserve(ctx, memory.KindTransfer, bucket.CompletePartBytes*min(length/u.address.Unit+1, int64(u.store.opts.MaxParts)))
 	if err != nil {
 		return store.Info{}, err
 	}
 	defer func() { _ = charge.Release() }()
 	if length == 0 {
-		if err := u.writeNothing(ctx); err != nil {
+		if err := u.store.bucket.UploadNothing(ctx, u.address.Multipart); err != nil {
 			return u.orObject(ctx, err)
 		}
 	}
 	if err := u.joinAll(ctx, length); err != nil {
 		return store.Info{}, err
 	}
-	parts, stored, there, err := u.store.collect(ctx, u.address.place, u.layout(), length)
+	parts, stored, there, err := u.store.collect(ctx, u.address.Multipart, u.layout(), length)
 	if err != nil {
 		return u.orObject(ctx, err)
 	}
@@ -66,7 +60,7 @@ func (u *Upload) finish(ctx context.Context, sum store.Sum) (store.Info, error) 
 	if !sum.Known {
 		sum = stored
 	}
-	if err := u.store.complete(ctx, u.address.place, parts, sum, u.address.NoReplace); err != nil {
+	if err := u.store.bucket.CompleteMultipart(ctx, u.address.Multipart, parts, sum, u.address.NoReplace); err != nil {
 		return u.orObject(ctx, err)
 	}
 	return u.object(ctx, store.ErrNotFound)
@@ -83,49 +77,18 @@ func (u *Upload) orObject(ctx context.Context, err error) (store.Info, error) {
 
 // collect lists the parts of an upload, with the sum and the number of the bytes
 // that are there without a gap.
-func (s *Store) collect(ctx context.Context, a place, l layout, length int64) ([]minio.CompletePart, store.Sum, int64, error) {
+func (s *Store) collect(ctx context.Context, m bucket.Multipart, l layout, length int64) ([]bucket.Part, store.Sum, int64, error) {
 	var found coverage
-	var parts []minio.CompletePart
+	var parts []bucket.Part
 	found.sum.Known = length == 0
-	for p, err := range s.parts(ctx, a) {
+	for p, err := range s.bucket.Parts(ctx, m) {
 		if err != nil {
 			return nil, store.Sum{}, 0, err
 		}
 		found.add(p, l, length)
-		complete := minio.CompletePart{PartNumber: p.number, ETag: p.etag}
-		if p.sum.Known {
-			complete.ChecksumCRC32C = formatSum(p.sum.CRC32C)
-		}
-		parts = append(parts, complete)
+		parts = append(parts, p)
 	}
 	return parts, found.sum, found.prefix, nil
-}
-
-// writeNothing makes the one part that S3 wants of an empty object.
-func (u *Upload) writeNothing(ctx context.Context) error {
-	return u.store.call(ctx, uploadPart, func(ctx context.Context) error {
-		_, err := u.store.core.PutObjectPart(ctx, u.store.bucket, u.address.Key, u.address.Multipart, 1, nil, 0,
-			minio.PutObjectPartOptions{
-				CustomHeader: http.Header{headerChecksum: {formatSum(0)}}, DisableContentSha256: true,
-			})
-		return err
-	})
-}
-
-// complete makes an object of the parts.
-func (s *Store) complete(ctx context.Context, a place, parts []minio.CompletePart, sum store.Sum, noReplace bool) error {
-	headers := map[string]string{}
-	if sum.Known {
-		headers[headerChecksum], headers[headerChecksumType] = formatSum(sum.CRC32C), fullObject
-	}
-	opts := minio.PutObjectOptions{UserMetadata: headers}
-	if noReplace {
-		opts.SetMatchETagExcept("*")
-	}
-	return s.call(ctx, completeMultipart, func(ctx context.Context) error {
-		_, err := s.core.CompleteMultipartUpload(ctx, s.bucket, a.Key, a.Multipart, parts, opts)
-		return err
-	})
 }
 
 // Find implements store.Finder. The Sum is known of an object that was uploaded
@@ -135,29 +98,12 @@ func (s *Store) Find(ctx context.Context, name string, _ int64) (store.Info, err
 	if err != nil {
 		return store.Info{}, fmt.Errorf("find %s: %w", s.uri(s.prefix+name), err)
 	}
-	o, err := s.head(ctx, key)
+	o, err := s.bucket.Head(ctx, key)
 	if err != nil {
 		return store.Info{}, fmt.Errorf("find %s: %w", s.uri(key), err)
 	}
-	metadata, _ := decodeMetadata(o.UserMetadata)
 	return store.Info{
-		Name: name, Length: o.Size, Offset: o.Size, Complete: true, Sum: sumOf(o), Metadata: metadata,
-		ModifiedAt: o.LastModified, Location: s.uri(key),
+		Name: name, Length: o.Size, Offset: o.Size, Complete: true, Sum: o.Sum, Metadata: o.Metadata,
+		ModifiedAt: o.Modified, Location: s.uri(key),
 	}, nil
-}
-
-func sumOf(o minio.ObjectInfo) store.Sum {
-	if o.ChecksumMode != fullObject {
-		return store.Sum{}
-	}
-	return parseSum(o.ChecksumCRC32C)
-}
-
-// head looks at an object.
-func (s *Store) head(ctx context.Context, key string) (o minio.ObjectInfo, err error) {
-	err = s.call(ctx, headObject, func(ctx context.Context) error {
-		o, err = s.core.StatObject(ctx, s.bucket, key, minio.StatObjectOptions{Checksum: true})
-		return err
-	})
-	return o, err
 }

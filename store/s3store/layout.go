@@ -1,5 +1,7 @@
 package s3store
 
+import "github.com/streamflow/streamflow/internal/bucket"
+
 // A layout says which bytes a part of the upload is.
 //
 // Of an upload whose length is known a part is a unit. One of unknown length
@@ -19,7 +21,7 @@ func (s *Store) layout(a address) layout {
 	l := layout{unit: a.Unit, direct: int64(s.opts.MaxParts), parts: int64(s.opts.MaxParts)}
 	if a.Length < 0 && a.Unit > 0 && !s.opts.EqualParts {
 		l.direct /= 2
-		l.units = min(l.parts, maxPartBytes/a.Unit)
+		l.units = min(l.parts, bucket.MaxPartBytes/a.Unit)
 	}
 	return l
 }

@@ -6,8 +6,7 @@ import (
 	"iter"
 	"strings"
 
-	"github.com/minio/minio-go/v7"
-
+	"github.com/streamflow/streamflow/internal/bucket"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -19,7 +18,7 @@ var _ store.Lister = (*Store)(nil)
 // end is a slash.
 func (s *Store) Unfinished(ctx context.Context) iter.Seq2[store.Info, error] {
 	return func(yield func(store.Info, error) bool) {
-		for found, err := range s.multiparts(ctx, s.prefix) {
+		for found, err := range s.bucket.Multiparts(ctx, s.prefix) {
 			switch {
 			case err != nil:
 				yield(store.Info{}, fmt.Errorf("list uploads in %s: %w", s.uri(s.prefix), err))
@@ -33,36 +32,9 @@ func (s *Store) Unfinished(ctx context.Context) iter.Seq2[store.Info, error] {
 	}
 }
 
-// multiparts yields the multipart uploads of keys with that prefix. An error is
-// the last.
-func (s *Store) multiparts(ctx context.Context, prefix string) iter.Seq2[minio.ObjectMultipartInfo, error] {
-	return func(yield func(minio.ObjectMultipartInfo, error) bool) {
-		for key, upload := "", ""; ; {
-			var page minio.ListMultipartUploadsResult
-			err := s.call(ctx, listMultiparts, func(ctx context.Context) (err error) {
-				page, err = s.core.ListMultipartUploads(ctx, s.bucket, prefix, key, upload, "", listPage)
-				return err
-			})
-			if err != nil {
-				yield(minio.ObjectMultipartInfo{}, err)
-				return
-			}
-			for _, found := range page.Uploads {
-				if strings.HasPrefix(found.Key, prefix) && !yield(found, nil) {
-					return
-				}
-			}
-			if !page.IsTruncated || (page.NextKeyMarker == key && page.NextUploadIDMarker == upload) {
-				return
-			}
-			key, upload = page.NextKeyMarker, page.NextUploadIDMarker
-		}
-	}
-}
-
 // listed is the Info of an upload of which no part was looked at.
-func (s *Store) listed(found minio.ObjectMultipartInfo) store.Info {
-	a := address{place: place{found.Key, found.UploadID}}
+func (s *Store) listed(found bucket.ListedMultipart) store.Info {
+	a := address{Multipart: found.Multipart}
 	return store.Info{
 		ID: a.id(), Name: found.Key[len(s.prefix):], Length: store.UnknownLength,
 		CreatedAt: found.Initiated, Location: s.uri(found.Key),

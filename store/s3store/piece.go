@@ -12,8 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/minio/minio-go/v7"
-
+	"github.com/streamflow/streamflow/internal/bucket"
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
 )
@@ -25,7 +24,7 @@ const piecesDir = ".streamflow/"
 // A piece is an object that becomes one part of an upload. It is a multipart
 // upload of its own until all its units are there.
 type piece struct {
-	place
+	bucket.Multipart
 	number int64 // of the part it becomes
 
 	// turn holds one token. Whoever has it may use the rest.
@@ -37,7 +36,7 @@ type piece struct {
 
 // piecePrefix is what the keys of an upload's pieces begin with.
 func (s *Store) piecePrefix(a address) string {
-	sum := sha256.Sum256([]byte(a.Multipart))
+	sum := sha256.Sum256([]byte(a.ID))
 	name := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16])
 	return s.prefix + piecesDir + strings.ToLower(name) + "/"
 }
@@ -72,25 +71,22 @@ func (p *piece) take(ctx context.Context) error {
 func (p *piece) give() { p.turn <- struct{}{} }
 
 // beginPiece makes the piece's multipart upload, once.
-func (u *Upload) beginPiece(ctx context.Context, p *piece) (place, error) {
+func (u *Upload) beginPiece(ctx context.Context, p *piece) (bucket.Multipart, error) {
 	if err := p.take(ctx); err != nil {
-		return place{}, err
+		return bucket.Multipart{}, err
 	}
 	defer p.give()
 	switch {
 	case p.whole:
-		return place{}, errWhole
-	case p.Multipart != "":
-		return p.place, nil
+		return bucket.Multipart{}, errWhole
+	case p.ID != "":
+		return p.Multipart, nil
 	}
-	headers := minio.PutObjectOptions{UserMetadata: map[string]string{
-		"X-Amz-Checksum-Algorithm": "CRC32C", headerChecksumType: fullObject,
-	}}
-	err := u.store.call(ctx, createMultipart, func(ctx context.Context) (err error) {
-		p.Multipart, err = u.store.core.NewMultipartUpload(ctx, u.store.bucket, p.Key, headers)
-		return err
-	})
-	return p.place, err
+	made, err := u.store.bucket.CreatePiece(ctx, p.Key)
+	if err == nil {
+		p.Multipart = made
+	}
+	return made, err
 }
 
 // errWhole: the piece has all its units, also the one that is to be written.
@@ -125,13 +121,9 @@ func (u *Upload) join(ctx context.Context, p *piece, size int64) error {
 	if p.joined {
 		return nil
 	}
-	err := u.store.call(ctx, copyPart, func(ctx context.Context) error {
-		_, err := u.store.core.CopyObjectPart(ctx, u.store.bucket, p.Key, u.store.bucket, u.address.Key,
-			u.address.Multipart, int(p.number), 0, -1, nil)
-		return err
-	})
+	err := u.store.bucket.CopyPart(ctx, p.Key, u.address.Multipart, int(p.number))
 	if err == nil {
-		err = u.store.remove(ctx, p.Key)
+		err = u.store.bucket.Remove(ctx, p.Key)
 	}
 	if err != nil {
 		return fmt.Errorf("join piece %d: %w", p.number, err)
@@ -141,20 +133,20 @@ func (u *Upload) join(ctx context.Context, p *piece, size int64) error {
 }
 
 func (u *Upload) completePiece(ctx context.Context, p *piece, size int64) error {
-	charge, err := u.store.mem.Reserve(ctx, memory.KindTransfer, completePartBytes*int64(len(p.written)+1))
+	charge, err := u.store.mem.Reserve(ctx, memory.KindTransfer, bucket.CompletePartBytes*int64(len(p.written)+1))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = charge.Release() }()
 	l := layout{unit: u.address.Unit, direct: u.layout().units}
-	parts, sum, there, err := u.store.collect(ctx, p.place, l, size)
+	parts, sum, there, err := u.store.collect(ctx, p.Multipart, l, size)
 	if err != nil {
 		return err
 	}
 	if there != size {
 		return fmt.Errorf("%w: %d of %d bytes are there", store.ErrIncomplete, there, size)
 	}
-	return u.store.complete(ctx, p.place, parts, sum, false)
+	return u.store.bucket.CompleteMultipart(ctx, p.Multipart, parts, sum, false)
 }
 
 // joinAll joins the pieces that are left of length bytes: the last is shorter.
@@ -196,17 +188,17 @@ func (u *Upload) countPieces(ctx context.Context, found *coverage, length int64)
 			for _, n := range p.written {
 				size += n
 			}
-			found.addRange(part{size: size}, start, size, length)
+			found.addRange(bucket.Part{Size: size}, start, size, length)
 			return nil
 		}
-		if p.Multipart == "" {
+		if p.ID == "" {
 			return nil
 		}
-		for q, err := range u.store.parts(ctx, p.place) {
+		for q, err := range u.store.bucket.Parts(ctx, p.Multipart) {
 			if err != nil {
 				return err
 			}
-			found.addRange(q, start+int64(q.number-1)*u.address.Unit, u.address.Unit, length)
+			found.addRange(q, start+int64(q.Number-1)*u.address.Unit, u.address.Unit, length)
 		}
 		return nil
 	})
@@ -215,34 +207,25 @@ func (u *Upload) countPieces(ctx context.Context, found *coverage, length int64)
 // abortPieces removes what a stream left beside its upload, whoever wrote it.
 func (s *Store) abortPieces(ctx context.Context, a address) error {
 	prefix := s.piecePrefix(a)
-	for found, err := range s.multiparts(ctx, prefix) {
+	for found, err := range s.bucket.Multiparts(ctx, prefix) {
 		if err == nil {
-			err = s.abort(ctx, place{found.Key, found.UploadID})
+			err = s.bucket.AbortMultipart(ctx, found.Multipart)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	var keys []string // of the few that weren't joined
-	err := s.call(ctx, listObjects, func(ctx context.Context) error {
-		for o := range s.core.ListObjectsIter(ctx, s.bucket, minio.ListObjectsOptions{Prefix: prefix, Recursive: true}) {
-			if o.Err != nil {
-				return o.Err
-			}
-			keys = append(keys, o.Key)
+	for key, err := range s.bucket.Keys(ctx, prefix) {
+		if err != nil {
+			return err
 		}
-		return nil
-	})
+		keys = append(keys, key)
+	}
 	for _, key := range keys {
-		if err == nil {
-			err = s.remove(ctx, key)
+		if err := s.bucket.Remove(ctx, key); err != nil {
+			return err
 		}
 	}
-	return err
-}
-
-func (s *Store) remove(ctx context.Context, key string) error {
-	return s.call(ctx, removeObject, func(ctx context.Context) error {
-		return s.core.RemoveObject(ctx, s.bucket, key, minio.RemoveObjectOptions{})
-	})
+	return nil
 }

@@ -29,78 +29,33 @@ package s3store
 
 import (
 	"context"
-	"crypto/x509"
 	"fmt"
-	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"weak"
 
-	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
-
+	"github.com/streamflow/streamflow/internal/bucket"
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
 )
 
-// Options of a Store. The zero value works: Amazon S3, with the credentials of
-// the environment.
-type Options struct {
-	// Endpoint is the http or https URL of the service. Default: Amazon S3.
-	Endpoint string
-	// Region of the bucket. Where empty, the service is asked for it.
-	Region string
-	// PathStyle addresses the bucket in the path, not in the host name. Default:
-	// by host name on Amazon S3 and Google Cloud Storage, by path elsewhere.
-	PathStyle bool
-	// Credentials; default: the AWS_ variables, the shared credentials file with
-	// AWS_PROFILE, then the role of the container or machine. They are renewed
-	// before they expire.
-	Credentials Credentials
-	// RootCAs verify the service's certificate. Default: those of the system.
-	RootCAs *x509.CertPool
-	// Transport makes the requests; default: one of the Store's own, with
-	// timeouts and budgeted buffers. It must not follow redirects or retry.
-	Transport http.RoundTripper
-
-	// MaxParts bounds the parts of an upload. Default 10,000; some services
-	// take 1,000.
-	MaxParts int
-	// MaxLength bounds an object, in bytes. Default: what MaxParts parts of
-	// 5 GiB hold.
-	MaxLength int64
-	// EqualParts: the service wants all parts of one size but the last, so that
-	// a stream can't be composed of pieces.
-	EqualParts bool
-	// SignPayload signs every 64 KiB of a part over plain HTTP, for a service
-	// that wants it or a network that isn't trusted. It costs a SHA-256 of all
-	// bytes. Over TLS it does nothing.
-	SignPayload bool
-
-	Object ObjectOptions
-}
+// Options say where a bucket is and what its service takes. The zero value
+// works: Amazon S3, with the credentials of the environment.
+type Options = bucket.Options
 
 // Credentials are a fixed access key. The zero value is none.
-type Credentials struct{ AccessKey, SecretKey, SessionToken string }
+type Credentials = bucket.Credentials
 
-const (
-	minPartBytes    = 5 << 20
-	maxPartBytes    = 5 << 30
-	defaultMaxParts = 10_000
-)
+// ObjectOptions are what S3 keeps with every object of a Store. The zero value
+// leaves all to the bucket.
+type ObjectOptions = bucket.ObjectOptions
 
 // A Store is a bucket, or what lies under a prefix in it.
 type Store struct {
-	core     minio.Core
-	creds    *credentials.Credentials
-	bucket   string
-	prefix   string // of keys: "" or ends in a slash
-	endpoint string // for texts
-	mem      *memory.Manager
-	opts     Options
-	signed   bool // parts are
-	close    func()
+	bucket *bucket.Bucket
+	prefix string // of keys: "" or ends in a slash
+	mem    *memory.Manager
+	opts   Options
 
 	mu   sync.Mutex
 	open map[string]weak.Pointer[Upload] // the last Upload opened, by multipart id
@@ -114,86 +69,29 @@ var (
 // Open returns a store of a bucket. Keys are the names of objects behind prefix
 // and a slash; an empty prefix is the whole bucket. It does no network I/O.
 // Memory is charged to mem, which is required. A nil opts means defaults.
-func Open(bucket, prefix string, mem *memory.Manager, opts *Options) (*Store, error) {
-	if opts == nil {
-		opts = &Options{}
+func Open(name, prefix string, mem *memory.Manager, opts *Options) (*Store, error) {
+	b, err := bucket.Open(name, mem, opts)
+	if err != nil {
+		return nil, err
 	}
-	s := &Store{bucket: bucket, mem: mem, opts: *opts, open: make(map[string]weak.Pointer[Upload])}
+	s := &Store{bucket: b, mem: mem, opts: b.Options(), open: make(map[string]weak.Pointer[Upload])}
 	if prefix = strings.Trim(prefix, "/"); prefix != "" {
 		s.prefix = prefix + "/"
-	}
-	if err := s.configure(); err != nil {
-		return nil, fmt.Errorf("open bucket %s: %w", bucket, err)
 	}
 	return s, nil
 }
 
-func (s *Store) configure() error {
-	o := &s.opts
-	if s.mem == nil {
-		return fmt.Errorf("%w: it needs a memory manager", store.ErrInvalid)
-	}
-	if o.MaxParts == 0 {
-		o.MaxParts = defaultMaxParts
-	}
-	if o.MaxParts < 2 {
-		return fmt.Errorf("%w: Options.MaxParts is %d: want 2 or more", store.ErrInvalid, o.MaxParts)
-	}
-	if o.MaxLength == 0 {
-		o.MaxLength = maxPartBytes * int64(o.MaxParts)
-	}
-	if err := o.Object.check(); err != nil {
-		return err
-	}
-	endpoint := &url.URL{Scheme: "https", Host: "s3.amazonaws.com"}
-	if o.Endpoint != "" {
-		var err error
-		if endpoint, err = url.Parse(o.Endpoint); err != nil || endpoint.Host == "" ||
-			(endpoint.Scheme != "http" && endpoint.Scheme != "https") || strings.Trim(endpoint.Path, "/") != "" {
-			return fmt.Errorf("%w: the endpoint is no URL of the form https://HOST[:PORT]", store.ErrInvalid)
-		}
-	}
-	s.endpoint = endpoint.Host
-	return s.connect(endpoint)
-}
-
-func (s *Store) connect(endpoint *url.URL) error {
-	lookup := minio.BucketLookupAuto
-	if s.opts.PathStyle {
-		lookup = minio.BucketLookupPath
-	}
-	s.signed = s.opts.SignPayload && endpoint.Scheme == "http"
-	s.creds = newCredentials(s.opts.Credentials, s.opts.Endpoint == "")
-	core, err := minio.NewCore(endpoint.Host, &minio.Options{
-		Creds:           s.creds,
-		Secure:          endpoint.Scheme == "https",
-		Transport:       s.transport(),
-		Region:          s.opts.Region,
-		BucketLookup:    lookup,
-		TrailingHeaders: true,
-		MaxRetries:      1, // the engine retries
-		// A part is longer in its coding.
-		UploadLimits: &minio.UploadLimits{MaxPartSize: maxPartBytes + 1<<10},
-	})
-	if err != nil {
-		return fmt.Errorf("%w: %w", store.ErrInvalid, err)
-	}
-	s.core = *core
-	return nil
-}
-
 // Close closes idle connections. Uploads may still be used.
 func (s *Store) Close() error {
-	s.close()
-	return nil
+	return s.bucket.Close()
 }
 
 // Limits implements store.Store.
 func (s *Store) Limits() store.Limits {
 	return store.Limits{
 		Unordered:    true,
-		MinUnitBytes: minPartBytes,
-		MaxUnitBytes: maxPartBytes,
+		MinUnitBytes: bucket.MinPartBytes,
+		MaxUnitBytes: bucket.MaxPartBytes,
 		MaxUnits:     s.opts.MaxParts,
 		MaxLength:    s.opts.MaxLength,
 	}
@@ -213,17 +111,7 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, error) {
 	if err != nil {
 		return nil, err
 	}
-	headers, err := s.opts.Object.headers(a.Key, spec.Metadata, a.Mark)
-	if err != nil {
-		return nil, err
-	}
-	err = s.call(ctx, createMultipart, func(ctx context.Context) (err error) {
-		a.Multipart, err = s.core.NewMultipartUpload(ctx, s.bucket, a.Key, headers)
-		if err == nil && a.Multipart == "" {
-			err = errNoS3
-		}
-		return err
-	})
+	a.Multipart, err = s.bucket.CreateMultipart(ctx, a.Key, bucket.Object{Metadata: spec.Metadata, Mark: a.Mark})
 	if err != nil {
 		return nil, err
 	}
@@ -237,7 +125,7 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, error) {
 func (s *Store) newAddress(spec store.Spec) (address, error) {
 	unit, most := spec.UnitBytes, int64(s.opts.MaxParts)
 	if unit == 0 {
-		unit = max(minPartBytes, (spec.Length+most-1)/most)
+		unit = max(bucket.MinPartBytes, (spec.Length+most-1)/most)
 	}
 	switch {
 	case spec.ID != "":
@@ -246,8 +134,8 @@ func (s *Store) newAddress(spec store.Spec) (address, error) {
 		return address{}, fmt.Errorf("%w: length %d in units of %d", store.ErrInvalid, spec.Length, unit)
 	case spec.Length > s.opts.MaxLength:
 		return address{}, fmt.Errorf("%w: %d bytes, %d at most", store.ErrTooLarge, spec.Length, s.opts.MaxLength)
-	case unit > maxPartBytes || (unit < minPartBytes && (spec.Length < 0 || spec.Length > unit)):
-		return address{}, fmt.Errorf("%w: units of %d bytes: S3 wants %d to %d", store.ErrInvalid, unit, minPartBytes, maxPartBytes)
+	case unit > bucket.MaxPartBytes || (unit < bucket.MinPartBytes && (spec.Length < 0 || spec.Length > unit)):
+		return address{}, fmt.Errorf("%w: units of %d bytes: S3 wants %d to %d", store.ErrInvalid, unit, bucket.MinPartBytes, bucket.MaxPartBytes)
 	case spec.Length > unit*most:
 		return address{}, fmt.Errorf("%w: %d bytes in %d parts of %d", store.ErrTooLarge, spec.Length, most, unit)
 	}
@@ -255,7 +143,7 @@ func (s *Store) newAddress(spec store.Spec) (address, error) {
 	if err != nil {
 		return address{}, err
 	}
-	return address{place{Key: key}, terms{spec.Length, unit, spec.NoReplace, newMark()}}, nil
+	return address{bucket.Multipart{Key: key}, terms{spec.Length, unit, spec.NoReplace, newMark()}}, nil
 }
 
 // Open implements store.Store.
@@ -282,4 +170,4 @@ func (s *Store) Stat(ctx context.Context, id string) (store.Info, error) {
 	return s.upload(a).Info(ctx)
 }
 
-func (s *Store) uri(key string) string { return "s3://" + s.bucket + "/" + key }
+func (s *Store) uri(key string) string { return s.bucket.URI(key) }

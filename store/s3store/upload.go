@@ -41,7 +41,7 @@ func (s *Store) upload(a address) *Upload {
 
 // takeOver ends the Upload that was opened before u.
 func (s *Store) takeOver(u *Upload) {
-	multipart := u.address.Multipart
+	multipart := u.address.Multipart.ID
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if old := s.open[multipart].Value(); old != nil {
@@ -88,7 +88,7 @@ func (u *Upload) Info(ctx context.Context) (store.Info, error) {
 func (u *Upload) info(ctx context.Context) (store.Info, error) {
 	info := u.newInfo()
 	var found coverage
-	for p, err := range u.store.parts(ctx, u.address.place) {
+	for p, err := range u.store.bucket.Parts(ctx, u.address.Multipart) {
 		if errors.Is(err, store.ErrNotFound) {
 			return u.object(ctx, err)
 		}
@@ -110,20 +110,19 @@ func (u *Upload) info(ctx context.Context) (store.Info, error) {
 // object is the Info of a finished upload, or missing where the object isn't
 // this upload's.
 func (u *Upload) object(ctx context.Context, missing error) (store.Info, error) {
-	o, err := u.store.head(ctx, u.address.Key)
+	o, err := u.store.bucket.Head(ctx, u.address.Key)
 	if errors.Is(err, store.ErrNotFound) {
 		return store.Info{}, missing
 	}
 	if err != nil {
 		return store.Info{}, err
 	}
-	metadata, mark := decodeMetadata(o.UserMetadata)
-	if u.address.Mark == "" || mark != u.address.Mark {
+	if u.address.Mark == "" || o.Mark != u.address.Mark {
 		return store.Info{}, missing
 	}
 	info := u.newInfo()
 	info.Length, info.Offset, info.Complete = o.Size, o.Size, true
-	info.Metadata, info.ModifiedAt, info.Sum = metadata, o.LastModified, sumOf(o)
+	info.Metadata, info.ModifiedAt, info.Sum = o.Metadata, o.Modified, o.Sum
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.finished, u.length, u.end = true, o.Size, o.Size
@@ -159,7 +158,7 @@ func (u *Upload) Abort(ctx context.Context) error {
 		err = u.store.abortPieces(ctx, u.address) // first: the upload is how they are found
 	}
 	if err == nil {
-		err = u.store.abort(ctx, u.address.place)
+		err = u.store.bucket.AbortMultipart(ctx, u.address.Multipart)
 	}
 	if err != nil {
 		return fmt.Errorf("abort upload of %s: %w", u.store.uri(u.address.Key), err)
@@ -172,15 +171,4 @@ func (u *Upload) mayHavePieces() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return !u.created || len(u.pieces) > 0
-}
-
-// abort ends a multipart upload, if it is there.
-func (s *Store) abort(ctx context.Context, a place) error {
-	err := s.call(ctx, abortMultipart, func(ctx context.Context) error {
-		return s.core.AbortMultipartUpload(ctx, s.bucket, a.Key, a.Multipart)
-	})
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	return err
 }

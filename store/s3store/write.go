@@ -6,20 +6,9 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/streamflow/streamflow/internal/detach"
-	"github.com/streamflow/streamflow/internal/transport"
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
 )
-
-// requestBytes is what a part costs outside the reader: a connection, and where
-// it is signed the chunk of 64 KiB with its copy that minio-go keeps.
-func (s *Store) requestBytes() int64 {
-	if s.signed {
-		return transport.ConnectionBytes + 192<<10
-	}
-	return transport.ConnectionBytes
-}
 
 // Write implements store.Upload. Each unit is one part, sent in one request.
 func (u *Upload) Write(ctx context.Context, off int64, r io.Reader, size int64) (int64, error) {
@@ -127,7 +116,7 @@ func (u *Upload) writePart(ctx context.Context, off int64, r io.Reader, size int
 	if index, number, ok := l.pieceOf(off); ok {
 		err = u.writePieceUnit(ctx, u.piece(index), number, r, size)
 	} else {
-		err = u.sendPart(ctx, u.address.place, off/l.unit+1, r, size)
+		_, err = u.store.bucket.UploadPart(ctx, u.address.Multipart, int(off/l.unit+1), r, size)
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -144,54 +133,12 @@ func (u *Upload) writePart(ctx context.Context, off int64, r io.Reader, size int
 func (u *Upload) writePieceUnit(ctx context.Context, p *piece, number int64, r io.Reader, size int64) error {
 	to, err := u.beginPiece(ctx, p)
 	if err == nil {
-		err = u.sendPart(ctx, to, number, r, size)
+		_, err = u.store.bucket.UploadPart(ctx, to, int(number), r, size)
 	}
 	if err != nil && !errors.Is(err, errWhole) {
 		return err
 	}
 	return u.wrotePiece(ctx, p, number, size)
-}
-
-// sendPart makes one request of a part.
-func (u *Upload) sendPart(ctx context.Context, to place, number int64, r io.Reader, size int64) error {
-	charge, err := u.store.mem.Reserve(ctx, memory.KindConnection, u.store.requestBytes())
-	if err != nil {
-		return err
-	}
-	defer func() { _ = charge.Release() }()
-	source := detach.NewReader(io.LimitReader(r, size))
-	defer source.Detach() // the transport may still be reading
-	b := newBody(source, size, u.store.signed)
-	err = u.store.call(ctx, uploadPart, func(ctx context.Context) error {
-		_, err := u.store.core.PutObjectPart(ctx, u.store.bucket, to.Key, to.Multipart, int(number), b, b.size, b.options)
-		return err
-	})
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if failure := source.Failure(size); failure != nil {
-		return failure
-	}
-	if err != nil {
-		return u.store.explain(ctx, to, err, source.Bytes() < size)
-	}
-	return nil
-}
-
-// explain asks what is wrong where a connection broke before all was sent: a
-// service that refuses a part may close it without its answer getting through.
-func (s *Store) explain(ctx context.Context, to place, err error, cut bool) error {
-	var transient *store.TransientError
-	if !cut || !errors.As(err, &transient) {
-		return err
-	}
-	for _, refused := range s.parts(ctx, to) {
-		if refused != nil && !errors.As(refused, &transient) {
-			return refused
-		}
-		break
-	}
-	return err
 }
 
 // begin makes ctx end when the upload is taken over, too.

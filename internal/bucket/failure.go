@@ -1,4 +1,4 @@
-package s3store
+package bucket
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 var errNoS3 = fmt.Errorf("%w: the answer is not S3's: check the endpoint", store.ErrUnsupported)
 
 // failure is the one place where an answer of S3 becomes an error.
-func (s *Store) failure(ctx context.Context, a action, x *exchange, err error) error {
+func (b *Bucket) failure(ctx context.Context, a action, x *exchange, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -33,9 +33,9 @@ func (s *Store) failure(ctx context.Context, a action, x *exchange, err error) e
 	case errors.Is(err, errNoS3):
 		return err
 	case x.html:
-		return fmt.Errorf("%w: %s answers with a web page, not as S3 does: check the endpoint", store.ErrUnsupported, s.endpoint)
+		return fmt.Errorf("%w: %s answers with a web page, not as S3 does: check the endpoint", store.ErrUnsupported, b.endpoint)
 	case errors.As(err, &answer):
-		return s.refusal(a, x, answer)
+		return b.refusal(a, x, answer)
 	case errors.As(err, &request):
 		return transport.Failure(ctx, request.Err)
 	case errors.As(err, &other):
@@ -47,27 +47,27 @@ func (s *Store) failure(ctx context.Context, a action, x *exchange, err error) e
 }
 
 // refusal explains an answer by its code, or else by its status.
-func (s *Store) refusal(a action, x *exchange, answer minio.ErrorResponse) error {
+func (b *Bucket) refusal(a action, x *exchange, answer minio.ErrorResponse) error {
 	text := errors.New(describe(a, answer))
 	switch answer.Code {
 	case minio.NoSuchBucket:
-		return fmt.Errorf("%w: there is no bucket %s at %s: check its name, or make it", store.ErrNotFound, s.bucket, s.endpoint)
+		return fmt.Errorf("%w: there is no bucket %s at %s: check its name, or make it", store.ErrNotFound, b.name, b.endpoint)
 	case minio.NoSuchUpload, minio.NoSuchKey:
 		return fmt.Errorf("%w: %w", store.ErrNotFound, text)
 	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
-		if s.renew() {
+		if b.renew() {
 			return store.Transient(text)
 		}
 		return fmt.Errorf("%w: the credentials have expired: get new ones", store.ErrDenied)
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "InvalidClientTokenId":
-		return fmt.Errorf("%w: %s doesn't accept the credentials: %w", store.ErrDenied, s.endpoint, text)
+		return fmt.Errorf("%w: %s doesn't accept the credentials: %w", store.ErrDenied, b.endpoint, text)
 	case "RequestTimeTooSkewed", "RequestExpired":
 		return fmt.Errorf("%w: this machine's clock is off by %v: set it, as signatures carry the time", store.ErrDenied, x.skew)
 	case minio.AccessDenied, "AllAccessDisabled", "AccountProblem":
-		return s.denied(a, text)
+		return b.denied(a, text)
 	case minio.AuthorizationHeaderMalformed, minio.InvalidRegion, "PermanentRedirect", "IllegalLocationConstraintException":
-		if answer.Region != "" && answer.Region != s.opts.Region {
-			return fmt.Errorf("%w: bucket %s is in region %s: say so", store.ErrInvalid, s.bucket, answer.Region)
+		if answer.Region != "" && answer.Region != b.opts.Region {
+			return fmt.Errorf("%w: bucket %s is in region %s: say so", store.ErrInvalid, b.name, answer.Region)
 		}
 		return fmt.Errorf("%w: another region or endpoint is meant: %w", store.ErrInvalid, text)
 	case "EntityTooLarge", "MaxMessageLengthExceeded":
@@ -90,15 +90,15 @@ func (s *Store) refusal(a action, x *exchange, answer minio.ErrorResponse) error
 		// attempt asks what is there.
 		return x.transient(text)
 	}
-	return s.refusedBy(a, x, answer, text)
+	return b.refusedBy(a, x, answer, text)
 }
 
-func (s *Store) refusedBy(a action, x *exchange, answer minio.ErrorResponse, text error) error {
+func (b *Bucket) refusedBy(a action, x *exchange, answer minio.ErrorResponse, text error) error {
 	switch status := answer.StatusCode; status {
 	case http.StatusBadRequest:
 		return fmt.Errorf("%w: %w", store.ErrInvalid, text)
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return s.denied(a, text)
+		return b.denied(a, text)
 	case http.StatusNotFound, http.StatusGone:
 		return fmt.Errorf("%w: %w", store.ErrNotFound, text)
 	case http.StatusPreconditionFailed:
@@ -119,8 +119,8 @@ func (s *Store) refusedBy(a action, x *exchange, answer minio.ErrorResponse, tex
 	}
 }
 
-func (s *Store) denied(a action, text error) error {
-	if s.anonymous() {
+func (b *Bucket) denied(a action, text error) error {
+	if b.anonymous() {
 		return fmt.Errorf("%w: no credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE", store.ErrDenied)
 	}
 	return fmt.Errorf("%w: it needs the permission %s: %w", store.ErrDenied, a.permission, text)

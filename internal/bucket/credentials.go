@@ -1,4 +1,4 @@
-package s3store
+package bucket
 
 import (
 	"os"
@@ -31,18 +31,18 @@ func anySet(names ...string) bool {
 
 // renew forgets credentials that the service calls expired, and reports whether
 // there are others now.
-func (s *Store) renew() bool {
-	old, err := s.creds.GetWithContext(s.core.CredContext())
+func (b *Bucket) renew() bool {
+	old, err := b.creds.GetWithContext(b.core.CredContext())
 	if err != nil {
 		return false
 	}
-	s.creds.Expire()
-	now, err := s.creds.GetWithContext(s.core.CredContext())
+	b.creds.Expire()
+	now, err := b.creds.GetWithContext(b.core.CredContext())
 	return err == nil && now != old
 }
 
 // anonymous: no credentials were found anywhere.
-func (s *Store) anonymous() bool {
-	value, err := s.creds.GetWithContext(s.core.CredContext())
+func (b *Bucket) anonymous() bool {
+	value, err := b.creds.GetWithContext(b.core.CredContext())
 	return err == nil && value.SignerType == credentials.SignatureAnonymous
 }

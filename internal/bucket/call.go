@@ -1,4 +1,4 @@
-package s3store
+package bucket
 
 import (
 	"context"
@@ -31,7 +31,7 @@ var (
 
 // call makes one request and explains its error. Whatever do returns of S3's
 // client passes through here.
-func (s *Store) call(ctx context.Context, a action, do func(context.Context) error) error {
+func (b *Bucket) call(ctx context.Context, a action, do func(context.Context) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (s *Store) call(ctx context.Context, a action, do func(context.Context) err
 		<-x.sent
 	}
 	if err != nil {
-		return s.failure(ctx, a, x, err)
+		return b.failure(ctx, a, x, err)
 	}
 	return nil
 }
@@ -99,14 +99,14 @@ func (b *sentBody) Close() error {
 }
 
 // transport returns what makes the requests, and sets what Close does.
-func (s *Store) transport() http.RoundTripper {
-	next := s.opts.Transport
+func (b *Bucket) transport() http.RoundTripper {
+	next := b.opts.Transport
 	if next == nil {
-		next = transport.New(s.mem, &tls.Config{RootCAs: s.opts.RootCAs})
+		next = transport.New(b.mem, &tls.Config{RootCAs: b.opts.RootCAs})
 	}
-	s.close = func() {}
+	b.close = func() {}
 	if t, ok := next.(interface{ CloseIdleConnections() }); ok {
-		s.close = t.CloseIdleConnections
+		b.close = t.CloseIdleConnections
 	}
 	return observer{next}
 }

@@ -1,0 +1,131 @@
+package bucket
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"net/http"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/streamflow/streamflow/internal/detach"
+	"github.com/streamflow/streamflow/internal/transport"
+	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/store"
+)
+
+// listPage is the most that S3 lists at once.
+const listPage = 1000
+
+// A Part is one that S3 has.
+type Part struct {
+	Number   int
+	Size     int64 // in bytes
+	ETag     string
+	Sum      store.Sum
+	Modified time.Time // as far as it was listed
+}
+
+func partOf(p minio.ObjectPart) Part {
+	return Part{p.PartNumber, p.Size, p.ETag, parseSum(p.ChecksumCRC32C), p.LastModified}
+}
+
+// Parts yields the parts of an upload by their numbers.
+func (b *Bucket) Parts(ctx context.Context, m Multipart) iter.Seq2[Part, error] {
+	return func(yield func(Part, error) bool) {
+		for marker := 0; ; {
+			var page minio.ListObjectPartsResult
+			err := b.call(ctx, listParts, func(ctx context.Context) (err error) {
+				page, err = b.core.ListObjectParts(ctx, b.name, m.Key, m.ID, marker, listPage)
+				return err
+			})
+			if err != nil {
+				yield(Part{}, err)
+				return
+			}
+			for _, p := range page.ObjectParts {
+				if !yield(partOf(p), nil) {
+					return
+				}
+			}
+			if !page.IsTruncated || page.NextPartNumberMarker <= marker {
+				return
+			}
+			marker = page.NextPartNumberMarker
+		}
+	}
+}
+
+// requestBytes is what a part costs outside the reader: a connection, and where
+// it is signed the chunk of 64 KiB with its copy that minio-go keeps.
+func (b *Bucket) requestBytes() int64 {
+	if b.signed {
+		return transport.ConnectionBytes + 192<<10
+	}
+	return transport.ConnectionBytes
+}
+
+// UploadPart sends size bytes of r in one request. It doesn't read r after it has
+// returned.
+func (b *Bucket) UploadPart(ctx context.Context, m Multipart, number int, r io.Reader, size int64) (Part, error) {
+	charge, err := b.mem.Reserve(ctx, memory.KindConnection, b.requestBytes())
+	if err != nil {
+		return Part{}, err
+	}
+	defer func() { _ = charge.Release() }()
+	source := detach.NewReader(io.LimitReader(r, size))
+	defer source.Detach() // the transport may still be reading
+	sent := newBody(source, size, b.signed)
+	var part minio.ObjectPart
+	err = b.call(ctx, uploadPart, func(ctx context.Context) (err error) {
+		part, err = b.core.PutObjectPart(ctx, b.name, m.Key, m.ID, number, sent, sent.size, sent.options)
+		return err
+	})
+	if ctx.Err() != nil {
+		return Part{}, ctx.Err()
+	}
+	if failure := source.Failure(size); failure != nil {
+		return Part{}, failure
+	}
+	if err != nil {
+		return Part{}, b.explain(ctx, m, err, source.Bytes() < size)
+	}
+	return Part{Number: number, Size: size, ETag: part.ETag, Sum: store.Sum{CRC32C: sent.sum, Known: true}}, nil
+}
+
+// explain asks what is wrong where a connection broke before all was sent: a
+// service that refuses a part may close it without its answer getting through.
+func (b *Bucket) explain(ctx context.Context, m Multipart, err error, cut bool) error {
+	var transient *store.TransientError
+	if !cut || !errors.As(err, &transient) {
+		return err
+	}
+	for _, refused := range b.Parts(ctx, m) {
+		if refused != nil && !errors.As(refused, &transient) {
+			return refused
+		}
+		break
+	}
+	return err
+}
+
+// UploadNothing makes the one part that S3 wants of an empty object.
+func (b *Bucket) UploadNothing(ctx context.Context, m Multipart) error {
+	return b.call(ctx, uploadPart, func(ctx context.Context) error {
+		_, err := b.core.PutObjectPart(ctx, b.name, m.Key, m.ID, 1, nil, 0,
+			minio.PutObjectPartOptions{
+				CustomHeader: http.Header{headerChecksum: {formatSum(0)}}, DisableContentSha256: true,
+			})
+		return err
+	})
+}
+
+// CopyPart has S3 make a part of an object.
+func (b *Bucket) CopyPart(ctx context.Context, from string, m Multipart, number int) error {
+	return b.call(ctx, copyPart, func(ctx context.Context) error {
+		_, err := b.core.CopyObjectPart(ctx, b.name, from, b.name, m.Key, m.ID, number, 0, -1, nil)
+		return err
+	})
+}
