@@ -119,8 +119,8 @@ interop-ours: peers chromium curl ## the same, without others among themselves
 	cd interop && $(GO) vet ./... && $(GO) test -count=1 -short ./...
 
 .PHONY: web
-web: chromium peers ## check, build and test the browser client
-	cd web && npm ci && npm run lint && npm run build && npm run check && npm run size && npm test && npm run test:browser
+web: chromium peers ## check, build and test the browser client and the page
+	cd web && npm ci && npm run lint && npm run build && npm run page -- --check && npm run check && npm run size && npm test && npm run test:browser
 
 .PHONY: clean
 clean: ## remove what was built

@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"github.com/streamflow/streamflow/protocol"
+	"github.com/streamflow/streamflow/server/page"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -54,6 +55,8 @@ func (s *Server) download(w http.ResponseWriter, r *http.Request) {
 	id, err := s.uploads.Target(r)
 	switch {
 	case err != nil:
+	case id == "" && page.Wanted(r):
+		s.lead(w, r)
 	case id == "" || s.reader == nil:
 		err = protocol.MethodNotAllowed("DELETE, HEAD, OPTIONS, PATCH, POST, PUT")
 	default:

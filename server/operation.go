@@ -30,7 +30,7 @@ var (
 // operation is what may be asked of a server, by whom where it authenticates.
 func (s *Server) operation() endpoints {
 	return endpoints{
-		"/":               {http.MethodGet, s.page, nil},
+		"/":               {http.MethodGet, s.introduce, nil},
 		"/healthz":        {http.MethodGet, s.health, nil},
 		"/readyz":         {http.MethodGet, s.ready, nil},
 		"/metrics":        {http.MethodGet, s.metrics.ServeHTTP, adminOnly},

@@ -13,7 +13,8 @@
 //
 // Beside the uploads it answers /healthz, /readyz, /metrics for Prometheus, and
 // /api/v1 with memory, the uploads under way, and events; openapi.yaml
-// describes these. What only those who run the server may do is in
+// describes these. At / is the upload page (server/page), and a text for clients
+// that take no HTML. What only those who run the server may do is in
 // [Server.Admin], to be mounted where nobody else gets at it. Each request is
 // one line of the log.
 //
@@ -49,6 +50,7 @@ import (
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/server/auth"
 	"github.com/streamflow/streamflow/server/hook"
+	"github.com/streamflow/streamflow/server/page"
 	"github.com/streamflow/streamflow/server/policy"
 	"github.com/streamflow/streamflow/store"
 )
@@ -146,6 +148,7 @@ type Server struct {
 	tus       *tus.Handler
 	rufh      *rufh.Handler
 	reader    store.Reader // nil: nothing is given back
+	page      *page.Page
 	metrics   *metrics
 	stats     *recentStats
 	endpoints endpoints
@@ -221,7 +224,12 @@ func New(st store.Store, mem *memory.Manager, opts *Options) (*Server, error) {
 	s.rufh = rufh.NewHandler(s.uploads, &rufh.Options{Digests: st.Limits().Verified})
 	s.metrics = newMetrics(observed.inFlight, s.stats.now, o.Hooks)
 	observed.metrics = s.metrics
+	s.page = page.New(page.Options{BasePath: o.BasePath, Reading: o.AllowReading})
 	s.endpoints = s.operation()
+	for _, path := range s.page.Paths() {
+		s.endpoints[path] = endpoint{http.MethodGet, s.page.ServeHTTP, nil}
+	}
+	s.endpoints["/"] = endpoint{http.MethodGet, s.welcome, nil}
 	return s, nil
 }
 
@@ -248,11 +256,6 @@ func (s *Server) tusOptions(st store.Store) *tus.Options {
 	_, concatenates := st.(store.Concatenator)
 	return &tus.Options{Checksums: st.Limits().Verified, Concatenation: concatenates, Decoders: s.charge}
 }
-
-const page = `Streamflow takes uploads of any size here, by tus 1.0 (https://tus.io),
-Resumable Uploads for HTTP, or as they are:
-
-  streamflow upload FILE `
 
 // ServeHTTP implements http.Handler: uploads below the base path, and around
 // them what operation lists.
@@ -310,8 +313,4 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, uploads bool) (an
 		return answered, err
 	}
 	return false, s.policy.Request(r.Context())
-}
-
-func (s *Server) page(w http.ResponseWriter, r *http.Request) {
-	writeText(w, page+r.URL.Scheme+"://"+r.Host+s.uploads.Path(r)+"\n")
 }

@@ -287,17 +287,6 @@ func TestLocationBehindStripPrefix(t *testing.T) {
 	}
 }
 
-func TestPage(t *testing.T) {
-	r := newRig(t, nil)
-	resp, text := r.do("GET", "/", nil)
-	if resp.StatusCode != 200 || !strings.Contains(string(text), r.url+"/files/") || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain") {
-		t.Errorf("%s %s", resp.Status, text)
-	}
-	if resp, _ := r.do("GET", "/other", nil); resp.StatusCode != 404 {
-		t.Errorf("another path: %s", resp.Status)
-	}
-}
-
 func TestOptionsAreChecked(t *testing.T) {
 	r := newRig(t, nil)
 	for name, opts := range map[string]server.Options{

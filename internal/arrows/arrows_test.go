@@ -39,6 +39,7 @@ var arrows = []struct {
 	{"server/policy", []string{
 		"store", "internal/...", "protocol", "protocol/tus", "server/auth", "golang.org/x/...", "github.com/gabriel-vasile/mimetype/...",
 	}},
+	{"server/page", nil},
 	{"server/hook", []string{"store", "memory", "internal/...", "protocol", "protocol/tus", "server/auth", "github.com/standard-webhooks/standard-webhooks/libraries/..."}},
 	{"server", []string{"store", "memory", "internal/...", "protocol/...", "server/...", "github.com/VictoriaMetrics/metrics/...", "github.com/rs/cors/..."}},
 	{".", []string{"store", "memory", "internal/...", "golang.org/x/..."}},

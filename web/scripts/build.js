@@ -1,7 +1,6 @@
 // Bundles each package into ES modules with source maps; tsc adds the types.
 import { build } from "esbuild";
-
-const browsers = ["chrome111", "firefox113", "safari16.4"];
+import { browsers } from "./browsers.js";
 
 const packages = {
 	client: { index: "src/index.ts", drop: "src/upload/drop.ts", "checksum-worker": "src/checksum/worker.ts" },
