@@ -15,6 +15,8 @@ type Stats struct {
 	Peak      int64 // the most that Used ever was
 	Active    int64 // resources held now
 	Level     Level
+	// Thresholds of the levels, as fractions of the limit.
+	Thresholds Thresholds
 
 	Waiters  int    // requests that wait now
 	Refusals uint64 // requests that could never fit, or could not wait
@@ -76,7 +78,7 @@ func (m *Manager) Stats() Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := Stats{
-		Limit: m.bound(), Guarantee: m.guarantee, Used: m.used, Peak: m.peak, Level: m.level,
+		Limit: m.bound(), Guarantee: m.guarantee, Used: m.used, Peak: m.peak, Level: m.level, Thresholds: t.opts.Thresholds,
 		LastGC: t.lastGC, Retired: t.arena.retiredBytes(), Kinds: make(map[Kind]KindStats),
 	}
 	var c counts

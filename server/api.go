@@ -15,6 +15,7 @@ import (
 type (
 	memoryState struct {
 		Level           string               `json:"level"`
+		Thresholds      thresholds           `json:"thresholds"`
 		LimitBytes      int64                `json:"limit_bytes"`
 		UsedBytes       int64                `json:"used_bytes"`
 		AllocatedBytes  int64                `json:"allocated_bytes"`
@@ -32,6 +33,10 @@ type (
 		LastGC          *time.Time           `json:"last_gc,omitempty"`
 		Kinds           map[string]kindState `json:"kinds"`
 		Process         *processState        `json:"process,omitempty"`
+	}
+	thresholds struct {
+		Warning  float64 `json:"warning"`
+		Critical float64 `json:"critical"`
 	}
 	kindState struct {
 		Active int64 `json:"active"`
@@ -117,7 +122,7 @@ func (s *Server) listUploads() uploadList {
 
 func memoryStateOf(s memory.Stats) memoryState {
 	m := memoryState{
-		Level: s.Level.String(), LimitBytes: s.Limit, UsedBytes: s.Used, AllocatedBytes: s.Allocated,
+		Level: s.Level.String(), Thresholds: thresholds(s.Thresholds), LimitBytes: s.Limit, UsedBytes: s.Used, AllocatedBytes: s.Allocated,
 		CachedBytes: s.Cached, PeakBytes: s.Peak, ActiveResources: s.Active, Waiters: s.Waiters,
 		Refusals: s.Refusals, Waits: s.Waits, WaitSeconds: s.WaitTime.Seconds(), BufferGets: s.Gets,
 		BufferMisses: s.Misses, Leaks: s.Leaks, LeakedBytes: s.LeakedBytes, Kinds: make(map[string]kindState),

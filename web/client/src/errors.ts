@@ -27,6 +27,8 @@ export function isErrorCode(code: unknown): code is ErrorCode {
 export interface ErrorDetails {
 	/** The status of the server's answer, where there was one. */
 	status?: number;
+	/** What the server says of it, in its own words. */
+	detail?: string;
 	/** Milliseconds the server asked to be left alone. */
 	retryAfter?: number;
 	/** The same request may succeed later. */
@@ -39,6 +41,7 @@ export class UploadError extends Error {
 	override readonly name = "UploadError";
 	readonly code: ErrorCode;
 	readonly status: number | undefined;
+	readonly detail: string | undefined;
 	readonly retryAfter: number;
 	readonly transient: boolean;
 
@@ -46,6 +49,7 @@ export class UploadError extends Error {
 		super(message, { cause: details.cause });
 		this.code = code;
 		this.status = details.status;
+		this.detail = details.detail;
 		this.retryAfter = details.retryAfter ?? 0;
 		this.transient = details.transient ?? false;
 	}

@@ -182,7 +182,7 @@ export class StreamUploadManager {
 		const identity = {
 			id: `upload-${++this.#next}`,
 			name,
-			fingerprint: this.#settings.resume ? fingerprint(source, endpoint, userId) : null,
+			fingerprint: this.#settings.resume ? fingerprint(source, endpoint, userId, path) : null,
 			metadata: {
 				filename: name,
 				...(source instanceof Blob && source.type && { filetype: source.type }),

@@ -1,10 +1,14 @@
-/** Tells a file from others; null for what can't be recognized after a reload. */
-export function fingerprint(source: unknown, endpoint: string, userId: string | undefined): string | null {
+/** Tells a file from others, by its path where it has one; null for what can't be recognized after a reload. */
+export function fingerprint(
+	source: unknown,
+	endpoint: string,
+	userId: string | undefined,
+	path: string | undefined,
+): string | null {
 	if (!(source instanceof File)) {
 		return null;
 	}
-	const path = source.webkitRelativePath || source.name;
-	return [endpoint, userId ?? "", path, source.type, source.size, source.lastModified]
+	return [endpoint, userId ?? "", path || source.name, source.type, source.size, source.lastModified]
 		.map(String)
 		.map(encodeURIComponent)
 		.join("/");

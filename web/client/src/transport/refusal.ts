@@ -35,6 +35,7 @@ export function refusal(answer: Answer, doing: string): UploadError {
 	const detail = problem.detail ? ` It says: ${problem.detail}` : "";
 	return new UploadError(own, `${doing} failed with status ${status}. ${meaning}${detail}`, {
 		status,
+		...(problem.detail && { detail: problem.detail }),
 		retryAfter: retryAfter(answer.header("Retry-After"), Date.now()),
 		transient: status >= 500 || transient.includes(status),
 	});
