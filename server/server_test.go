@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -93,6 +94,26 @@ func TestNewerRequestTakesOver(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Clients ask twice at once when they are told to stop and go on. To be refused
+// a HEAD has them begin another upload.
+func TestAllWhoAskAreAnswered(t *testing.T) {
+	r := newRig(t, nil)
+	upload := r.create("Upload-Length", "10")
+	r.patch(upload, "0", strings.NewReader("01234"))
+	var asking sync.WaitGroup
+	for range 8 {
+		asking.Go(func() {
+			for range 20 {
+				resp, _ := r.do("HEAD", upload, nil)
+				if resp.StatusCode != http.StatusOK || resp.Header.Get("Upload-Offset") != "5" {
+					r.Errorf("%s, offset %q", resp.Status, resp.Header.Get("Upload-Offset"))
+				}
+			}
+		})
+	}
+	asking.Wait()
 }
 
 func atoi(s string) (n int) {

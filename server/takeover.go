@@ -17,7 +17,7 @@ var (
 )
 
 // A turn is one request's time with an upload. Requests for one upload take
-// turns, the newest ending the one before.
+// turns, the newest ending the body of the one before.
 type turn struct {
 	ctx    context.Context // ends with the turn, and when the client is gone
 	cancel context.CancelFunc
@@ -28,7 +28,7 @@ type turn struct {
 	why  error         // the turn was ended
 }
 
-// begin ends the turn under way, waits until it is over, and begins the next.
+// begin has the turn under way yield, waits until it is over, and begins the next.
 // The caller ends the new one with done.
 func (s *Server) begin(ctx context.Context, id string, body protocol.Body) (t *turn, done func(), err error) {
 	t = s.newTurn(ctx, body)
@@ -44,7 +44,7 @@ func (s *Server) begin(ctx context.Context, id string, body protocol.Body) (t *t
 	s.mu.Unlock()
 
 	if before != nil {
-		before.end(store.ErrSuperseded)
+		before.yield()
 		// Not bounded by ctx: whoever ends this turn relies on over meaning
 		// that the ones before are over too.
 		<-before.over
@@ -84,6 +84,14 @@ func (s *Server) finish(id string, t *turn) {
 	s.mu.Unlock()
 	close(t.over)
 	s.running.Done()
+}
+
+// yield ends a turn that may wait for its client. One without a body is over
+// soon, and who asks is owed an answer: of two that ask at once both get one.
+func (t *turn) yield() {
+	if t.body != nil {
+		t.end(store.ErrSuperseded)
+	}
 }
 
 // end makes the turn's body stop at once, with err as the reason.
