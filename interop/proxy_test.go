@@ -90,8 +90,10 @@ func (p *proxy) serve(client net.Conn) {
 		return
 	}
 	defer server.Close()
-	// What the kernel takes in, the client counts as sent.
+	// What the kernel takes in, the client counts as sent, and what it holds the
+	// server hasn't read.
 	_ = client.(*net.TCPConn).SetReadBuffer(64 * kib)
+	_ = server.(*net.TCPConn).SetWriteBuffer(64 * kib)
 	p.track(client, server)
 	defer p.untrack(client, server)
 	var answers sync.WaitGroup

@@ -3,7 +3,6 @@ package interop
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -63,12 +63,8 @@ type server struct {
 
 func startServer(t *testing.T, p product) *server {
 	t.Helper()
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &server{product: p, port: strconv.Itoa(listener.Addr().(*net.TCPAddr).Port), dir: t.TempDir()}
-	if err := errors.Join(listener.Close(), s.start()); err != nil {
+	s := &server{product: p, port: freePort(t), dir: t.TempDir()}
+	if err := s.start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -78,6 +74,30 @@ func startServer(t *testing.T, p product) *server {
 		}
 	})
 	return s
+}
+
+// Ports for servers that are killed and started again: below those that systems
+// give to connections, so that none has taken it meanwhile.
+const firstPort, lastPort = 12_000, 32_000
+
+var lastTaken atomic.Int64
+
+// freePort returns a port that nobody listens on.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		port := strconv.FormatInt(firstPort+(int64(os.Getpid())*64+lastTaken.Add(1))%(lastPort-firstPort), 10)
+		listener, err := net.Listen("tcp4", "127.0.0.1:"+port)
+		if err != nil {
+			continue
+		}
+		if err := listener.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return port
+	}
+	t.Fatal("no port is free")
+	return ""
 }
 
 func (s *server) address() string { return "127.0.0.1:" + s.port }

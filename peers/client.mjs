@@ -20,6 +20,9 @@ const options = (job) => ({
   retryDelays: job.retry ? retryDelays : null,
 });
 
+// A person who pauses takes a moment to go on, in which what was under way ends.
+const pause = 300;
+
 // atStop calls stop once, soon after enough was sent: as a person would, not
 // from within the client's own event.
 function atStop(job, stop) {
@@ -41,7 +44,7 @@ export function viaTus(job, input, storage) {
     const stop = async () => {
       const { url } = upload;
       await upload.abort(job.then === "terminate");
-      if (job.then === "pause") upload.start();
+      if (job.then === "pause") setTimeout(() => upload.start(), pause);
       else resolve({ url });
     };
     const upload = new tus.Upload(input, {
@@ -83,7 +86,7 @@ export function viaUppy(job, data, storage) {
         return;
       }
       uppy.pauseResume(id);
-      if (job.then === "pause") uppy.pauseResume(id);
+      if (job.then === "pause") setTimeout(() => uppy.pauseResume(id), pause);
       else resolve({ url: left });
     };
     const watch = atStop(job, stop);
