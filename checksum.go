@@ -180,10 +180,10 @@ func (u *Upload) sum(ctx context.Context) (store.Sum, error) {
 	switch {
 	case u.stream != nil:
 		sum = u.stream.finished.sum
-	case u.parts != nil && u.parts.next == u.src.Size():
+	case u.parts != nil && u.parts.next == u.object.length:
 		sum = u.parts.sum
 	default:
-		sum, err = u.sumOf(ctx, u.src.Size())
+		sum, err = u.sumOf(ctx, u.object.length)
 	}
 	return store.Sum{CRC32C: sum, Known: err == nil}, err
 }

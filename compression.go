@@ -24,7 +24,7 @@ func compressible(name string) bool {
 
 // compress has the destination send the upload compressed, where that is wanted.
 func (u *Upload) compress(ctx context.Context) error {
-	if u.m.opts.Compression == store.Uncompressed || !compressible(u.Name()) {
+	if u.m.opts.Compression == store.Uncompressed || u.object.encoded || !compressible(u.src.name) {
 		return nil
 	}
 	err := store.ErrUnsupported

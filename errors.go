@@ -61,6 +61,7 @@ const (
 	CodeToken      = "INVALID_TOKEN"
 	CodeNetwork    = "NETWORK_ERROR"
 	CodeValidation = "VALIDATION_ERROR"
+	CodeEncryption = "ENCRYPTION_FAILED"
 	CodeWorker     = "WORKER_ERROR"
 )
 
@@ -74,6 +75,8 @@ func Code(err error) string {
 		return CodeMemory
 	case isType[*SourceError](err), errors.Is(err, ErrSourceChanged):
 		return CodeFile
+	case isEncryption(err):
+		return CodeEncryption
 	case errors.Is(err, store.ErrDenied):
 		return CodeToken
 	case isAny(err, store.ErrInvalid, store.ErrTooLarge, store.ErrUnsupported, store.ErrChecksum):
@@ -85,6 +88,11 @@ func Code(err error) string {
 	default:
 		return CodeWorker
 	}
+}
+
+func isEncryption(err error) bool {
+	e, ok := errors.AsType[*EncodeError](err)
+	return ok && e.Kind == memory.KindEncryption
 }
 
 func isType[E error](err error) bool {

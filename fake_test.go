@@ -24,7 +24,8 @@ type memStore struct {
 	mu      sync.Mutex
 	uploads map[string]*memUpload
 	created int
-	writes  []int64 // sizes as asked for
+	specs   []store.Spec // that Create was given
+	writes  []int64      // sizes as asked for
 }
 
 type memUpload struct {
@@ -51,6 +52,7 @@ func (s *memStore) Create(ctx context.Context, spec store.Spec) (store.Upload, s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.created++
+	s.specs = append(s.specs, spec)
 	id := fmt.Sprintf("upload-%d", s.created)
 	u := &memUpload{s: s, info: store.Info{
 		ID: id, Name: spec.Name, Length: spec.Length, UnitBytes: spec.UnitBytes, Metadata: spec.Metadata,

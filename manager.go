@@ -31,20 +31,21 @@ import (
 
 // A Manager uploads to one destination. Several uploads may be under way.
 type Manager struct {
-	dst     store.Store
-	opts    Options
-	mem     *memory.Manager
-	ownMem  bool
-	units   *memory.Manager  // child of mem that the uploads are children of
-	journal *journal.Journal // or nil
-	gate    *gate
-	limiter *rate.Limiter   // or nil
-	ctx     context.Context // ends with Close
-	cancel  context.CancelFunc
-	wg      sync.WaitGroup // every goroutine
-	once    sync.Once      // of Close
-	held    error          // what Close found
-	plain   sync.Once      // of the warning that nothing is compressed
+	dst      store.Store
+	opts     Options
+	mem      *memory.Manager
+	ownMem   bool
+	units    *memory.Manager  // child of mem that the uploads are children of
+	encoders *memory.Manager  // child of mem, or nil
+	journal  *journal.Journal // or nil
+	gate     *gate
+	limiter  *rate.Limiter   // or nil
+	ctx      context.Context // ends with Close
+	cancel   context.CancelFunc
+	wg       sync.WaitGroup // every goroutine
+	once     sync.Once      // of Close
+	held     error          // what Close found
+	plain    sync.Once      // of the warning that nothing is compressed
 
 	mu       sync.Mutex
 	closed   bool
@@ -64,6 +65,9 @@ func New(dst store.Store, opts *Options) (*Manager, error) {
 	}
 	if _, ok := dst.(store.Finder); o.SkipIdentical && !ok {
 		return nil, fmt.Errorf("Options.SkipIdentical: %w: it doesn't know what it has by name", store.ErrUnsupported)
+	}
+	if o.SkipIdentical && len(o.Encoders) > 0 {
+		return nil, fmt.Errorf("Options.SkipIdentical: %w with Options.Encoders: what they make of a file isn't known before", store.ErrUnsupported)
 	}
 	if o.Compression != store.Uncompressed && !dst.Limits().Compressed {
 		return nil, fmt.Errorf("Options.Compression: %w: the destination keeps bytes as they come", store.ErrUnsupported)
@@ -105,6 +109,12 @@ func (m *Manager) openMemory() (err error) {
 	if err != nil {
 		return fmt.Errorf("make the memory manager of the uploads: %w", err)
 	}
+	if len(m.opts.Encoders) > 0 {
+		m.encoders, err = m.mem.Child("encoders", &memory.ChildOptions{Limit: m.encodersLimit()})
+	}
+	if err != nil {
+		return fmt.Errorf("make the memory manager of the encoders: %w", errors.Join(err, m.units.Close()))
+	}
 	return nil
 }
 
@@ -132,7 +142,7 @@ func (m *Manager) Upload(ctx context.Context, src *Source) (*Upload, error) {
 
 func (m *Manager) begin(ctx context.Context, src *Source) (*Upload, error) {
 	// The budget's limit may have been changed.
-	if err := m.units.SetLimit(unitsLimit(m.mem.Limit())); err != nil {
+	if err := m.setLimits(); err != nil {
 		return nil, err
 	}
 	mem, err := m.units.Child(src.name, nil)
@@ -216,6 +226,9 @@ func (m *Manager) close() error {
 		s.end()
 	}
 	err := m.units.Close()
+	if m.encoders != nil {
+		err = errors.Join(err, m.encoders.Close())
+	}
 	if m.ownMem {
 		err = errors.Join(err, m.mem.Close())
 	}

@@ -58,11 +58,18 @@ type Options struct {
 	// same name, length and CRC-32C; see Result.Identical. The destination must be
 	// a store.Finder.
 	SkipIdentical bool
-	// Compression sends files compressed, as far as that saves anything: not those
-	// whose names say that they are already. Default: as they are. The destination
+	// Compression sends files compressed, and the destination puts their bytes back:
+	// what is to stay compressed is for Encoders. It is done as far as it saves
+	// anything, and not to files whose names say that they are compressed already.
+	// Default: bytes go as they are. The destination
 	// must say store.Limits.Compressed; a server that turns out not to take it gets
 	// bytes as they are, and Logger a warning. RateLimit is of the bytes before.
 	Compression store.Compression
+	// Encoders make of every source what is stored of it, one after the other:
+	// compression, then encryption. Default: none. What they make is held as a
+	// stream is until it is acknowledged, so a broken connection costs nothing, but
+	// a later upload of the same file starts anew.
+	Encoders []Encoder
 	// Logger takes what can't be returned: trouble that was survived.
 	// Default: none.
 	Logger *slog.Logger

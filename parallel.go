@@ -55,7 +55,7 @@ func (u *Upload) writeUnits(ctx context.Context, info store.Info) error {
 }
 
 func (u *Upload) eachMissing(ctx context.Context, g *group, info store.Info) error {
-	for r := range units(u.src.Size(), u.unitBytes) {
+	for r := range units(u.object.length, u.unitBytes) {
 		if present(info, r) {
 			if err := u.sumUnit(g.open, r); err != nil {
 				return err

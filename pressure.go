@@ -175,6 +175,22 @@ const storeReserve = 1 << 20
 // unitsLimit is how much of a budget of limit bytes units may fill.
 func unitsLimit(limit int64) int64 { return max(limit-storeReserve, 4<<10) }
 
+// encodersLimit leaves room for a unit: encoders are held for as long as an upload
+// takes, and one that waits for a unit needs another to end.
+func (m *Manager) encodersLimit() int64 {
+	limits := m.dst.Limits()
+	unit := max(m.opts.ChunkBytes, limits.MinUnitBytes)
+	return max(unitsLimit(m.mem.Limit())-memory.Cost(unit), 4<<10)
+}
+
+func (m *Manager) setLimits() error {
+	err := m.units.SetLimit(unitsLimit(m.mem.Limit()))
+	if err == nil && m.encoders != nil {
+		err = m.encoders.SetLimit(m.encodersLimit())
+	}
+	return err
+}
+
 // explainLimit turns an error about a unit that can never fit into one about
 // the whole budget.
 func explainLimit(err error, mem *memory.Manager) error {

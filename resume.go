@@ -38,8 +38,8 @@ func (u *Upload) open(ctx context.Context) (store.Upload, store.Info, error) {
 		}
 	}
 	spec := store.Spec{
-		Name: u.src.name, Length: u.src.Size(), UnitBytes: u.unitBytes, Metadata: u.src.metadata,
-		NoReplace: u.m.opts.NoReplace,
+		Name: u.object.name, Length: u.object.length, UnitBytes: u.unitBytes, Metadata: u.src.metadata,
+		ContentCoding: u.object.coding, NoReplace: u.m.opts.NoReplace,
 	}
 	if u.stream != nil && u.stream.ended {
 		spec.Length = u.stream.held[len(u.stream.held)-1].end()
@@ -64,8 +64,12 @@ func (u *Upload) reopen(ctx context.Context) (store.Upload, store.Info, error) {
 		u.reason = "resuming is turned off"
 	case diff != "":
 		u.reason = "source changed since the upload began: " + diff
-	case info.Length != u.src.Size():
-		u.reason = fmt.Sprintf("the unfinished upload is of %d bytes, the source of %d", info.Length, u.src.Size())
+	case u.previous.Encoded:
+		u.reason = "what it was compressed or encrypted to can't be made again"
+	case u.object.encoded:
+		u.reason = "it wasn't compressed or encrypted as it is now"
+	case info.Length != u.object.length:
+		u.reason = fmt.Sprintf("the unfinished upload is of %d bytes, the source of %d", info.Length, u.object.length)
 	default:
 		if info.UnitBytes > 0 {
 			u.unitBytes = info.UnitBytes
@@ -159,7 +163,7 @@ func (u *Upload) save() {
 		return
 	}
 	err := u.entry.Save(journal.Record{
-		Source: u.src.identity, UploadID: u.ID(), Checkpoints: u.checkpoints.all(),
+		Source: u.src.identity, UploadID: u.ID(), Encoded: u.object.encoded, Checkpoints: u.checkpoints.all(),
 	})
 	if err != nil {
 		u.m.opts.Logger.Warn("writing the journal failed", "upload", u.Name(), "error", err)

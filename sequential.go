@@ -12,7 +12,7 @@ import (
 // writeFile sends what is missing of a file to an ordered store: in one Write,
 // unless the store bounds it.
 func (u *Upload) writeFile(ctx context.Context, info store.Info) error {
-	size, off := u.src.Size(), info.Offset
+	size, off := u.object.length, info.Offset
 	if off == size {
 		return nil
 	}

@@ -47,6 +47,9 @@ type State struct {
 	Total   int64 // or -1 while unknown
 	Resumed int64 // bytes that were there when the upload began
 	Retries int   // failed attempts that were repeated
+	// Encoded: what is sent isn't the source as it is, so no later upload can go
+	// on with it.
+	Encoded bool
 	// Err is why the upload ended, or what the last failed attempt died of.
 	Err error
 }

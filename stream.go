@@ -10,6 +10,7 @@ import (
 
 	"github.com/streamflow/streamflow/internal/checksum"
 	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/store"
 )
 
 // A stream reads ahead of what is sent: up to Streams units, each held in
@@ -67,6 +68,9 @@ func (s *stream) read(ctx context.Context) {
 		}
 		size = narrowed(size, level, s.least, s.chunk)
 		n, err := s.readUnit(ctx, off, size, sum)
+		if err == nil {
+			err = s.check(n)
+		}
 		if err != nil {
 			s.u.admission.release()
 			s.err = err
@@ -81,23 +85,34 @@ func (s *stream) read(ctx context.Context) {
 }
 
 func (s *stream) readUnit(ctx context.Context, off, size int64, sum uint32) (*unit, error) {
-	buf, err := s.u.mem.Acquire(ctx, memory.KindChunk, int(size))
+	buf, err := s.u.mem.Acquire(ctx, s.u.object.kind, int(size))
 	if err != nil {
 		return nil, explainLimit(err, s.u.m.mem)
 	}
 	n := &unit{off: off, buf: buf}
-	filled, err := fill(s.u.src.stream, buf.Bytes()[:size])
+	filled, err := fill(s.u.object.reader, buf.Bytes()[:size])
 	n.p = buf.Bytes()[:filled]
 	if errors.Is(err, io.EOF) {
 		n.last = true
 	} else if err != nil {
 		_ = buf.Release()
-		return nil, &SourceError{Name: s.u.src.name, Err: err}
+		return nil, s.u.readError(err)
 	}
 	if !s.u.m.opts.DisableChecksum {
 		n.sum = s.u.timed(func() uint32 { return checksum.Update(sum, n.p) })
 	}
 	return n, nil
+}
+
+// check refuses another length than what was announced: that of a file is known
+// before it is encoded. It releases n then.
+func (s *stream) check(n *unit) error {
+	length := s.u.object.length
+	if length == store.UnknownLength || n.end() == length || n.end() < length && !n.last {
+		return nil
+	}
+	err := &EncodeError{Kind: s.u.object.kind, Err: fmt.Errorf("%d bytes came of it, not %d", n.end(), length)}
+	return errors.Join(err, n.buf.Release())
 }
 
 // fill reads until p is full or r ends: io.EOF then, and only then. io.ReadFull

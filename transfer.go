@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/streamflow/streamflow/internal/journal"
+	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -24,6 +25,8 @@ type transfer struct {
 	stream      *stream         // of a stream
 	parts       *parts          // of a file in units
 	unitBytes   int64
+	object      object
+	room        *memory.Reservation // of the encoders, or nil
 
 	backoff backoff
 	acked   atomic.Int64 // bytes at the destination; the Writes under way add to it
@@ -68,27 +71,45 @@ func (u *Upload) transferAll() (store.Info, error) {
 
 // prepare checks what can be checked before anything is created.
 func (u *Upload) prepare() error {
+	if u.src.stream != nil {
+		context.AfterFunc(u.ctx, func() { _ = u.src.Close() }) // wakes a Read
+	}
+	if err := u.encode(u.ctx); err != nil {
+		return err
+	}
 	limits := u.m.dst.Limits()
-	var err error
-	if u.unitBytes, err = unitBytes(limits, u.m.opts.ChunkBytes, u.src.Size()); err != nil {
+	if err := u.divide(limits); err != nil {
 		return err
 	}
 	u.backoff = backoff{limit: u.m.opts.Retries, jitter: rand.Float64}
 	var points []journal.Checkpoint
-	if u.previous != nil && u.src.identity.Difference(u.previous.Source) == "" {
+	if u.previous != nil && !u.previous.Encoded && u.src.identity.Difference(u.previous.Source) == "" {
 		points = u.previous.Checkpoints
 	}
 	u.checkpoints = newCheckpoints(points)
-	if u.src.stream != nil {
+	if u.object.reader != nil {
 		var least int64 // units of an unordered store are all of one size
 		if !limits.Unordered {
 			least = max(minNarrowBytes, limits.MinUnitBytes)
 		}
 		u.stream = newStream(u, u.unitBytes, least)
 		go u.stream.read(u.ctx) // run waits for it, in drain
-		context.AfterFunc(u.ctx, func() { _ = u.src.Close() })
 	}
 	return nil
+}
+
+// divide decides how large units are. Those of a stream are held, so they don't
+// grow to make few of many: it does without a length then.
+func (u *Upload) divide(limits store.Limits) (err error) {
+	u.unitBytes, err = unitBytes(limits, u.m.opts.ChunkBytes, u.object.length)
+	if err != nil || u.object.reader == nil {
+		return err
+	}
+	small, err := unitBytes(limits, u.m.opts.ChunkBytes, store.UnknownLength)
+	if small < u.unitBytes {
+		u.unitBytes, u.object.length = small, store.UnknownLength
+	}
+	return err
 }
 
 // try makes one attempt. It returns neither an error nor a complete Info where
@@ -155,7 +176,7 @@ func (u *Upload) arrived(info store.Info) {
 	n := info.Offset
 	if u.m.dst.Limits().Unordered {
 		if n = u.acked.Load(); u.stream == nil {
-			n = presentBytes(info, u.src.Size(), u.unitBytes)
+			n = presentBytes(info, u.object.length, u.unitBytes)
 		}
 	}
 	u.counters.bytes.Store(n)
@@ -272,7 +293,7 @@ func (u *Upload) end(info store.Info, err error, took time.Duration) {
 	if cerr := u.src.Close(); cerr != nil {
 		u.m.opts.Logger.Warn("closing the source failed", "upload", u.Name(), "error", cerr)
 	}
-	if merr := u.mem.Close(); merr != nil {
+	if merr := errors.Join(u.releaseEncoders(), u.mem.Close()); merr != nil {
 		u.m.opts.Logger.Error("an upload ended with memory held", "upload", u.Name(), "error", merr)
 	}
 	u.m.meterOne(u, time.Now(), true)
@@ -283,7 +304,7 @@ func (u *Upload) end(info store.Info, err error, took time.Duration) {
 	}
 	u.state.Err = nil
 	if err != nil {
-		u.state.Err = fmt.Errorf("upload %s: %w", u.Name(), err)
+		u.state.Err = fmt.Errorf("upload %s: %w", u.name, err)
 	}
 	switch {
 	case err == nil:

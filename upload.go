@@ -29,6 +29,7 @@ type Upload struct {
 	transfer
 
 	mu      sync.Mutex
+	name    string
 	state   State
 	id      string
 	result  Result
@@ -42,14 +43,21 @@ func newUpload(ctx context.Context, m *Manager, src *Source, mem *memory.Manager
 		m: m, src: src, mem: mem, ctx: ctx, cancel: cancel,
 		done:      make(chan struct{}),
 		discarder: make(chan struct{}, 1),
+		name:      src.name,
 		state:     State{Total: src.Size()},
+		transfer:  transfer{object: asItIs(src)},
 	}
 	u.discarder <- struct{}{}
 	return u
 }
 
-// Name returns the object's name.
-func (u *Upload) Name() string { return u.src.name }
+// Name returns the object's name. It may have got the extension of an [Encoder]
+// by the time that bytes move.
+func (u *Upload) Name() string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.name
+}
 
 // ID returns the upload's id at the destination, or "" before it is created.
 func (u *Upload) ID() string {
@@ -175,6 +183,13 @@ func (u *Upload) setTotal(n int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.state.Total = n
+}
+
+// setObject notes what becomes of the source.
+func (u *Upload) setObject(o object) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.name, u.state.Total, u.state.Encoded = o.name, o.length, o.encoded
 }
 
 func (u *Upload) setID(id string, resumed int64) {

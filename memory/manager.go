@@ -19,6 +19,7 @@ const (
 	KindTransfer   Kind = "transfer"   // what bytes pass through from one place to another
 	KindConnection Kind = "connection" // what a connection costs
 	KindCompressor Kind = "compressor" // what bytes are compressed with
+	KindEncryption Kind = "encryption" // what bytes are encrypted with, and what they become until acknowledged
 )
 
 // A Manager hands out memory within a limit. Make the root of a tree with New

@@ -120,6 +120,9 @@ type Spec struct {
 	UnitBytes int64
 	// Metadata is kept with the object as far as the store can.
 	Metadata map[string]string
+	// ContentCoding says by its registered name (RFC 9110, section 8.4.1) how the
+	// bytes are encoded, or is empty. Only where [Limits].ContentCoding is set.
+	ContentCoding string
 	// NoReplace has the object only appear where there is none of its name: Finish
 	// is [ErrExists] then, also Create where the store knows already. Nothing comes
 	// between the look and the object. A store that names objects itself replaces
@@ -137,6 +140,8 @@ type Limits struct {
 	Verified bool
 	// Compressed: every Upload is a [Compressor].
 	Compressed bool
+	// ContentCoding: objects keep a content coding, and tell it to who reads them.
+	ContentCoding bool
 	// MinUnitBytes and MaxUnitBytes bound a unit, but the last may be smaller.
 	MinUnitBytes, MaxUnitBytes int64
 	// MaxUnits bounds the number of units of one upload of known length.

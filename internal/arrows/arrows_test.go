@@ -42,6 +42,8 @@ var arrows = []struct {
 	{"server/page", nil},
 	{"server/hook", []string{"store", "memory", "internal/...", "protocol", "protocol/tus", "server/auth", "github.com/standard-webhooks/standard-webhooks/libraries/..."}},
 	{"server", []string{"store", "memory", "internal/...", "protocol/...", "server/...", "github.com/VictoriaMetrics/metrics/...", "github.com/rs/cors/..."}},
+	{"compression", []string{"store", "memory", "github.com/klauspost/compress/..."}},
+	{"encryption", []string{"memory", "filippo.io/age/..."}},
 	{".", []string{"store", "memory", "internal/...", "golang.org/x/..."}},
 	{"cmd/streamflow/...", []string{"..."}},
 	{"examples/clamd", []string{"server/hook"}},
@@ -65,6 +67,8 @@ var testOnly = []string{
 	"github.com/rogpeppe/go-internal/...",
 	"github.com/santhosh-tekuri/jsonschema/...",
 	"go.yaml.in/yaml/...",
+	"filippo.io/age",
+	"github.com/klauspost/compress/zstd",
 	"golang.org/x/...",
 	module + "/...",
 }

@@ -17,6 +17,7 @@ type Object struct {
 	Sum      store.Sum // known where it was uploaded with a CRC-32C of the whole
 	Modified time.Time
 	Metadata map[string]string
+	Coding   string // content coding, or ""
 	// Mark is a word of at most 32 letters that tells whose object it is.
 	Mark string
 }
@@ -31,7 +32,7 @@ func (b *Bucket) Head(ctx context.Context, key string) (Object, error) {
 	if err != nil {
 		return Object{}, err
 	}
-	o := Object{Key: key, Size: info.Size, Modified: info.LastModified}
+	o := Object{Key: key, Size: info.Size, Modified: info.LastModified, Coding: info.Metadata.Get("Content-Encoding")}
 	o.Metadata, o.Mark = decodeMetadata(info.UserMetadata)
 	if info.ChecksumMode == fullObject {
 		o.Sum = parseSum(info.ChecksumCRC32C)

@@ -84,7 +84,7 @@ func (o *ObjectOptions) headers(key string, object Object) (minio.PutObjectOptio
 		contentType = mime.TypeByExtension(path.Ext(key))
 	}
 	return minio.PutObjectOptions{
-		UserMetadata: user, UserTags: o.Tags, ContentType: contentType, CacheControl: o.CacheControl,
+		UserMetadata: user, UserTags: o.Tags, ContentType: contentType, ContentEncoding: object.Coding, CacheControl: o.CacheControl,
 		StorageClass: o.StorageClass, ServerSideEncryption: sse,
 	}, nil
 }

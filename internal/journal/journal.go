@@ -53,6 +53,8 @@ type Record struct {
 	Source      Identity `json:"source"`
 	Destination string   `json:"destination"`
 	UploadID    string   `json:"upload_id"`
+	// Encoded: what was sent isn't the source as it is.
+	Encoded bool `json:"encoded,omitempty"`
 	// Checkpoints of the source, by rising offset.
 	Checkpoints []Checkpoint `json:"checkpoints,omitempty"`
 }

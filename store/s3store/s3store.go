@@ -89,11 +89,12 @@ func (s *Store) Close() error {
 // Limits implements store.Store.
 func (s *Store) Limits() store.Limits {
 	return store.Limits{
-		Unordered:    true,
-		MinUnitBytes: bucket.MinPartBytes,
-		MaxUnitBytes: bucket.MaxPartBytes,
-		MaxUnits:     s.opts.MaxParts,
-		MaxLength:    s.opts.MaxLength,
+		Unordered:     true,
+		ContentCoding: true,
+		MinUnitBytes:  bucket.MinPartBytes,
+		MaxUnitBytes:  bucket.MaxPartBytes,
+		MaxUnits:      s.opts.MaxParts,
+		MaxLength:     s.opts.MaxLength,
 	}
 }
 
@@ -111,7 +112,7 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.Multipart, err = s.bucket.CreateMultipart(ctx, a.Key, bucket.Object{Metadata: spec.Metadata, Mark: a.Mark})
+	a.Multipart, err = s.bucket.CreateMultipart(ctx, a.Key, bucket.Object{Metadata: spec.Metadata, Mark: a.Mark, Coding: spec.ContentCoding})
 	if err != nil {
 		return nil, err
 	}
