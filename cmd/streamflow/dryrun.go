@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/streamflow/streamflow/internal/bytesize"
 	"github.com/streamflow/streamflow/internal/tree"
@@ -19,9 +18,6 @@ func dryRun(ctx context.Context, stdout io.Writer, console io.Writer, all source
 	for src, err := range all.all() {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
-		}
-		if err == nil && !src.stdin() {
-			src.size, err = sizeOf(src.path)
 		}
 		switch {
 		case errors.Is(err, tree.ErrSkipped):
@@ -37,17 +33,9 @@ func dryRun(ctx context.Context, stdout io.Writer, console io.Writer, all source
 		if !src.stdin() {
 			amount = bytesize.Format(src.size)
 		}
-		if _, err := fmt.Fprintf(stdout, "would upload %s (%s) as %s to %s\n", src.path, amount, src.name, dst.name); err != nil {
+		if _, err := fmt.Fprintf(stdout, "would upload %s (%s) as %s to %s\n", src.path, amount, src.name+all.extension, dst.name); err != nil {
 			return err
 		}
 	}
 	return failed.outcome(count)
-}
-
-func sizeOf(path string) (int64, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return 0, fmt.Errorf("upload %s: %w", path, err)
-	}
-	return info.Size(), nil
 }

@@ -20,6 +20,7 @@ type forecast struct {
 
 func newForecast(of sources) *forecast {
 	f := &forecast{}
+	f.unknown.Store(of.openEnded)
 	f.walking.Go(func() {
 		for src, err := range of.all() {
 			if f.ended.Load() {

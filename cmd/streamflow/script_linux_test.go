@@ -34,6 +34,11 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
+			peers, err := filepath.Abs("../../bin") // make peers puts age there
+			if err != nil {
+				return err
+			}
+			env.Setenv("PATH", env.Getenv("PATH")+string(filepath.ListSeparator)+peers)
 			env.Values[runningKey{}] = &running{processes: map[string]*process{}}
 			return nil
 		},

@@ -33,12 +33,16 @@ func (s source) stdin() bool { return s.path == stdinPath }
 type sources struct {
 	origins []origin
 	finder  *tree.Finder
+
+	extension string // that the encryption gives each name
+	openEnded bool   // sizes say nothing of how much is sent
 }
 
 // An origin is one SOURCE of the command line: a file or standard input, or
 // else a tree or files with wildcards, with the prefix of their names.
 type origin struct {
 	source
+	err   error                       // of a single one that can't be read
 	files iter.Seq2[tree.File, error] // nil for a single one
 }
 
@@ -88,6 +92,8 @@ func (s sources) origin(at, name string) (origin, error) {
 		o.name = name
 		o.files, err = s.finder.Glob(at)
 		return o, err
+	default:
+		o.err = fmt.Errorf("upload %s: %w", at, &streamflow.SourceError{Name: at, Err: err})
 	}
 	return o, nil
 }
@@ -115,7 +121,7 @@ func (s sources) all() iter.Seq2[source, error] {
 
 func (o origin) each(yield func(source, error) bool) bool {
 	if o.files == nil {
-		return yield(o.source, nil)
+		return yield(o.source, o.err)
 	}
 	any := false
 	for f, err := range o.files {

@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamflow/streamflow"
-	"github.com/streamflow/streamflow/store"
 )
 
 const (
@@ -20,6 +19,11 @@ ends in / is made), a file:// URL, the http:// or https:// URL of a tus server's
 uploads, or s3://BUCKET/PREFIX. For S3 the variables and files of the AWS tools
 hold: AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_ENDPOINT_URL, AWS_CA_BUNDLE and so on.
 
+--compress and --encrypt-to change what is stored, and names say so: .gz, .zst,
+.age. A tus server puts compressed bytes back, and a bucket keeps them under their
+own name with a Content-Encoding. Where either was done, nothing can be resumed by
+a later command: it starts anew.
+
 The same command again resumes what was cut off, also after a crash. Standard
 input can't be read again, so it can't be resumed by a later command.
 
@@ -31,6 +35,7 @@ quota, 130 interrupted.`
   streamflow upload --max-memory 64MiB a.iso b.iso /mnt/backup
   tar c photos | streamflow upload --name photos.tar - https://example.com/files/
   streamflow upload --exclude '*.tmp' --exclude cache/ photos /mnt/backup
+  streamflow upload --encrypt-to age1... --compress=zstd dump.sql s3://backups
   streamflow upload --s3-region eu-central-1 disk.iso s3://backups/images
   streamflow upload --json disk.iso /mnt/backup | jq .`
 )
@@ -49,7 +54,7 @@ type uploadFlags struct {
 	filter      filter
 	noClobber   bool
 	identical   bool
-	compress    choice
+	encode      encodeFlags
 	dryRun      bool
 	progress    choice
 	json        bool
@@ -94,8 +99,7 @@ func (f *uploadFlags) group() flagGroup {
 	g.flags.BoolVar(&f.filter.followLinks, "follow-links", false, "in a directory, take symbolic links for what they lead to")
 	g.flags.BoolVar(&f.noClobber, "no-clobber", false, "leave alone what has the name at the destination already")
 	g.flags.BoolVar(&f.identical, "skip-identical", false, "don't send what is there already with the same size and checksum")
-	f.compress = choice{of: []string{"none", "gzip"}, chosen: "none"}
-	g.flags.VarPF(&f.compress, "compress", "", "send what shrinks by it compressed, where the server takes that").NoOptDefVal = "gzip"
+	f.encode.add(g.flags)
 	g.flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be uploaded, and upload nothing")
 	return g
 }
@@ -146,17 +150,22 @@ func (f *uploadFlags) run(cmd *cobra.Command, args []string) error {
 	if f.identical && dst.url != "" {
 		return usagef(cmd, "--skip-identical: a tus server doesn't say what it has by name")
 	}
-	if f.compress.chosen != "none" && dst.url == "" {
-		return usagef(cmd, "--compress: %s keeps bytes as they come; it is for tus servers", args[last])
+	encoding, err := f.encode.encoding(cmd, dst)
+	if err != nil {
+		return err
 	}
+	if f.identical && len(encoding.encoders) > 0 {
+		return usagef(cmd, "--skip-identical: with --encrypt-to or --compress what is stored isn't the file's bytes")
+	}
+	all.extension, all.openEnded = encoding.extension, encoding.openEnded
 	if f.dryRun {
 		return dryRun(cmd.Context(), cmd.OutOrStdout(), &console{w: cmd.ErrOrStderr()}, all, dst)
 	}
-	return f.upload(cmd, all, dst)
+	return f.upload(cmd, all, dst, encoding)
 }
 
-func (f *uploadFlags) upload(cmd *cobra.Command, all sources, dst destination) (err error) {
-	s, err := f.destination.open(cmd, dst, &f.memory, f.logLevel, f.options())
+func (f *uploadFlags) upload(cmd *cobra.Command, all sources, dst destination, e encoding) (err error) {
+	s, err := f.destination.open(cmd, dst, &f.memory, f.logLevel, f.options(e))
 	if err != nil {
 		return err
 	}
@@ -176,14 +185,10 @@ func (f *uploadFlags) upload(cmd *cobra.Command, all sources, dst destination) (
 	return nil
 }
 
-func (f *uploadFlags) options() streamflow.Options {
+func (f *uploadFlags) options(e encoding) streamflow.Options {
 	retries := f.retries
 	if retries == 0 {
 		retries = -1 // where 0 is the default
-	}
-	compression := store.Uncompressed
-	if f.compress.chosen == "gzip" {
-		compression = store.Gzip
 	}
 	return streamflow.Options{
 		ChunkBytes:      int64(f.chunkBytes),
@@ -194,6 +199,7 @@ func (f *uploadFlags) options() streamflow.Options {
 		NoResume:        !f.resume,
 		NoReplace:       f.noClobber,
 		SkipIdentical:   f.identical,
-		Compression:     compression,
+		Compression:     e.onTheWay,
+		Encoders:        e.encoders,
 	}
 }

@@ -152,6 +152,9 @@ func interruption(src source, id string, state streamflow.State) error {
 			src.name, errInterrupted, bytesize.Format(state.Bytes))
 	case id == "":
 		return fmt.Errorf("upload %s: %w before it began", src.path, errInterrupted)
+	case state.Encoded:
+		return fmt.Errorf("upload %s: %w after %s: discarded, because what it was encoded to can't be made again: the same command starts anew",
+			src.path, errInterrupted, bytesize.Format(state.Bytes))
 	default:
 		return fmt.Errorf("upload %s: %w after %s of %s: run the same command again to go on",
 			src.path, errInterrupted, bytesize.Format(state.Bytes), bytesize.Format(state.Total))
