@@ -87,6 +87,8 @@ tidy-check: ## say what go mod tidy would change
 	cd bench && $(GO) mod tidy -diff
 	cd interop && $(GO) mod tidy -diff
 	cd peers && $(GO) mod tidy -diff
+	cd peers/s3 && $(GO) mod tidy -diff
+	cd peers/s5cmd && $(GO) mod tidy -diff
 
 .PHONY: generate-check
 generate-check: ## regenerate, and fail where that changes a file

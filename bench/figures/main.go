@@ -37,6 +37,14 @@ func figures() []figure {
 		{"disk", "the disk runs full while 50 uploads are under way", measureDisk},
 		{"storm", "garbage at a high rate: no crash, no growth", measureStorm},
 		{"profile", "the memory manager's share of the CPU", measureProfile},
+		{"s3-file", "2 GiB from a file to S3, beside five peers", measureS3File},
+		{"s3-pipe", "2 GiB from a pipe to S3, beside five peers", measureS3Pipe},
+		{"s3-compose", "a pipe that outgrows 10,000 parts", measureS3Compose},
+		{"s3-cgroup", "a file and a pipe to S3 in a memory cgroup of 64 MiB", measureS3Cgroup},
+		{"s3-small", "10,000 files of 10 KiB to S3, beside s5cmd and rclone", measureS3Small},
+		{"s3-million", "a million tiny files: memory", measureS3Million},
+		{"s3-many", "four files to S3 at once under 64 MiB, beside rclone", measureS3Many},
+		{"s3-kill", "kill -9 of client and S3 server during uploads", measureS3Kill},
 		{"peers", "build and install the peers, and nothing else", setUpPeers},
 	}
 }

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -113,21 +111,9 @@ func (b *bench) buildBare(ctx context.Context) (string, error) {
 
 // startBare runs the bare handler, which keeps bodies in dir or nowhere.
 func startBare(ctx context.Context, binary, dir string) (*server, error) {
-	cmd := exec.CommandContext(ctx, binary, "-dir", dir)
-	read, write, err := os.Pipe()
+	p, url, err := startAnnounced(exec.CommandContext(ctx, binary, "-dir", dir))
 	if err != nil {
-		return nil, fmt.Errorf("start the bare handler: %w", err)
-	}
-	defer read.Close()
-	cmd.Stdout = write
-	p, err := start(cmd)
-	if err = errors.Join(err, write.Close()); err != nil {
 		return nil, err
 	}
-	line, err := bufio.NewReader(read).ReadString('\n')
-	if err != nil {
-		p.kill()
-		return nil, fmt.Errorf("start the bare handler: %w: %s", err, lastLines(p.stderr.String()))
-	}
-	return &server{process: p, url: strings.TrimSpace(line), store: dir}, nil
+	return &server{process: p, url: url, store: dir}, nil
 }

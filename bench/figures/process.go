@@ -87,22 +87,31 @@ func (p *process) watch() {
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
 func (p *process) samplePeak() {
+	peak := p.status("VmHWM")
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.peak = max(p.peak, peak)
+}
+
+// resident is the memory it has now, in bytes.
+func (p *process) resident() int64 { return p.status("VmRSS") }
+
+// status reads bytes from /proc/PID/status, or 0 from a process that has ended.
+func (p *process) status(name string) int64 {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid()))
 	if err != nil {
-		return
+		return 0
 	}
-	_, rest, found := strings.Cut(string(status), "\nVmHWM:")
+	_, rest, found := strings.Cut(string(status), "\n"+name+":")
 	if !found {
-		return // a zombie has no memory left
+		return 0 // a zombie has no memory left
 	}
 	field, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
 	n, err := strconv.ParseInt(field, 10, 64)
 	if err != nil {
-		return
+		return 0
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.peak = max(p.peak, n*kib)
+	return n * kib
 }
 
 func (p *process) peakRSS() int64 {

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// certificate makes a key and a certificate for this machine that signs itself.
-func certificate(dir string) (certFile, keyFile string, err error) {
+// Certificate makes a key and a certificate for this machine that signs itself.
+func Certificate(dir string) (certFile, keyFile string, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return "", "", err

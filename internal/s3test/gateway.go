@@ -76,7 +76,7 @@ func New(dir string, secure bool) (*Gateway, error) {
 	if !secure {
 		return g, nil
 	}
-	cert, key, err := certificate(dir)
+	cert, key, err := Certificate(dir)
 	g.Endpoint, g.CAFile, g.flags = "https://"+g.address, cert, []string{"--cert", cert, "--key", key}
 	return g, err
 }

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/streamflow/streamflow/internal/s3test"
+)
+
+const bucketName = "figures"
+
+// A service is an S3 server under which nothing but the bucket "figures" is.
+type service struct {
+	*process
+	endpoint string
+	ca       string // certificate to trust; "" over plain HTTP
+	dir      string // of the bucket, where it keeps what it gets
+	restart  func(ctx context.Context) (*process, error)
+}
+
+// environment is what every client finds the service by.
+func (s *service) environment() []string {
+	env := append(os.Environ(), "AWS_ACCESS_KEY_ID="+s3test.AccessKey, "AWS_SECRET_ACCESS_KEY="+s3test.SecretKey,
+		"AWS_REGION="+s3test.Region, "AWS_ENDPOINT_URL="+s.endpoint)
+	if s.ca != "" {
+		env = append(env, "SSL_CERT_FILE="+s.ca, "AWS_CA_BUNDLE="+s.ca)
+	}
+	return env
+}
+
+// empty throws away what is in the bucket.
+func (s *service) empty() error {
+	if s.dir == "" {
+		return nil
+	}
+	if err := os.RemoveAll(s.dir); err != nil {
+		return fmt.Errorf("empty the bucket: %w", err)
+	}
+	return os.Mkdir(s.dir, 0o755)
+}
+
+// startGateway starts versitygw over a directory of its own.
+func (b *bench) startGateway(ctx context.Context, secure bool) (*service, error) {
+	top := filepath.Dir(b.root)
+	if err := command(ctx, top, "make", "peers"); err != nil {
+		return nil, err
+	}
+	dir, err := b.emptyDir("gateway")
+	if err != nil {
+		return nil, err
+	}
+	port, err := freePort(ctx)
+	if err != nil {
+		return nil, err
+	}
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	s := &service{endpoint: "http://" + address, dir: filepath.Join(dir, "buckets", bucketName)}
+	args := []string{"--port", address, "--region", s3test.Region, "--quiet", "--keep-alive"}
+	if secure {
+		cert, key, err := s3test.Certificate(dir)
+		if err != nil {
+			return nil, fmt.Errorf("make a certificate: %w", err)
+		}
+		s.endpoint, s.ca = "https://"+address, cert
+		args = append(args, "--cert", cert, "--key", key)
+	}
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make the bucket: %w", err)
+	}
+	s.restart = func(ctx context.Context) (*process, error) {
+		cmd := exec.CommandContext(ctx, filepath.Join(top, "bin", "versitygw"), append(args, "posix", filepath.Dir(s.dir))...)
+		cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY_ID="+s3test.AccessKey, "ROOT_SECRET_ACCESS_KEY="+s3test.SecretKey)
+		p, err := start(cmd)
+		if err != nil {
+			return nil, err
+		}
+		if err := waitListening(ctx, p, address); err != nil {
+			p.kill()
+			return nil, err
+		}
+		return p, nil
+	}
+	s.process, err = s.restart(ctx)
+	return s, err
+}
+
+// startSink starts the server that keeps no bytes.
+func (b *bench) startSink(ctx context.Context) (*service, error) {
+	binary := filepath.Join(b.work, "sink")
+	if err := command(ctx, b.root, "go", "build", "-o", binary, "./sink"); err != nil {
+		return nil, err
+	}
+	p, url, err := startAnnounced(exec.CommandContext(ctx, binary))
+	if err != nil {
+		return nil, err
+	}
+	return &service{process: p, endpoint: url}, nil
+}
+
+// startAnnounced starts a server that prints its URL.
+func startAnnounced(cmd *exec.Cmd) (*process, string, error) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, "", fmt.Errorf("start %s: %w", cmd.Path, err)
+	}
+	defer read.Close()
+	cmd.Stdout = write
+	p, err := start(cmd)
+	if err = errors.Join(err, write.Close()); err != nil {
+		return nil, "", err
+	}
+	line, err := bufio.NewReader(read).ReadString('\n')
+	if err != nil {
+		p.kill()
+		return nil, "", fmt.Errorf("start %s: %w: %s", cmd.Path, err, lastLines(p.stderr.String()))
+	}
+	return p, strings.TrimSpace(line), nil
+}
+
+// counts is how often the sink's operations were called, and "bytes".
+func (s *service) counts(ctx context.Context) (map[string]int64, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.endpoint+"/.counts", nil)
+	if err != nil {
+		return nil, fmt.Errorf("ask the sink: %w", err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("ask the sink: %w", err)
+	}
+	defer resp.Body.Close()
+	counts := map[string]int64{}
+	if err := json.NewDecoder(resp.Body).Decode(&counts); err != nil {
+		return nil, fmt.Errorf("ask the sink: %w", err)
+	}
+	return counts, nil
+}
