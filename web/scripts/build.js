@@ -1,5 +1,6 @@
 // Bundles each package into ES modules with source maps; tsc adds the types.
-import { build } from "esbuild";
+import { readFileSync } from "node:fs";
+import { rolldown } from "rolldown";
 import { browsers } from "./browsers.js";
 
 const packages = {
@@ -8,19 +9,23 @@ const packages = {
 	vue: { index: "src/index.ts" },
 };
 
-for (const [folder, entryPoints] of Object.entries(packages)) {
-	await build({
-		absWorkingDir: new URL(`../${folder}`, import.meta.url).pathname,
-		entryPoints,
-		outdir: "dist",
-		bundle: true,
-		splitting: true,
-		chunkNames: "[name]-[hash]",
-		packages: "external",
-		format: "esm",
-		target: browsers,
-		minify: true,
-		sourcemap: true,
-		logLevel: "warning",
+for (const [folder, input] of Object.entries(packages)) {
+	const cwd = new URL(`../${folder}/`, import.meta.url).pathname;
+	const { dependencies = {}, peerDependencies = {} } = JSON.parse(readFileSync(`${cwd}package.json`, "utf8"));
+	const bundle = await rolldown({
+		cwd,
+		input,
+		external: Object.keys({ ...dependencies, ...peerDependencies }),
+		transform: { target: browsers },
+		// What is shared with parts loaded later stays in the index: one request for all that most uploads need.
+		preserveEntrySignatures: "allow-extension",
 	});
+	await bundle.write({
+		dir: "dist",
+		chunkFileNames: "[name].js",
+		minify: true,
+		comments: false,
+		sourcemap: true,
+	});
+	await bundle.close();
 }

@@ -93,13 +93,13 @@ test.each([
 		name: "an answer without offset",
 		on: { POST: reply(201, created), PATCH: reply(204, {}) },
 		code: "VALIDATION_ERROR",
-		says: "no Upload-Offset",
+		says: "nothing for Upload-Offset",
 	},
 	{
 		name: "an offset that is text",
 		on: { POST: reply(201, created), PATCH: reply(204, { "Upload-Offset": "-1" }) },
 		code: "VALIDATION_ERROR",
-		says: '"-1"',
+		says: "-1 for Upload-Offset",
 	},
 	{
 		name: "an offset beyond what was sent",

@@ -45,23 +45,10 @@ export interface UploadConfig extends MemoryConfig {
 	headers?: Record<string, string>;
 }
 
-export type Settings = Required<
-	Pick<
-		UploadConfig,
-		| "endpoint"
-		| "chunkSize"
-		| "concurrentStreams"
-		| "parallelStreams"
-		| "compressionEnabled"
-		| "retryAttempts"
-		| "validateChunks"
-		| "resume"
-		| "bodyMode"
-		| "stallTimeout"
-		| "headers"
-	>
-> &
-	Pick<UploadConfig, "maxFileSize" | "allowedMimeTypes" | "allowedExtensions" | "accessToken" | "userId"> & {
+type Optional = "maxFileSize" | "allowedMimeTypes" | "allowedExtensions" | "accessToken" | "userId";
+
+export type Settings = Required<Omit<UploadConfig, Optional | keyof MemoryConfig>> &
+	Pick<UploadConfig, Optional> & {
 		/** Somebody has chosen chunkSize. */
 		chunked: boolean;
 	};
@@ -71,52 +58,72 @@ export const MiB = 1 << 20;
 /** Says what a value has to be, where it isn't. */
 export type Rule = [valid: (value: unknown) => boolean, expected: string];
 
+/** What an option has to be, and what it is where nobody gives it. */
+export type Option = [rule: Rule, otherwise?: unknown];
+
 export const isBoolean: Rule = [(v) => typeof v === "boolean", "true or false"];
 export const isText: Rule = [(v) => typeof v === "string" && v !== "", "a string that isn't empty"];
 export const isCallback: Rule = [(v) => typeof v === "function", "a function"];
 export const isCount: Rule = [(v) => Number.isSafeInteger(v) && Number(v) >= 0, "a whole number, 0 or more"];
-export const isPositive: Rule = [(v) => Number.isSafeInteger(v) && Number(v) > 0, "a whole number above 0"];
+export const isPositive: Rule = [(v) => isCount[0](v) && v !== 0, "a whole number above 0"];
 export const isFraction: Rule = [(v) => typeof v === "number" && v > 0 && v <= 1, "a number above 0 and up to 1"];
 export const isObject: Rule = [(v) => typeof v === "object" && v !== null && !Array.isArray(v), "an object"];
-
-const isTexts: Rule = [(v) => Array.isArray(v) && v.every(isText[0]), "an array of strings"];
+export const isTexts: Rule = [
+	(v) => isObject[0](v) && Object.values(v as object).every((text) => typeof text === "string"),
+	"an object of strings",
+];
+export const isToken: Rule = [(v) => isText[0](v) || isCallback[0](v), "a string or a function"];
 // setTimeout takes no more, and fires at once.
 export const isDuration: Rule = [
 	(v) => isPositive[0](v) && Number(v) < 2 ** 31,
-	"milliseconds, a whole number above 0 and below 2^31",
+	"a whole number of milliseconds above 0 and below 2^31",
 ];
 
-const rules: Record<string, Rule> = {
-	endpoint: [isEndpoint, "an http or https URL, or a path"],
-	chunkSize: isPositive,
-	concurrentStreams: isPositive,
-	parallelStreams: isPositive,
-	compressionEnabled: isBoolean,
-	retryAttempts: isCount,
-	validateChunks: isBoolean,
-	resume: isBoolean,
-	bodyMode: [(v) => ["auto", "blob", "buffer"].includes(v as string), '"auto", "blob" or "buffer"'],
-	stallTimeout: isDuration,
-	maxFileSize: isPositive,
-	allowedMimeTypes: isTexts,
-	allowedExtensions: isTexts,
-	accessToken: [(v) => isText[0](v) || isCallback[0](v), "a string or a function"],
-	userId: isText,
-	headers: [
-		(v) => isObject[0](v) && Object.values(v as object).every((h) => typeof h === "string"),
-		"an object of strings",
-	],
+const isList: Rule = [(v) => Array.isArray(v) && v.every(isText[0]), "an array of strings"];
+const isEndpoint: Rule = [
+	(v) => isText[0](v) && URL.canParse(v as string, base()) && /^https?:/.test(resolve(v as string)),
+	"an http or https URL, or a path",
+];
+
+const options: Record<keyof Omit<UploadConfig, keyof MemoryConfig>, Option> = {
+	endpoint: [isEndpoint, "/files/"],
+	chunkSize: [isPositive, MiB],
+	concurrentStreams: [isPositive, 3],
+	parallelStreams: [isPositive, 1],
+	compressionEnabled: [isBoolean, false],
+	retryAttempts: [isCount, 3],
+	validateChunks: [isBoolean, false],
+	resume: [isBoolean, true],
+	bodyMode: [[(v) => ["auto", "blob", "buffer"].includes(v as string), '"auto", "blob" or "buffer"'], "auto"],
+	stallTimeout: [isDuration, 30_000],
+	maxFileSize: [isPositive],
+	allowedMimeTypes: [isList],
+	allowedExtensions: [isList],
+	accessToken: [isToken],
+	userId: [isText],
+	headers: [isTexts, {}],
 };
 
-/** Throws a VALIDATION_ERROR that names the first option in given that breaks its rule. */
-export function validate(given: unknown, rules: Record<string, Rule>, prefix: string): void {
+/**
+ * Each option as given, else as in `base`, else what it is otherwise. The first
+ * that breaks its rule is a VALIDATION_ERROR that names it.
+ */
+export function settle<T extends object>(
+	prefix: string,
+	given: unknown,
+	options: Record<keyof T & string, Option>,
+	base: Partial<T> = {},
+): T {
 	check(prefix, given, isObject);
-	for (const [name, rule] of Object.entries(rules)) {
+	const settled = Object.entries<Option>(options).map(([name, [rule, otherwise]]) => {
 		const value = (given as Record<string, unknown>)[name];
-		if (value !== undefined) {
-			check(`${prefix}.${name}`, value, rule);
+		if (value === undefined) {
+			return [name, base[name as keyof T] ?? otherwise];
 		}
-	}
+		check(`${prefix}.${name}`, value, rule);
+		return [name, value];
+	});
+	return Object.fromEntries(settled);
 }
 
 export function check(name: string, value: unknown, [valid, expected]: Rule): void {
@@ -125,49 +132,20 @@ export function check(name: string, value: unknown, [valid, expected]: Rule): vo
 	}
 }
 
-export function show(value: unknown): string {
-	return typeof value === "string" || (typeof value === "object" && value !== null)
-		? JSON.stringify(value)?.slice(0, 80)
-		: String(value);
+function show(value: unknown): string {
+	return typeof value === "string" || isObject[0](value) ? JSON.stringify(value)?.slice(0, 80) : String(value);
 }
 
-export function settle(config: UploadConfig): Settings {
-	validate(config, rules, "config");
-	const given = Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
-	return {
-		endpoint: "/files/",
-		chunkSize: MiB,
-		concurrentStreams: 3,
-		parallelStreams: 1,
-		compressionEnabled: false,
-		retryAttempts: 3,
-		validateChunks: false,
-		resume: true,
-		bodyMode: "auto",
-		stallTimeout: 30_000,
-		headers: {},
-		...given,
-		chunked: "chunkSize" in given,
-	};
+export function settleConfig(config: UploadConfig): Settings {
+	const settings = settle<Settings>("config", config, options as Record<keyof Settings, Option>);
+	return { ...settings, endpoint: resolve(settings.endpoint), chunked: config.chunkSize !== undefined };
 }
 
-/** The endpoint of a config or an upload as a whole URL. */
+/** An endpoint as a whole URL. */
 export function resolveEndpoint(endpoint: string): string {
-	return new URL(endpoint, globalThis.document?.baseURI ?? "http://localhost/").href;
+	check("endpoint", endpoint, isEndpoint);
+	return resolve(endpoint);
 }
 
-function isEndpoint(value: unknown): boolean {
-	if (!isText[0](value)) {
-		return false;
-	}
-	try {
-		return /^https?:$/.test(new URL(resolveEndpoint(value as string)).protocol);
-	} catch {
-		return false;
-	}
-}
-
-export function checkEndpoint(endpoint: unknown): string {
-	check("endpoint", endpoint, rules.endpoint as Rule);
-	return resolveEndpoint(endpoint as string);
-}
+const base = () => globalThis.document?.baseURI ?? "http://localhost/";
+const resolve = (endpoint: string) => new URL(endpoint, base()).href;

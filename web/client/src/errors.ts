@@ -9,26 +9,11 @@ export type ErrorCode =
 	| "NETWORK_ERROR"
 	| "VALIDATION_ERROR";
 
-const codes: readonly string[] = [
-	"RATE_LIMIT_EXCEEDED",
-	"INVALID_FILE",
-	"MEMORY_LIMIT_EXCEEDED",
-	"INVALID_TOKEN",
-	"ENCRYPTION_FAILED",
-	"WORKER_ERROR",
-	"NETWORK_ERROR",
-	"VALIDATION_ERROR",
-] satisfies ErrorCode[];
-
-export function isErrorCode(code: unknown): code is ErrorCode {
-	return codes.includes(code as string);
-}
-
 export interface ErrorDetails {
 	/** The status of the server's answer, where there was one. */
-	status?: number;
+	status?: number | undefined;
 	/** What the server says of it, in its own words. */
-	detail?: string;
+	detail?: string | undefined;
 	/** Milliseconds the server asked to be left alone. */
 	retryAfter?: number;
 	/** The same request may succeed later. */
@@ -46,17 +31,23 @@ export class UploadError extends Error {
 	readonly transient: boolean;
 
 	constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-		super(message, { cause: details.cause });
+		const { status, detail, retryAfter = 0, transient = false, cause } = details;
+		super(message, { cause });
 		this.code = code;
-		this.status = details.status;
-		this.detail = details.detail;
-		this.retryAfter = details.retryAfter ?? 0;
-		this.transient = details.transient ?? false;
+		this.status = status;
+		this.detail = detail;
+		this.retryAfter = retryAfter;
+		this.transient = transient;
 	}
 }
 
 export function isTransient(error: unknown): error is UploadError {
 	return error instanceof UploadError && error.transient;
+}
+
+/** The error of whoever asks something of a manager after its dispose. */
+export function disposedError(): UploadError {
+	return new UploadError("VALIDATION_ERROR", "This manager is disposed: make a new one.");
 }
 
 /** The error of work that was ended on purpose, as the platform's own. */

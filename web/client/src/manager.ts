@@ -2,23 +2,24 @@ import type { Summer } from "./checksum/summer.js";
 import {
 	type AccessToken,
 	check,
-	checkEndpoint,
 	isCallback,
-	isObject,
 	isText,
-	type Settings,
+	isTexts,
+	isToken,
+	type Option,
+	type Rule,
+	resolveEndpoint,
 	settle,
-	show,
+	settleConfig,
 	type UploadConfig,
 } from "./config.js";
-import { abortError, UploadError } from "./errors.js";
+import { abortError, disposedError, type UploadError } from "./errors.js";
 import { Emitter, type Listener, type ManagerEvents, type ProgressEvent } from "./events.js";
 import { type MemoryConfig, settleMemory } from "./memory/config.js";
 import { MemoryManager, type MemoryStats } from "./memory/manager.js";
 import { fingerprint } from "./resume/fingerprint.js";
-import { ResumeStore } from "./resume/store.js";
-import { type Capabilities, Tus } from "./transport/tus.js";
-import { checkFile } from "./upload/accept.js";
+import { Tus } from "./transport/tus.js";
+import { type Engine, load } from "./upload/engine.js";
 import type { UploadSource } from "./upload/source.js";
 import { type StreamingState, sum, type UploadResult, type UploadState } from "./upload/state.js";
 import { Streams } from "./upload/streams.js";
@@ -37,6 +38,17 @@ export interface StreamOptions {
 	metadata?: Record<string, string>;
 }
 
+const isSource: Rule = [(v) => v instanceof Blob || v instanceof ReadableStream, "a File, a Blob or a ReadableStream"];
+
+const streamOptions: Record<keyof StreamOptions, Option> = {
+	onProgress: [isCallback],
+	userId: [isText],
+	accessToken: [isToken],
+	name: [isText],
+	path: [isText],
+	metadata: [isTexts],
+};
+
 /**
  * Uploads files, Blobs and streams to a tus server, inside a memory budget.
  *
@@ -46,42 +58,48 @@ export interface StreamOptions {
  * const { url } = await manager.uploadFile(file);
  */
 export class StreamUploadManager {
+	// Keeps reactive frameworks from wrapping it: see MemoryManager.
+	readonly [Symbol.toStringTag] = "StreamUploadManager";
 	readonly memoryManager: MemoryManager;
-	readonly #settings: Settings;
-	readonly #events = new Emitter<ManagerEvents>();
+	readonly #engine: Engine;
 	readonly #uploads = new Map<string, Upload>();
-	readonly #streams: Streams;
-	#summer: Promise<Summer> | undefined;
-	readonly #store = new ResumeStore();
-	readonly #servers = new Map<string, Promise<Capabilities>>();
 	readonly #end = new AbortController();
+	#summer: Promise<Summer> | undefined;
 	#next = 0;
 
 	/** An option that can't be is a VALIDATION_ERROR with its name. */
 	constructor(config: UploadConfig = {}, memoryConfig: MemoryConfig = {}) {
-		this.#settings = settle(config);
-		this.memoryManager = new MemoryManager(settleMemory(config, memoryConfig), this.#events);
-		this.#streams = new Streams(() => this.#allowed());
-		this.#events.on("statechange", ({ id }) => {
+		const settings = settleConfig(config);
+		const events = new Emitter<ManagerEvents>();
+		const memory = new MemoryManager(settleMemory(config, memoryConfig), events);
+		// Half the streams when memory is short, and no new one when it is shorter.
+		const allowed = () => Math.ceil(settings.concurrentStreams / (memory.level === "normal" ? 1 : 2));
+		this.memoryManager = memory;
+		this.#engine = {
+			settings,
+			events,
+			memory,
+			streams: new Streams(allowed),
+			servers: new Map(),
+			signal: this.#end.signal,
+			summer: () => this.#summing(),
+			warn: (error) => this.#warn(error),
+		};
+		events.on("statechange", ({ id }) => {
 			if (this.#uploads.get(id)?.over) {
 				this.#uploads.delete(id);
 			}
 		});
 	}
 
-	// Keeps reactive frameworks from wrapping it: see MemoryManager.
-	get [Symbol.toStringTag](): string {
-		return "StreamUploadManager";
-	}
-
 	/** Returns how to stop listening. */
 	on<K extends keyof ManagerEvents>(type: K, listener: Listener<ManagerEvents[K]>): () => void {
 		check("The listener", listener, isCallback);
-		return this.#events.on(type, listener);
+		return this.#engine.events.on(type, listener);
 	}
 
 	off<K extends keyof ManagerEvents>(type: K, listener: Listener<ManagerEvents[K]>): void {
-		this.#events.off(type, listener);
+		this.#engine.events.off(type, listener);
 	}
 
 	getMemoryStats(): MemoryStats {
@@ -96,16 +114,10 @@ export class StreamUploadManager {
 	/** Begins an upload; await it for its result. Its turn comes when a stream is free. */
 	startStreaming(file: UploadSource, endpoint?: string, options: StreamOptions = {}): Upload {
 		if (this.#end.signal.aborted) {
-			throw new UploadError("VALIDATION_ERROR", "This manager is disposed: make a new StreamUploadManager.");
+			throw disposedError();
 		}
-		if (!(file instanceof Blob) && !(file instanceof ReadableStream)) {
-			throw new UploadError(
-				"VALIDATION_ERROR",
-				`The file must be a File, a Blob or a ReadableStream, not ${show(file)}.`,
-			);
-		}
-		checkOptions(options);
-		const upload = this.#make(file, checkEndpoint(endpoint ?? this.#settings.endpoint), options);
+		check("The file", file, isSource);
+		const upload = this.#make(file, endpoint, settle<StreamOptions>("options", options, streamOptions));
 		this.#uploads.set(upload.id, upload);
 		upload.start();
 		return upload;
@@ -154,35 +166,30 @@ export class StreamUploadManager {
 		}
 		this.#end.abort(reason);
 		this.#uploads.clear();
-		this.#servers.clear();
-		void this.#summer?.then((summer) => summer.dispose(reason));
+		this.#engine.servers.clear();
+		void this.#summer?.then((summer) => summer.dispose(reason)).catch(() => {}); // it was never there
 		this.memoryManager.dispose(reason);
-		this.#events.clear();
+		this.#engine.events.clear();
 	}
 
-	#make(source: UploadSource, endpoint: string, options: StreamOptions): Upload {
+	#make(source: UploadSource, endpoint: string | undefined, options: StreamOptions): Upload {
+		const { settings, servers, signal } = this.#engine;
 		const file = source instanceof File ? source : undefined;
 		const name = options.name ?? file?.name ?? "stream";
-		checkFile(source, name, this.#settings);
-		const userId = options.userId ?? this.#settings.userId;
-		const path = options.path ?? file?.webkitRelativePath;
-		const { signal } = this.#end;
-		const { headers, stallTimeout } = this.#settings;
-		const accessToken = options.accessToken ?? this.#settings.accessToken;
-		const engine = {
-			settings: this.#settings,
-			memory: this.memoryManager,
-			streams: this.#streams,
-			summer: () => this.#summing(),
-			store: this.#store,
-			tus: new Tus({ endpoint, accessToken, headers, stallTimeout, signal }, this.#servers),
+		const connection = {
+			...settings,
+			endpoint: endpoint === undefined ? settings.endpoint : resolveEndpoint(endpoint),
+			accessToken: options.accessToken ?? settings.accessToken,
 			signal,
-			warn: (error: UploadError) => this.#warn(error),
 		};
-		const identity = {
+		const userId = options.userId ?? settings.userId;
+		const path = options.path ?? file?.webkitRelativePath;
+		return new Upload(this.#engine, {
 			id: `upload-${++this.#next}`,
 			name,
-			fingerprint: this.#settings.resume ? fingerprint(source, endpoint, userId, path) : null,
+			source,
+			tus: new Tus(connection, servers),
+			fingerprint: settings.resume ? fingerprint(source, connection.endpoint, userId, path) : null,
 			metadata: {
 				filename: name,
 				...(source instanceof Blob && source.type && { filetype: source.type }),
@@ -190,19 +197,15 @@ export class StreamUploadManager {
 				...(userId && { userId }),
 				...options.metadata,
 			},
-		};
-		return new Upload(engine, this.#events, identity, source, options.onProgress);
+			onProgress: options.onProgress,
+		});
 	}
 
 	#summing(): Promise<Summer> {
-		this.#summer ??= import("./checksum/summer.js").then(({ Summer }) => new Summer((error) => this.#warn(error)));
+		this.#summer ??= load(import("./checksum/summer.js")).then(
+			({ Summer }) => new Summer((error) => this.#warn(error)),
+		);
 		return this.#summer;
-	}
-
-	/** Half the streams when memory is short, and no new one when it is shorter. */
-	#allowed(): number {
-		const { concurrentStreams } = this.#settings;
-		return this.memoryManager.level === "normal" ? concurrentStreams : Math.ceil(concurrentStreams / 2);
 	}
 
 	#pick(id: string | undefined): Upload[] {
@@ -211,20 +214,8 @@ export class StreamUploadManager {
 	}
 
 	#warn(error: UploadError): void {
-		if (!this.#events.emit("warning", error)) {
+		if (!this.#engine.events.emit("warning", error)) {
 			console.warn(error.message);
 		}
 	}
-}
-
-function checkOptions(options: StreamOptions): void {
-	check("options", options, isObject);
-	const { onProgress, userId, accessToken, name, path, metadata } = options;
-	const given = (value: unknown) => value !== undefined;
-	if (given(onProgress)) check("options.onProgress", onProgress, isCallback);
-	if (given(userId)) check("options.userId", userId, isText);
-	if (given(name)) check("options.name", name, isText);
-	if (given(path)) check("options.path", path, isText);
-	if (given(metadata)) check("options.metadata", metadata, isObject);
-	if (given(accessToken) && typeof accessToken !== "function") check("options.accessToken", accessToken, isText);
 }

@@ -37,7 +37,7 @@ test.each([
 	["memoryConfig.thresholds", { thresholds: 0.7 }],
 	["thresholds.warning", { thresholds: { warning: 70 } }],
 	["thresholds.critical", { thresholds: { critical: Number.NaN } }],
-	["thresholds.warning (0.95)", { thresholds: { warning: 0.95 } }],
+	["thresholds.warning must be up to thresholds.critical, 0.9, not 0.95", { thresholds: { warning: 0.95 } }],
 	["memoryConfig.gcCallback", { gcCallback: "gc" }],
 	["resourceTracking.detailed", { resourceTracking: { detailed: 1 } }],
 	["memoryConfig must be", null],

@@ -10,7 +10,14 @@ import { Meter } from "../src/upload/meter.js";
 
 afterEach(() => void vi.useRealTimers());
 
+// What the client finds in a browser.
+const page = new EventTarget();
+vi.stubGlobal("navigator", { onLine: true });
+vi.stubGlobal("addEventListener", page.addEventListener.bind(page));
+vi.stubGlobal("removeEventListener", page.removeEventListener.bind(page));
+
 const answer = (status: number, headers: Record<string, string> = {}, text = "") => ({
+	doing: "Sending",
 	status,
 	url: "http://localhost/files/",
 	header: (name: string) => headers[name] ?? null,
@@ -37,17 +44,17 @@ test.each([
 	[503, "NETWORK_ERROR", true],
 	[507, "NETWORK_ERROR", true],
 ])("a %i is %s", (status, code, transient) => {
-	expect(refusal(answer(status), "Sending")).toMatchObject({ code, transient, status });
+	expect(refusal(answer(status))).toMatchObject({ code, transient, status });
 });
 
 test("takes the code and the detail of a problem", () => {
 	const body = JSON.stringify({ code: "INVALID_FILE", detail: "no executables here" });
-	const error = refusal(answer(403, { "Content-Type": "application/problem+json" }, body), "Creating");
+	const error = refusal(answer(403, { "Content-Type": "application/problem+json" }, body));
 	expect(error).toMatchObject({ code: "INVALID_FILE", message: expect.stringContaining("no executables here") });
 });
 
 test.each(["null", "[1", '{"code":7,"detail":{}}', '{"code":"SUPERSEDED"}'])("survives the problem %s", (body) => {
-	const error = refusal(answer(409, { "Content-Type": "application/problem+json" }, body), "Sending");
+	const error = refusal(answer(409, { "Content-Type": "application/problem+json" }, body));
 	expect(error.code).toBe("NETWORK_ERROR");
 });
 
@@ -117,5 +124,4 @@ test("measures speed, smoothed", () => {
 		meter.moveTo(1000 + second * 500, second * 1000);
 	}
 	expect(meter.speed).toBeCloseTo(500, 5);
-	expect(meter.bytes).toBe(31_000);
 });

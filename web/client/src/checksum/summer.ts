@@ -1,13 +1,7 @@
 import { UploadError } from "../errors.js";
+import type { Piece } from "../upload/source.js";
 import { choose, digest } from "./digest.js";
 import type { Job, Message } from "./worker.js";
-
-export interface Summed {
-	/** As Upload-Checksum has it. */
-	checksum: string;
-	/** The bytes given, in a buffer that has moved to the worker and back. */
-	bytes: Uint8Array<ArrayBuffer>;
-}
 
 interface Pending {
 	resolve(sum: { sum: string; bytes: Uint8Array<ArrayBuffer> }): void;
@@ -30,18 +24,25 @@ export class Summer {
 		this.#warn = warn;
 	}
 
-	/** Takes the buffer away until the sum is there. Null: none that the server takes can be computed here. */
-	async sum(offered: ReadonlySet<string>, bytes: Uint8Array<ArrayBuffer>): Promise<Summed | null> {
+	/**
+	 * The header with the checksum; none, and a warning, where the server takes
+	 * none that can be computed here. Meanwhile the data is away, in the worker.
+	 */
+	async sum(offered: ReadonlySet<string>, piece: Piece): Promise<Record<string, string>> {
+		const bytes = piece.data as Uint8Array<ArrayBuffer>; // checksums select the array-buffer mode
 		const algorithm = choose(offered);
 		if (!algorithm) {
-			return null;
+			const missing = "validateChunks is on, but the server takes no checksums that this page can compute.";
+			this.#warn(new UploadError("VALIDATION_ERROR", missing));
+			return {};
 		}
 		this.#started ??= this.#start();
 		const worker = await this.#started;
 		const summed = worker
 			? await this.#ask(worker, { id: this.#next++, algorithm, bytes })
 			: { sum: await digest(algorithm, bytes), bytes };
-		return { checksum: `${algorithm} ${summed.sum}`, bytes: summed.bytes };
+		piece.data = summed.bytes;
+		return { "Upload-Checksum": `${algorithm} ${summed.sum}` };
 	}
 
 	dispose(reason: unknown): void {
@@ -106,7 +107,7 @@ export class Summer {
 function workerError(cause: unknown): UploadError {
 	return new UploadError(
 		"WORKER_ERROR",
-		`The checksum worker can't run (${String(cause)}), so checksums are computed in the page itself. Allow it by worker-src 'self' in the Content-Security-Policy, and serve checksum-worker.js beside the client.`,
+		`The checksum worker can't run (${cause}), so checksums are computed in the page itself. Allow it by worker-src 'self' in the Content-Security-Policy, and serve checksum-worker.js beside the client.`,
 		{ cause, transient: true },
 	);
 }

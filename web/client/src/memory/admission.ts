@@ -1,4 +1,6 @@
 import { UploadError } from "../errors.js";
+import { Queue } from "../queue.js";
+import type { Level } from "./level.js";
 import type { ResourceStats, ResourceType } from "./resources.js";
 
 /** Bytes that the engine holds. Taken before they are allocated, given back once. */
@@ -10,18 +12,11 @@ export interface Reservation extends ResourceStats {
 export interface Budget {
 	readonly limit: number;
 	readonly used: number;
-	/** Nothing new may start. */
-	readonly critical: boolean;
+	/** At critical nothing new may start. */
+	readonly level: Level;
 	/** Called after each change. */
 	charge(bytes: number): void;
 	cleanup(): Promise<unknown>;
-}
-
-interface Waiter {
-	type: ResourceType;
-	bytes: number;
-	grant(reservation: Reservation): void;
-	refuse(error: unknown): void;
 }
 
 /** How long to wait for memory that only others than the engine can give back. */
@@ -31,7 +26,7 @@ const patience = 5_000;
 export class Admission {
 	readonly #budget: Budget;
 	readonly #held = new Set<Reservation>();
-	readonly #waiting: Waiter[] = [];
+	readonly #queue = new Queue<Reservation>((reservation) => this.#hold(reservation));
 	#starving: ReturnType<typeof setTimeout> | undefined;
 
 	constructor(budget: Budget) {
@@ -43,70 +38,10 @@ export class Admission {
 	}
 
 	/** Waits for bytes. What can't ever fit fails at once. */
-	reserve(type: ResourceType, bytes: number, signal: AbortSignal): Promise<Reservation> {
-		if (bytes > this.#budget.limit) {
-			return Promise.reject(refusal(bytes, this.#budget.limit, bytes));
+	async reserve(type: ResourceType, size: number, signal: AbortSignal): Promise<Reservation> {
+		if (size > this.#budget.limit) {
+			throw this.#refusal(size, size);
 		}
-		if (signal.aborted) {
-			return Promise.reject(signal.reason);
-		}
-		if (this.#waiting.length === 0 && this.#fits(bytes)) {
-			return Promise.resolve(this.#hold(type, bytes));
-		}
-		return new Promise((resolve, reject) => {
-			const waiter: Waiter = {
-				type,
-				bytes,
-				grant: (reservation) => {
-					signal.removeEventListener("abort", leave);
-					resolve(reservation);
-				},
-				refuse: (error) => {
-					signal.removeEventListener("abort", leave);
-					reject(error);
-				},
-			};
-			const leave = () => {
-				this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
-				reject(signal.reason);
-				this.serve();
-			};
-			signal.addEventListener("abort", leave, { once: true });
-			this.#waiting.push(waiter);
-			this.serve();
-		});
-	}
-
-	/** Goes on with those who wait, after something has changed. */
-	serve(): void {
-		for (let head = this.#waiting[0]; head && this.#fits(head.bytes); head = this.#waiting[0]) {
-			this.#waiting.shift();
-			this.#rest();
-			head.grant(this.#hold(head.type, head.bytes));
-		}
-		if (this.#waiting.length === 0) {
-			this.#rest();
-		} else if (this.#held.size === 0) {
-			this.#starve();
-		}
-	}
-
-	/** Refuses all who wait, and takes back what is held: its requests are over. */
-	close(reason: unknown): void {
-		this.#rest();
-		for (const waiter of this.#waiting.splice(0)) {
-			waiter.refuse(reason);
-		}
-		for (const reservation of this.#held) {
-			reservation.release();
-		}
-	}
-
-	#fits(bytes: number): boolean {
-		return !this.#budget.critical && this.#budget.used + bytes <= this.#budget.limit;
-	}
-
-	#hold(type: ResourceType, size: number): Reservation {
 		const reservation: Reservation = {
 			type,
 			size,
@@ -118,38 +53,64 @@ export class Admission {
 				}
 			},
 		};
-		this.#held.add(reservation);
-		this.#budget.charge(size);
+		const entered = this.#queue.enter(reservation, signal);
+		this.#look();
+		await entered.catch((error: unknown) => {
+			this.#look();
+			throw error;
+		});
 		return reservation;
 	}
 
-	/** Nothing of ours will come back: clean up, wait a while, and give up. */
-	#starve(): void {
-		if (this.#starving !== undefined) {
-			return;
+	/** Goes on with those who wait, after something has changed. */
+	serve(): void {
+		this.#queue.serve();
+		this.#look();
+	}
+
+	/** Refuses all who wait, and takes back what is held: its requests are over. */
+	close(reason: unknown): void {
+		while (this.#queue.length > 0) {
+			this.#queue.refuse(reason);
 		}
-		this.#starving = setTimeout(() => {
-			this.#rest();
-			const head = this.#waiting.shift();
-			if (head) {
-				const { used, limit } = this.#budget;
-				head.refuse(refusal(head.bytes, limit, used + head.bytes));
-			}
-			this.serve();
-		}, patience);
-		void this.#budget.cleanup();
+		for (const reservation of this.#held) {
+			reservation.release();
+		}
+		this.#look();
 	}
 
-	#rest(): void {
-		clearTimeout(this.#starving);
-		this.#starving = undefined;
+	/** Takes the bytes, where they are free. */
+	#hold(reservation: Reservation): boolean {
+		const { level, used, limit } = this.#budget;
+		const fits = level !== "critical" && used + reservation.size <= limit;
+		if (fits) {
+			this.#held.add(reservation);
+			this.#budget.charge(reservation.size);
+		}
+		return fits;
 	}
-}
 
-/** `smallest` is the budget that would do. */
-export function refusal(bytes: number, limit: number, smallest: number): UploadError {
-	return new UploadError(
-		"MEMORY_LIMIT_EXCEEDED",
-		`The upload needs ${bytes} bytes of memory, which a budget of ${limit} bytes can't give: set maxMemoryUsage to ${smallest} or more, or release tracked resources.`,
-	);
+	/** Where nothing of ours will come back: cleans up, waits a while, and gives up. */
+	#look(): void {
+		if (this.#queue.length === 0 || this.#held.size > 0) {
+			clearTimeout(this.#starving);
+			this.#starving = undefined;
+		} else if (this.#starving === undefined) {
+			this.#starving = setTimeout(() => {
+				this.#starving = undefined;
+				const { size } = this.#queue.head as Reservation;
+				this.#queue.refuse(this.#refusal(size, this.#budget.used + size));
+				this.serve();
+			}, patience);
+			void this.#budget.cleanup();
+		}
+	}
+
+	/** `smallest` is the budget that would do. */
+	#refusal(bytes: number, smallest: number): UploadError {
+		return new UploadError(
+			"MEMORY_LIMIT_EXCEEDED",
+			`The upload needs ${bytes} bytes of memory, of a budget of ${this.#budget.limit}: set maxMemoryUsage to ${smallest} or more, or release tracked resources.`,
+		);
+	}
 }

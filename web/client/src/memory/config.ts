@@ -7,10 +7,9 @@ import {
 	isObject,
 	isPositive,
 	MiB,
-	type Rule,
-	validate,
+	type Option,
+	settle,
 } from "../config.js";
-import { UploadError } from "../errors.js";
 
 export interface ResourceTracking {
 	/** Default true. */
@@ -36,51 +35,38 @@ export interface MemoryConfig {
 	resourceTracking?: ResourceTracking;
 }
 
-export interface MemorySettings {
-	maxMemoryUsage: number;
-	cleanupInterval: number;
-	enableAutoCleanup: boolean;
-	thresholds: { warning: number; critical: number };
-	gcCallback: (() => void) | undefined;
+export interface Thresholds {
+	warning: number;
+	critical: number;
+}
+
+export interface MemorySettings extends Required<Omit<MemoryConfig, "gcCallback">> {
+	thresholds: Thresholds;
+	gcCallback?: () => void;
 	resourceTracking: Required<ResourceTracking>;
 }
 
-const rules: Record<string, Rule> = {
-	maxMemoryUsage: isPositive,
-	cleanupInterval: isDuration,
-	enableAutoCleanup: isBoolean,
-	thresholds: isObject,
-	gcCallback: isCallback,
-	resourceTracking: isObject,
+const options: Record<keyof MemoryConfig, Option> = {
+	maxMemoryUsage: [isPositive, 100 * MiB],
+	cleanupInterval: [isDuration, 30_000],
+	enableAutoCleanup: [isBoolean, true],
+	thresholds: [isObject],
+	gcCallback: [isCallback],
+	resourceTracking: [isObject],
+};
+const marks: Record<string, Option> = { warning: [isFraction, 0.7], critical: [isFraction, 0.9] };
+const tracking: Record<string, Option> = {
+	enabled: [isBoolean, true],
+	detailed: [isBoolean, false],
+	metadata: [isBoolean, true],
 };
 
 /** `over` wins where both have an option. */
 export function settleMemory(config: MemoryConfig, over: MemoryConfig): MemorySettings {
-	check("memoryConfig", over, isObject);
-	validate(config, rules, "config");
-	validate(over, rules, "memoryConfig");
-	const thresholds = { warning: 0.7, critical: 0.9, ...config.thresholds, ...over.thresholds };
-	validate(thresholds, { warning: isFraction, critical: isFraction }, "thresholds");
-	if (thresholds.warning > thresholds.critical) {
-		throw new UploadError(
-			"VALIDATION_ERROR",
-			`thresholds.warning (${thresholds.warning}) must not be above thresholds.critical (${thresholds.critical}).`,
-		);
-	}
-	const tracking = {
-		enabled: true,
-		detailed: false,
-		metadata: true,
-		...config.resourceTracking,
-		...over.resourceTracking,
-	};
-	validate(tracking, { enabled: isBoolean, detailed: isBoolean, metadata: isBoolean }, "resourceTracking");
-	return {
-		maxMemoryUsage: over.maxMemoryUsage ?? config.maxMemoryUsage ?? 100 * MiB,
-		cleanupInterval: over.cleanupInterval ?? config.cleanupInterval ?? 30_000,
-		enableAutoCleanup: over.enableAutoCleanup ?? config.enableAutoCleanup ?? true,
-		gcCallback: over.gcCallback ?? config.gcCallback,
-		thresholds,
-		resourceTracking: tracking,
-	};
+	const settings = settle<MemorySettings>("memoryConfig", over, options, settle("config", config, options));
+	const thresholds = settle<Thresholds>("thresholds", { ...config.thresholds, ...over.thresholds }, marks);
+	const { warning, critical } = thresholds;
+	check("thresholds.warning", warning, [() => warning <= critical, `up to thresholds.critical, ${critical}`]);
+	const tracked = { ...config.resourceTracking, ...over.resourceTracking };
+	return { ...settings, thresholds, resourceTracking: settle("resourceTracking", tracked, tracking) };
 }

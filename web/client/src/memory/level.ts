@@ -1,4 +1,5 @@
 import type { MemoryEvent } from "../events.js";
+import type { Thresholds } from "./config.js";
 
 export type Level = "normal" | "warning" | "critical";
 
@@ -12,32 +13,32 @@ const order: readonly Level[] = ["normal", "warning", "critical"];
  * comes before each critical, and tells only of levels entered from below.
  */
 export class LevelWatch {
-	level: Level = "normal";
 	readonly #limit: number;
-	readonly #marks: { warning: number; critical: number };
-	readonly #entered: (level: "warning" | "critical", event: MemoryEvent) => void;
+	readonly #marks: readonly [number, number, number];
+	readonly #entered: (level: Level, event: MemoryEvent) => void;
+	/** Where in order it is. */
+	#at = 0;
 
-	constructor(
-		limit: number,
-		marks: { warning: number; critical: number },
-		entered: (level: "warning" | "critical", event: MemoryEvent) => void,
-	) {
+	constructor(limit: number, marks: Thresholds, entered: (level: Level, event: MemoryEvent) => void) {
 		this.#limit = limit;
-		this.#marks = marks;
+		this.#marks = [0, marks.warning, marks.critical];
 		this.#entered = entered;
 	}
 
-	observe(used: number): void {
-		const usage = used / this.#limit;
-		while (this.level !== "normal" && usage < this.#marks[this.level] - hysteresis) {
-			this.level = order[order.indexOf(this.level) - 1] as Level;
+	get level(): Level {
+		return order[this.#at] as Level;
+	}
+
+	observe(usedBytes: number): void {
+		const usage = usedBytes / this.#limit;
+		while (this.#at > 0 && usage < (this.#marks[this.#at] as number) - hysteresis) {
+			this.#at--;
 		}
-		for (const level of ["warning", "critical"] as const) {
-			const below = order.indexOf(this.level) < order.indexOf(level);
-			if (below && usage >= this.#marks[level]) {
-				this.level = level;
-				const event = { usage, threshold: this.#marks[level], usedBytes: used, limitBytes: this.#limit };
-				this.#entered(level, event);
+		for (let next = this.#at + 1; next < order.length; next++) {
+			const threshold = this.#marks[next] as number;
+			if (usage >= threshold) {
+				this.#at = next;
+				this.#entered(this.level, { usage, threshold, usedBytes, limitBytes: this.#limit });
 			}
 		}
 	}

@@ -1,5 +1,5 @@
-import { check, isBoolean, isCallback, validate } from "../config.js";
-import { UploadError } from "../errors.js";
+import { check, isBoolean, isCallback, type Option, settle } from "../config.js";
+import { disposedError } from "../errors.js";
 import { type Emitter, guard, type ManagerEvents } from "../events.js";
 import { Admission, type Reservation } from "./admission.js";
 import type { MemorySettings } from "./config.js";
@@ -34,6 +34,8 @@ export interface DebugOptions {
 	verbose?: boolean;
 }
 
+const debugOptions: Record<keyof DebugOptions, Option> = { trackingEnabled: [isBoolean], verbose: [isBoolean] };
+
 /** The smallest chunk that the engine narrows to. */
 export const minChunkBytes = 64 << 10;
 
@@ -42,6 +44,9 @@ export const minChunkBytes = 64 << 10;
  * allocates; what others have allocated is tracked, and counts all the same.
  */
 export class MemoryManager {
+	// A tag of its own tells reactive frameworks that this is no plain object to
+	// be wrapped: Vue 2 and 3 proxy "[object Object]" only.
+	readonly [Symbol.toStringTag] = "MemoryManager";
 	readonly limit: number;
 	readonly #settings: MemorySettings;
 	readonly #resources: Resources;
@@ -76,22 +81,12 @@ export class MemoryManager {
 		}
 	}
 
-	// A tag of its own tells reactive frameworks that this is no plain object to
-	// be wrapped: Vue 2 and 3 proxy "[object Object]" only.
-	get [Symbol.toStringTag](): string {
-		return "MemoryManager";
-	}
-
 	get used(): number {
 		return this.#used;
 	}
 
 	get level(): Level {
 		return this.#watch.level;
-	}
-
-	get critical(): boolean {
-		return this.level === "critical";
 	}
 
 	/**
@@ -108,7 +103,7 @@ export class MemoryManager {
 	/** Gives a tracked resource's bytes back. False where that was done before. */
 	async releaseResource(id: string): Promise<boolean> {
 		const released = this.#resources.release(id);
-		this.#log(released ? "released" : "was not held", id);
+		this.#log("released", id, released);
 		return released;
 	}
 
@@ -126,18 +121,19 @@ export class MemoryManager {
 	 * another one does nothing.
 	 */
 	async cleanup(): Promise<CleanupResult> {
-		const before = { resources: this.#resources.count, bytes: this.#used };
 		if (this.#cleaning || this.#disposed) {
 			return { resources: 0, bytes: 0 };
 		}
 		this.#cleaning = true;
+		const { count } = this.#resources;
+		const used = this.#used;
 		await Promise.all([...this.#hooks].map(guard));
 		this.#resources.sweep();
 		this.#cleaning = false;
 		this.#noteCollection();
 		const result = {
-			resources: Math.max(0, before.resources - this.#resources.count),
-			bytes: Math.max(0, before.bytes - this.#used),
+			resources: Math.max(0, count - this.#resources.count),
+			bytes: Math.max(0, used - this.#used),
 		};
 		this.#log("cleaned up", result);
 		return result;
@@ -145,9 +141,11 @@ export class MemoryManager {
 
 	/** Turns tracking and the log on or off. */
 	debug(options: DebugOptions = {}): void {
-		validate(options, { trackingEnabled: isBoolean, verbose: isBoolean }, "debug");
-		this.#verbose = options.verbose ?? this.#verbose;
-		this.#resources.tracking.enabled = options.trackingEnabled ?? this.#resources.tracking.enabled;
+		const { tracking } = this.#resources;
+		const now = { trackingEnabled: tracking.enabled, verbose: this.#verbose };
+		const { trackingEnabled, verbose } = settle<Required<DebugOptions>>("debug", options, debugOptions, now);
+		tracking.enabled = trackingEnabled;
+		this.#verbose = verbose;
 		this.#log("debug", this.stats());
 	}
 
@@ -158,10 +156,7 @@ export class MemoryManager {
 			activeResources: this.#resources.count + held.size,
 			peakMemoryUsage: this.#peak,
 			lastGC: this.#lastGC,
-			resourceStats: [
-				...this.#resources.list(),
-				...[...held].map(({ type, size, createdAt }) => ({ type, size, createdAt, metadata: {} })),
-			],
+			resourceStats: [...this.#resources.list(), ...[...held].map(({ release, ...stats }) => stats)],
 			leakedResources: this.#resources.leaked,
 		};
 	}
@@ -173,9 +168,9 @@ export class MemoryManager {
 
 	/** How large a chunk may be now, of those wanted by so many streams. */
 	narrow(wanted: number, streams: number): number {
-		const share = Math.floor((this.limit * this.#settings.thresholds.warning) / streams);
-		const bytes = this.level === "normal" ? share : share / 2;
-		return Math.min(wanted, Math.max(Math.floor(bytes), minChunkBytes));
+		const shares = streams * (this.level === "normal" ? 1 : 2);
+		const share = Math.floor((this.limit * this.#settings.thresholds.warning) / shares);
+		return Math.min(wanted, Math.max(share, minChunkBytes));
 	}
 
 	charge(bytes: number): void {
@@ -189,7 +184,7 @@ export class MemoryManager {
 
 	dispose(reason: unknown): void {
 		if (this.#used > 0) {
-			this.#log("still held at the end", this.stats().resourceStats);
+			this.#log("still held", this.stats().resourceStats);
 		}
 		this.#disposed = true;
 		clearInterval(this.#timer);
@@ -215,7 +210,7 @@ export class MemoryManager {
 
 	#ready(): void {
 		if (this.#disposed) {
-			throw new UploadError("VALIDATION_ERROR", "This manager is disposed: make a new StreamUploadManager.");
+			throw disposedError();
 		}
 	}
 

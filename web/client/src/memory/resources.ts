@@ -1,5 +1,4 @@
-import { check, isCount } from "../config.js";
-import { UploadError } from "../errors.js";
+import { check, isCallback, isCount, type Rule } from "../config.js";
 import type { ResourceTracking } from "./config.js";
 
 /** What a resource is; the client's own are `chunk`, `transfer` and `compressor`. */
@@ -17,6 +16,8 @@ export interface ResourceStats {
 	/** Where it was tracked; with `resourceTracking.detailed`. */
 	stack?: string;
 }
+
+const isHeldWeakly: Rule = [(v) => (typeof v === "object" && v !== null) || isCallback[0](v), "an object"];
 
 interface Resource extends ResourceStats {
 	ref: WeakRef<object>;
@@ -47,9 +48,7 @@ export class Resources {
 	}
 
 	track(resource: object, type: ResourceType, metadata: Record<string, unknown>): string {
-		if ((typeof resource !== "object" || resource === null) && typeof resource !== "function") {
-			throw new UploadError("VALIDATION_ERROR", `A tracked resource must be an object, not ${String(resource)}.`);
-		}
+		check("A tracked resource", resource, isHeldWeakly);
 		const size = sizeOf(resource, metadata);
 		const id = `resource-${++this.#next}`;
 		if (!this.tracking.enabled) {

@@ -5,11 +5,7 @@ export function fingerprint(
 	userId: string | undefined,
 	path: string | undefined,
 ): string | null {
-	if (!(source instanceof File)) {
-		return null;
-	}
-	return [endpoint, userId ?? "", path || source.name, source.type, source.size, source.lastModified]
-		.map(String)
-		.map(encodeURIComponent)
-		.join("/");
+	return source instanceof File
+		? JSON.stringify([endpoint, userId, path || source.name, source.type, source.size, source.lastModified])
+		: null;
 }

@@ -1,5 +1,5 @@
 /** Where an upload that isn't finished lies on the server. */
-export interface Remembered {
+interface Remembered {
 	url: string;
 	/** Milliseconds since the epoch. */
 	expires: number;
@@ -9,90 +9,57 @@ const prefix = "streamflow:";
 /** How long to remember an upload whose server doesn't say. */
 const keep = 7 * 24 * 3_600_000;
 
-/**
- * Remembers uploads across reloads, by fingerprint, in localStorage. Where that is
- * full the oldest go; where there is none, this page's memory has to do.
- */
-export class ResumeStore {
-	readonly #memory = new Map<string, string>();
-	#swept = false;
-
-	get(fingerprint: string): string | null {
-		const key = prefix + fingerprint;
-		const entry = parse(this.#memory.get(key) ?? storage()?.getItem(key));
-		if (!entry || entry.expires < Date.now()) {
-			this.remove(fingerprint);
-			return null;
-		}
-		return entry.url;
-	}
-
-	set(fingerprint: string, url: string, expires: number | null): void {
-		const value = JSON.stringify({ url, expires: expires ?? Date.now() + keep } satisfies Remembered);
-		this.#sweep();
-		for (;;) {
-			try {
-				const store = storage();
-				if (!store) {
-					break;
-				}
-				store.setItem(prefix + fingerprint, value);
-				return;
-			} catch {
-				if (!evictOldest()) {
-					break;
-				}
-			}
-		}
-		this.#memory.set(prefix + fingerprint, value);
-	}
-
-	remove(fingerprint: string): void {
-		this.#memory.delete(prefix + fingerprint);
-		storage()?.removeItem(prefix + fingerprint);
-	}
-
-	/** Removes what has expired, once. */
-	#sweep(): void {
-		if (!this.#swept) {
-			this.#swept = true;
-			for (const [key, entry] of entries()) {
-				if (entry.expires < Date.now()) {
-					storage()?.removeItem(key);
-				}
-			}
-		}
-	}
+/** The URL of the upload with this fingerprint, where the page knew it before a reload. */
+export function recall(fingerprint: string | null): string | null {
+	const entry = parse(withStorage((storage) => storage.getItem(prefix + fingerprint)));
+	return entry && entry.expires >= Date.now() ? entry.url : null;
 }
 
-/** Merely naming localStorage throws where the user has turned it off. */
-function storage(): Storage | null {
+/** Remembers an upload across reloads. What has expired goes, and where storage is full the oldest, too. */
+export function remember(fingerprint: string | null, url: string, expires: number | null): void {
+	if (fingerprint === null) {
+		return;
+	}
+	const value = JSON.stringify({ url, expires: expires ?? Date.now() + keep } satisfies Remembered);
+	const write = () =>
+		withStorage((storage) => {
+			storage.setItem(prefix + fingerprint, value);
+			return true;
+		});
+	for (const [key, expires] of entries()) {
+		if (expires >= Date.now() && write()) {
+			return;
+		}
+		withStorage((storage) => storage.removeItem(key));
+	}
+	write();
+}
+
+export function forget(fingerprint: string | null): void {
+	withStorage((storage) => storage.removeItem(prefix + fingerprint));
+}
+
+/** What is remembered, with what expires first at the head. */
+function entries(): [key: string, expires: number][] {
+	const all = withStorage((storage) => Object.entries<string>(storage)) ?? [];
+	return all
+		.filter(([key]) => key.startsWith(prefix))
+		.map(([key, value]): [string, number] => [key, parse(value)?.expires ?? 0])
+		.sort(([, a], [, b]) => a - b);
+}
+
+/** Null where storage is full, or turned off: merely naming it throws then. */
+function withStorage<T>(use: (storage: Storage) => T): T | null {
 	try {
-		return globalThis.localStorage ?? null;
+		return use(localStorage);
 	} catch {
 		return null;
 	}
 }
 
-function entries(): [string, Remembered][] {
-	const store = storage();
-	const keys = store ? Object.keys(store) : [];
-	return keys
-		.filter((key) => key.startsWith(prefix))
-		.map((key) => [key, parse(store?.getItem(key)) ?? { url: "", expires: 0 }]);
-}
-
-function evictOldest(): boolean {
-	const [oldest] = entries().sort(([, a], [, b]) => a.expires - b.expires);
-	if (oldest) {
-		storage()?.removeItem(oldest[0]);
-	}
-	return oldest !== undefined;
-}
-
-function parse(value: string | null | undefined): Remembered | null {
+function parse(value: string | null): Remembered | null {
 	try {
-		const { url, expires } = JSON.parse(value ?? "null");
+		const { url, expires } = JSON.parse(value ?? "");
 		return typeof url === "string" && typeof expires === "number" ? { url, expires } : null;
 	} catch {
 		return null;

@@ -1,6 +1,8 @@
-import { abortError, UploadError } from "../errors.js";
+import { UploadError } from "../errors.js";
 
 export interface Request {
+	/** What it is for, as the start of a sentence. */
+	doing: string;
 	method: "OPTIONS" | "POST" | "HEAD" | "PATCH" | "DELETE";
 	url: string;
 	headers: Record<string, string>;
@@ -13,6 +15,7 @@ export interface Request {
 }
 
 export interface Answer {
+	doing: string;
 	status: number;
 	/** The URL that answered, after redirects. */
 	url: string;
@@ -28,7 +31,7 @@ const answerStalls = 4;
  * reads a Blob ahead. Whatever ends without an answer is a transient NETWORK_ERROR.
  */
 export function send(request: Request): Promise<Answer> {
-	const { method, url, signal } = request;
+	const { doing, method, url, signal } = request;
 	return new Promise((resolve, reject) => {
 		signal.throwIfAborted();
 		const xhr = new XMLHttpRequest();
@@ -39,7 +42,7 @@ export function send(request: Request): Promise<Answer> {
 			xhr.abort();
 		});
 		const abort = () => {
-			reject(signal.reason ?? abortError("The request was aborted."));
+			reject(signal.reason);
 			xhr.abort();
 		};
 		signal.addEventListener("abort", abort, { once: true });
@@ -49,6 +52,7 @@ export function send(request: Request): Promise<Answer> {
 		};
 		xhr.onload = () =>
 			resolve({
+				doing,
 				status: xhr.status,
 				url: xhr.responseURL || url,
 				header: (name) => xhr.getResponseHeader(name),

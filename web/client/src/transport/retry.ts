@@ -25,27 +25,21 @@ export class Backoff {
 		if (!isTransient(error) || this.#limit === 0) {
 			throw error;
 		}
-		if (globalThis.navigator?.onLine === false) {
+		if (!navigator.onLine) {
 			return cap;
 		}
 		this.#first = this.#failures === 0 ? now : this.#first;
 		this.#failures++;
 		const lasted = now - this.#first;
 		if (this.#failures >= this.#limit && lasted >= patience) {
-			throw exhausted(error, this.#failures, lasted);
+			const tries = `Gave up after ${this.#failures} failure${this.#failures > 1 ? "s" : ""} in ${Math.round(lasted / 1000)} s.`;
+			const { status, detail } = error;
+			throw new UploadError(error.code, `${tries} ${error.message}`, { status, detail, cause: error });
 		}
 		// Full jitter, so that clients which failed together don't return together.
 		const delay = Math.random() * Math.min(cap, base * 2 ** (this.#failures - 1));
 		return Math.max(delay, error.retryAfter);
 	}
-}
-
-function exhausted(error: UploadError, failures: number, lasted: number): UploadError {
-	const tries = `Gave up after ${failures} failure${failures > 1 ? "s" : ""} in ${Math.round(lasted / 1000)} s.`;
-	return new UploadError(error.code, `${tries} ${error.message}`, {
-		...(error.status !== undefined && { status: error.status }),
-		cause: error,
-	});
 }
 
 /** What is to be done until it works, or there is no hope. */
@@ -80,14 +74,14 @@ export function pause(milliseconds: number, signal: AbortSignal): Promise<void> 
 		signal.throwIfAborted();
 		const settle = (end: () => void) => {
 			clearTimeout(timer);
-			globalThis.removeEventListener?.("online", online);
+			removeEventListener("online", online);
 			signal.removeEventListener("abort", aborted);
 			end();
 		};
 		const online = () => settle(resolve);
 		const aborted = () => settle(() => reject(signal.reason));
 		const timer = setTimeout(online, milliseconds);
-		globalThis.addEventListener?.("online", online);
+		addEventListener("online", online);
 		signal.addEventListener("abort", aborted);
 	});
 }

@@ -37,6 +37,11 @@ export interface Position {
 	expires: number | null;
 }
 
+interface TusRequest extends Pick<Request, "doing" | "method" | "url" | "signal"> {
+	headers?: Record<string, string>;
+	body?: Body | undefined;
+}
+
 /** The client side of tus 1.0 with its extensions, a method for each request. It doesn't retry. */
 export class Tus {
 	readonly #connection: Connection;
@@ -48,13 +53,9 @@ export class Tus {
 		this.#servers = servers;
 	}
 
-	get endpoint(): string {
-		return this.#connection.endpoint;
-	}
-
 	/** Asked once for all uploads; after a failure again. */
 	capabilities(): Promise<Capabilities> {
-		const { endpoint } = this;
+		const { endpoint } = this.#connection;
 		const known =
 			this.#servers.get(endpoint) ??
 			this.#options().catch((error: unknown) => {
@@ -71,83 +72,66 @@ export class Tus {
 		body: Body | undefined,
 		signal: AbortSignal,
 	): Promise<Position & { url: string }> {
-		const doing = "Creating the upload";
-		const answer = await this.#send("POST", this.endpoint, signal, headers, body);
-		if (answer.status >= 300) {
-			throw refusal(answer, doing);
-		}
+		const { endpoint: url } = this.#connection;
+		const answer = accepted(
+			await this.#send({ doing: "Creating the upload", method: "POST", url, headers, body, signal }),
+		);
 		if (answer.status !== 201) {
-			throw malformed(answer, doing, `The answer is ${answer.status} instead of 201.`);
+			throw malformed(answer, `The answer is ${answer.status} instead of 201.`);
 		}
 		const location = answer.header("Location");
 		if (!location || !URL.canParse(location, answer.url)) {
-			throw malformed(answer, doing, "The answer has no usable Location.");
+			throw malformed(answer, "The answer has no usable Location.");
 		}
-		const offset = body ? position(answer, doing, 0, body.length).offset : 0;
+		const offset = body ? position(answer, 0, body.length).offset : 0;
 		return { url: new URL(location, answer.url).href, offset, expires: expires(answer) };
 	}
 
 	/** Where an upload stands; null where the server doesn't know it any more. */
 	async head(url: string, size: number | null, signal: AbortSignal): Promise<Position | null> {
-		const doing = "Asking where the upload stands";
-		const answer = await this.#send("HEAD", url, signal);
-		if (answer.status === 404 || answer.status === 410) {
-			return null;
-		}
-		if (answer.status >= 300) {
-			throw refusal(answer, doing);
-		}
-		return position(answer, doing, 0, size ?? Number.MAX_SAFE_INTEGER);
+		const answer = await this.#send({ doing: "Asking where the upload stands", method: "HEAD", url, signal });
+		return isGone(answer.status) ? null : position(accepted(answer), 0, size ?? Number.MAX_SAFE_INTEGER);
 	}
 
 	/** Appends a body at an offset, and returns the new one. */
 	async patch(url: string, offset: number, body: Body, signal: AbortSignal): Promise<Position> {
-		const doing = "Sending a chunk";
 		const headers = { "Upload-Offset": String(offset) };
-		const answer = await this.#send("PATCH", url, signal, headers, body);
-		if (answer.status >= 300) {
-			throw refusal(answer, doing);
-		}
-		return position(answer, doing, offset, offset + body.length);
-	}
-
-	/** Joins finished parts. */
-	async concatenate(urls: string[], metadata: Record<string, string>, signal: AbortSignal): Promise<string> {
-		const headers = { ...metadata, "Upload-Concat": `final;${urls.join(" ")}` };
-		return (await this.create(headers, undefined, signal)).url;
+		const answer = await this.#send({ doing: "Sending a chunk", method: "PATCH", url, headers, body, signal });
+		return position(accepted(answer), offset, offset + body.length);
 	}
 
 	/** Has the server forget an upload. One that it doesn't know is fine. */
 	async terminate(url: string, signal: AbortSignal): Promise<void> {
 		const { extensions } = await this.capabilities();
 		if (extensions.has("termination")) {
-			await this.#send("DELETE", url, signal);
+			await this.#send({ doing: "Ending the upload", method: "DELETE", url, signal });
 		}
 	}
 
 	async #options(): Promise<Capabilities> {
-		const answer = await this.#send("OPTIONS", this.endpoint, this.#connection.signal);
+		const { endpoint: url, signal } = this.#connection;
+		const answer = await this.#send({ doing: "Asking what the server can do", method: "OPTIONS", url, signal });
 		// A server may not know OPTIONS and take uploads all the same; a busy one is asked again.
 		if (answer.status >= 500 || [401, 403, 429].includes(answer.status)) {
-			throw refusal(answer, "Asking what the server can do");
+			throw refusal(answer);
 		}
 		const maxSize = answer.header("Tus-Max-Size");
 		return {
 			extensions: list(answer.header("Tus-Extension")),
 			checksums: list(answer.header("Tus-Checksum-Algorithm")),
-			maxSize: maxSize && /^\d+$/.test(maxSize) ? Number(maxSize) : null,
+			maxSize: isNumber(maxSize) ? Number(maxSize) : null,
 			gzip: list(answer.header("Accept-Encoding")).has("gzip"),
 		};
 	}
 
-	async #send(method: Request["method"], url: string, signal: AbortSignal, headers = {}, body?: Body): Promise<Answer> {
-		const token = await this.#token(url);
+	async #send({ headers, body, ...request }: TusRequest): Promise<Answer> {
+		const { accessToken, headers: always, stallTimeout } = this.#connection;
+		const token = await this.#token(request.url);
 		const attempt = (authorization: string | undefined) =>
 			send({
-				method,
-				url,
+				...request,
 				headers: {
-					...this.#connection.headers,
+					...always,
 					...(authorization && { Authorization: `Bearer ${authorization}` }),
 					"Tus-Resumable": "1.0.0",
 					...(body && { "Content-Type": "application/offset+octet-stream" }),
@@ -156,12 +140,11 @@ export class Tus {
 				},
 				body: body?.bytes,
 				onSent: body?.onSent,
-				signal,
-				stallTimeout: this.#connection.stallTimeout,
+				stallTimeout,
 			});
 		const answer = await attempt(token);
-		if (answer.status === 401 && typeof this.#connection.accessToken === "function") {
-			const fresh = await this.#token(url);
+		if (answer.status === 401 && typeof accessToken === "function") {
+			const fresh = await this.#token(request.url);
 			return fresh === token ? answer : attempt(fresh);
 		}
 		return answer;
@@ -188,29 +171,37 @@ async function ask(token: () => string | Promise<string>): Promise<string> {
 	try {
 		return await token();
 	} catch (cause) {
-		throw new UploadError("INVALID_TOKEN", `config.accessToken failed: ${String(cause)}`, { cause });
+		throw new UploadError("INVALID_TOKEN", `config.accessToken failed: ${cause}`, { cause });
 	}
 }
 
+/** The server doesn't know the upload any more. */
+export function isGone(status: number | undefined): boolean {
+	return status === 404 || status === 410;
+}
+
+function accepted(answer: Answer): Answer {
+	if (answer.status >= 300) {
+		throw refusal(answer);
+	}
+	return answer;
+}
+
 /** Reads Upload-Offset, and doubts what can't be. */
-function position(answer: Answer, doing: string, from: number, to: number): Position {
+function position(answer: Answer, from: number, to: number): Position {
 	const value = answer.header("Upload-Offset");
-	if (value === null || !/^\d+$/.test(value)) {
-		throw malformed(
-			answer,
-			doing,
-			`The answer has ${value === null ? "no Upload-Offset" : `"${value}" for Upload-Offset`}.`,
-		);
+	if (!isNumber(value)) {
+		throw malformed(answer, `The answer has ${value ?? "nothing"} for Upload-Offset.`);
 	}
 	const offset = Number(value);
 	if (offset < from || offset > to) {
-		throw malformed(
-			answer,
-			doing,
-			`The server says it has ${offset} bytes, which can't be: ${from} to ${to} would do.`,
-		);
+		throw malformed(answer, `The server says it has ${offset} bytes, which can't be: ${from} to ${to} would do.`);
 	}
 	return { offset, expires: expires(answer) };
+}
+
+function isNumber(value: string | null): value is string {
+	return /^\d+$/.test(value ?? "");
 }
 
 function expires(answer: Answer): number | null {

@@ -7,12 +7,6 @@ import type { Settings } from "../config.js";
  * and the stall timeout finds what hangs.
  */
 export function isBuffered(settings: Settings): boolean {
-	switch (settings.bodyMode) {
-		case "buffer":
-			return true;
-		case "blob":
-			return settings.validateChunks;
-		default:
-			return settings.validateChunks || "GestureEvent" in globalThis;
-	}
+	const { validateChunks, bodyMode } = settings;
+	return validateChunks || bodyMode === "buffer" || (bodyMode === "auto" && "GestureEvent" in globalThis);
 }

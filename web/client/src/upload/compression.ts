@@ -1,3 +1,5 @@
+import type { Body } from "../transport/tus.js";
+
 /** Types that are compressed already: more of it costs time and saves nothing. */
 const compressed =
 	/^(audio|video)\/|^image\/(?!svg|bmp|tiff|x-)|^font\/woff|^application\/(zip|gzip|x-(7z|bzip2?|gzip|rar|xz|zstd)|zstd|vnd\.rar|pdf|java-archive|vnd\.openxml)/;
@@ -11,23 +13,29 @@ export class Compression {
 	savedBytes = 0;
 	enabled: boolean;
 
-	constructor(wanted: boolean, type: string) {
-		this.enabled = wanted && typeof CompressionStream === "function" && !compressed.test(type);
+	constructor(type: string) {
+		this.enabled = typeof CompressionStream === "function" && !compressed.test(type);
 	}
 
-	/** The gzipped chunk, or null where it is better sent as it is. */
-	async apply(data: Blob | Uint8Array<ArrayBuffer>): Promise<ArrayBuffer | null> {
-		const plain = new Response(data).body;
-		if (!this.enabled || !plain) {
-			return null;
+	/** The body gzipped, or as it is where that saves nothing. */
+	async apply(body: Body): Promise<Body> {
+		const plain = new Response(body.bytes).body;
+		if (!this.enabled || !plain || body.length === 0) {
+			return body;
 		}
-		const size = data instanceof Blob ? data.size : data.byteLength;
-		const gzipped = await new Response(plain.pipeThrough(new CompressionStream("gzip"))).arrayBuffer();
-		if (gzipped.byteLength > size * worthwhile) {
+		const bytes = await new Response(plain.pipeThrough(new CompressionStream("gzip"))).arrayBuffer();
+		if (bytes.byteLength > body.length * worthwhile) {
 			this.enabled = false;
-			return null;
+			return body;
 		}
-		this.savedBytes += size - gzipped.byteLength;
-		return gzipped;
+		this.savedBytes += body.length - bytes.byteLength;
+		// Bytes of a gzipped body stand for more of the upload.
+		const scale = body.length / bytes.byteLength;
+		return {
+			bytes,
+			headers: { ...body.headers, "Content-Encoding": "gzip" },
+			length: body.length,
+			onSent: (sent) => body.onSent(Math.min(body.length, sent * scale)),
+		};
 	}
 }

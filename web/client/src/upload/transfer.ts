@@ -1,6 +1,7 @@
 import { UploadError } from "../errors.js";
+import { forget, recall, remember } from "../resume/store.js";
 import { persist } from "../transport/retry.js";
-import type { Body, Capabilities, Position } from "../transport/tus.js";
+import { type Body, type Capabilities, isGone, type Position, type Tus } from "../transport/tus.js";
 import { isBuffered } from "./bodymode.js";
 import type { Compression } from "./compression.js";
 import type { Engine } from "./engine.js";
@@ -8,13 +9,27 @@ import type { Piece, Reading, Source } from "./source.js";
 
 /** Hears how a transfer goes. */
 export interface Watcher {
-	/** So many bytes of the source are sent. */
-	moved(bytes: number): void;
-	located(url: string): void;
+	/** More of the source is sent, or less than was thought. */
+	moved(): void;
+	/** The server has answered for an upload; null where its URL is only a part's. */
+	located(url: string | null): void;
 	/** An attempt begins, or has failed and another one follows. */
 	attempt(failure: UploadError | null): void;
 	/** Milliseconds went into reading, checksumming and compressing. */
 	processed(milliseconds: number): void;
+}
+
+/** What goes where. */
+export interface Route {
+	source: Source;
+	tus: Tus;
+	/** Sent with the creation. */
+	headers: Record<string, string>;
+	/** Null where it isn't to be found again. */
+	fingerprint: string | null;
+	/** Null where nobody wants it. */
+	compression: Compression | null;
+	watcher: Watcher;
 }
 
 /** How often a server may lose an upload before that counts as its answer. */
@@ -22,55 +37,49 @@ const maxRestarts = 3;
 
 /** Brings one source into one upload on the server, in order, however many attempts that takes. */
 export class Transfer {
-	url: string | null = null;
+	/** Bytes on their way or there. */
+	sent = 0;
 	readonly #engine: Engine;
-	readonly #source: Source;
-	readonly #headers: Record<string, string>;
-	readonly #fingerprint: string | null;
-	readonly #compression: Compression;
-	readonly #watcher: Watcher;
+	readonly #route: Route;
+	#url: string | null = null;
 	#offset = 0;
 	#finished = false;
 	#restarts = 0;
 
-	/** `headers` go with the creation; without a fingerprint it isn't remembered. */
-	constructor(
-		engine: Engine,
-		source: Source,
-		headers: Record<string, string>,
-		fingerprint: string | null,
-		compression: Compression,
-		watcher: Watcher,
-	) {
+	constructor(engine: Engine, route: Route) {
 		this.#engine = engine;
-		this.#source = source;
-		this.#headers = headers;
-		this.#fingerprint = fingerprint;
-		this.#compression = compression;
-		this.#watcher = watcher;
+		this.#route = route;
 	}
 
-	/** Returns the URL of the upload when the server has all of it. After an abort it can run again. */
-	run(signal: AbortSignal): Promise<string> {
-		return persist(this.#engine.settings.retryAttempts, signal, {
-			attempt: (progressed) => {
-				this.#watcher.attempt(null);
-				return this.#attempt(signal, progressed);
-			},
-			diagnose: (error) => this.#diagnose(error),
-			failed: (error) => this.#watcher.attempt(error),
-		});
+	/** Waits for its turn, and returns the URL of the upload when the server has all of it. After an abort it can run again. */
+	async run(signal: AbortSignal): Promise<string> {
+		const { settings, streams } = this.#engine;
+		const { watcher } = this.#route;
+		await streams.enter(signal);
+		try {
+			return await persist(settings.retryAttempts, signal, {
+				attempt: (progressed) => {
+					watcher.attempt(null);
+					return this.#attempt(signal, progressed);
+				},
+				diagnose: (error) => this.#diagnose(error),
+				failed: (error) => watcher.attempt(error),
+			});
+		} finally {
+			streams.leave();
+		}
 	}
 
-	/** Nothing of this upload is to be found again. */
-	forget(): void {
-		if (this.#fingerprint !== null) {
-			this.#engine.store.remove(this.#fingerprint);
+	/** Has the server and this browser forget the upload. */
+	async discard(): Promise<void> {
+		forget(this.#route.fingerprint);
+		if (this.#url !== null) {
+			await this.#route.tus.terminate(this.#url, this.#engine.signal);
 		}
 	}
 
 	async #attempt(signal: AbortSignal, progressed: () => void): Promise<string> {
-		const server = await this.#engine.tus.capabilities();
+		const server = await this.#route.tus.capabilities();
 		const url = await this.#locate(server, signal);
 		while (!this.#finished) {
 			await this.#engine.streams.yield(signal);
@@ -84,66 +93,57 @@ export class Transfer {
 				});
 			}
 		}
-		this.forget();
+		forget(this.#route.fingerprint);
 		return url;
 	}
 
 	/** Finds out where the upload is and how far, or creates it. */
 	async #locate(server: Capabilities, signal: AbortSignal): Promise<string> {
-		const { store, tus } = this.#engine;
-		if (this.url === null && this.#fingerprint !== null) {
-			this.url = store.get(this.#fingerprint);
-		}
+		const { tus, source, fingerprint, watcher } = this.#route;
+		this.#url ??= recall(fingerprint);
 		// Known before this attempt: another one has broken off, nobody knows where.
-		if (this.url !== null) {
-			const found = await tus.head(this.url, this.#source.size, signal);
+		if (this.#url !== null) {
+			const found = await tus.head(this.#url, source.size, signal);
 			if (found) {
 				this.#arrive(found);
 			} else {
 				this.#lose();
 			}
 		}
-		this.url ??= await this.#create(server, signal);
-		this.#watcher.located(this.url);
-		return this.url;
+		this.#url ??= await this.#create(server, signal);
+		watcher.located(this.#url);
+		return this.#url;
 	}
 
 	async #create(server: Capabilities, signal: AbortSignal): Promise<string> {
-		const { size } = this.#source;
+		const { tus, source, fingerprint } = this.#route;
+		const { size } = source;
 		if (size !== null && server.maxSize !== null && size > server.maxSize) {
 			throw new UploadError("INVALID_FILE", `The file has ${size} bytes; the server takes up to ${server.maxSize}.`);
 		}
-		if (size === null && server.extensions.size > 1 && !server.extensions.has("creation-defer-length")) {
-			throw new UploadError(
-				"VALIDATION_ERROR",
-				"The server takes no streams of unknown length: give a File or a Blob.",
-			);
-		}
-		const headers = {
-			...this.#headers,
-			...(size === null ? { "Upload-Defer-Length": "1" } : { "Upload-Length": String(size) }),
+		const headers = { ...this.#route.headers, ...source.announce(server.extensions) };
+		const create = async (body?: Body) => {
+			const created = await tus.create(headers, body, signal);
+			this.#arrive(created);
+			return created;
 		};
 		const whole = size !== null && size > 0 && size <= this.#engine.settings.chunkSize;
 		if (whole && server.extensions.has("creation-with-upload")) {
-			return this.#with(server, signal, async (body) => {
-				const created = await this.#engine.tus.create(headers, body, signal);
-				this.#arrive(created);
-				return created.url;
-			});
+			return (await this.#with(server, signal, create)).url;
 		}
-		const created = await this.#engine.tus.create(headers, undefined, signal);
-		if (this.#fingerprint !== null && size !== 0) {
-			this.#engine.store.set(this.#fingerprint, created.url, created.expires);
+		const { url, expires } = await create();
+		if (size !== 0) {
+			remember(fingerprint, url, expires);
 		}
-		this.#arrive(created);
-		return created.url;
+		return url;
 	}
 
 	async #send(url: string, server: Capabilities, signal: AbortSignal): Promise<void> {
+		const { tus, fingerprint } = this.#route;
 		await this.#with(server, signal, async (body, piece) => {
-			const at = await this.#engine.tus.patch(url, this.#offset, body, signal);
-			if (this.#fingerprint !== null && at.expires !== null) {
-				this.#engine.store.set(this.#fingerprint, url, at.expires);
+			const at = await tus.patch(url, this.#offset, body, signal);
+			if (at.expires !== null) {
+				remember(fingerprint, url, at.expires);
 			}
 			this.#finished = piece.last && at.offset === this.#offset + piece.length;
 			this.#arrive(at);
@@ -152,12 +152,13 @@ export class Transfer {
 
 	/** Reads a piece, has it sent, and releases it. */
 	async #with<T>(server: Capabilities, signal: AbortSignal, use: (body: Body, piece: Piece) => Promise<T>): Promise<T> {
+		const { source, watcher } = this.#route;
 		const reading = this.#reading(server);
-		const piece = await this.#source.read(this.#offset, reading, signal);
+		const piece = await source.read(this.#offset, reading, signal);
 		try {
 			const began = performance.now();
-			const body = await this.#encode(piece, server, reading.copied);
-			this.#watcher.processed(performance.now() - began);
+			const body = await this.#encode(piece, server, reading);
+			watcher.processed(performance.now() - began);
 			return await use(body, piece);
 		} finally {
 			piece.release();
@@ -167,90 +168,75 @@ export class Transfer {
 	/** Compression and checksums read their pieces, so those have to be small. */
 	#reading(server: Capabilities): Reading {
 		const { settings, memory } = this.#engine;
-		const copied = this.#compression.enabled && server.gzip;
+		const { source, compression } = this.#route;
+		const copied = !!compression?.enabled && server.gzip;
 		const buffered = isBuffered(settings);
-		const inMemory = copied || buffered || !this.#source.repeatable;
+		const inMemory = copied || buffered || !source.repeatable;
 		const streams = settings.concurrentStreams * (copied && buffered ? 2 : 1);
 		const chunk = inMemory ? memory.narrow(settings.chunkSize, streams) : settings.chunkSize;
 		return { bytes: inMemory || settings.chunked ? chunk : Number.MAX_SAFE_INTEGER, buffered, copied };
 	}
 
-	async #encode(piece: Piece, server: Capabilities, compress: boolean): Promise<Body> {
+	async #encode(piece: Piece, server: Capabilities, { copied }: Reading): Promise<Body> {
+		const { source, compression } = this.#route;
 		const from = this.#offset;
-		const headers: Record<string, string> = {};
-		const checksum = await this.#sum(piece, server);
-		if (checksum) {
-			headers["Upload-Checksum"] = checksum;
-		}
-		if (piece.last && !this.#source.repeatable) {
+		const headers = await this.#sum(piece, server);
+		if (piece.last && !source.repeatable) {
 			headers["Upload-Length"] = String(from + piece.length);
 		}
-		const gzipped = compress && piece.length > 0 ? await this.#compression.apply(piece.data) : null;
-		if (gzipped) {
-			headers["Content-Encoding"] = "gzip";
-		}
-		// Bytes of a gzipped body stand for more of the upload.
-		const scale = gzipped ? piece.length / gzipped.byteLength : 1;
-		return {
-			bytes: gzipped ?? piece.data,
+		const body = {
+			bytes: piece.data,
 			headers,
 			length: piece.length,
-			onSent: (bytes) => this.#watcher.moved(from + Math.min(piece.length, bytes * scale)),
+			onSent: (bytes: number) => this.#move(from + bytes),
 		};
+		return copied && compression ? compression.apply(body) : body;
 	}
 
-	async #sum(piece: Piece, server: Capabilities): Promise<string | null> {
-		if (!this.#engine.settings.validateChunks || piece.length === 0 || piece.data instanceof Blob) {
-			return null;
+	async #sum(piece: Piece, server: Capabilities): Promise<Record<string, string>> {
+		if (!this.#engine.settings.validateChunks || piece.length === 0) {
+			return {};
 		}
 		const summer = await this.#engine.summer();
-		const summed = await summer.sum(server.checksums, piece.data);
-		if (!summed) {
-			const missing = "validateChunks is on, but the server takes no checksums that this page can compute.";
-			this.#engine.warn(new UploadError("VALIDATION_ERROR", missing));
-			return null;
-		}
-		piece.data = summed.bytes;
-		return summed.checksum;
+		return summer.sum(server.checksums, piece);
 	}
 
 	/** What an error means for the next attempt, if there is to be one. */
 	async #diagnose(error: unknown): Promise<unknown> {
+		const { source, compression } = this.#route;
 		if (!(error instanceof UploadError)) {
 			return error;
 		}
 		if (error.code === "NETWORK_ERROR" && error.status === undefined) {
 			// A file that has changed looks like a broken connection.
-			await this.#source.probe();
+			await source.probe();
 		}
-		const again = new UploadError(error.code, error.message, { transient: true, cause: error });
-		if (error.status === 415 && this.#compression.enabled) {
-			this.#compression.enabled = false;
-			return again;
-		}
-		const lost = (error.status === 404 || error.status === 410) && this.url !== null;
-		if (lost && this.#source.repeatable && this.#restarts++ < maxRestarts) {
+		if (error.status === 415 && compression?.enabled) {
+			compression.enabled = false;
+		} else if (isGone(error.status) && this.#url !== null && source.repeatable && this.#restarts++ < maxRestarts) {
 			this.#lose();
-			return again;
+		} else {
+			return error;
 		}
-		return error;
+		return new UploadError(error.code, error.message, { transient: true, cause: error });
 	}
 
 	#arrive({ offset }: Position): void {
+		const { source } = this.#route;
 		this.#offset = offset;
-		this.#finished ||= this.#source.repeatable && offset === this.#source.size;
-		this.#watcher.moved(offset);
+		this.#finished ||= source.repeatable && offset === source.size;
+		this.#move(offset);
+	}
+
+	#move(bytes: number): void {
+		this.sent = bytes;
+		this.#route.watcher.moved();
 	}
 
 	#lose(): void {
-		if (!this.#source.repeatable) {
-			throw new UploadError(
-				"NETWORK_ERROR",
-				"The server has lost the upload of a stream, which can't be read again: begin it anew.",
-			);
-		}
-		this.forget();
-		this.url = null;
+		this.#route.source.rewind();
+		forget(this.#route.fingerprint);
+		this.#url = null;
 		this.#offset = 0;
 	}
 }

@@ -1,20 +1,25 @@
 import { abortError, UploadError } from "../errors.js";
-import { type Emitter, guard, type ManagerEvents, type ProgressEvent } from "../events.js";
-import { persist } from "../transport/retry.js";
-import { encodeMetadata } from "../transport/tus.js";
-import { Compression } from "./compression.js";
-import type { Engine } from "./engine.js";
+import { guard, type ProgressEvent } from "../events.js";
+import { encodeMetadata, type Tus } from "../transport/tus.js";
+import type { Compression } from "./compression.js";
+import { type Engine, load } from "./engine.js";
 import { Meter } from "./meter.js";
-import { type Source, split, type UploadSource } from "./source.js";
+import type { ParallelTransfer } from "./parallel.js";
+import { BlobSource, type Source, type UploadSource } from "./source.js";
 import { percentage, remaining, type UploadResult, type UploadState, type UploadStatus } from "./state.js";
 import { Transfer, type Watcher } from "./transfer.js";
 
-export interface UploadIdentity {
+/** What is to be uploaded, and where to. */
+export interface Job {
 	id: string;
 	name: string;
+	source: UploadSource;
+	tus: Tus;
 	/** Sent to the server as Upload-Metadata. */
 	metadata: Record<string, string>;
+	/** Null where it isn't to be found again after a reload. */
 	fingerprint: string | null;
+	onProgress: ((event: ProgressEvent) => unknown) | undefined;
 }
 
 /** The least milliseconds between two performance events. */
@@ -25,23 +30,19 @@ const performanceInterval = 1_000;
  * or hold it and pause, resume and abort.
  */
 export class Upload implements PromiseLike<UploadResult> {
+	// Keeps reactive frameworks from wrapping it: see MemoryManager.
+	readonly [Symbol.toStringTag] = "Upload";
 	readonly id: string;
 	readonly name: string;
 	readonly #engine: Engine;
-	readonly #events: Emitter<ManagerEvents>;
-	readonly #identity: UploadIdentity;
-	readonly #compression: Compression;
+	readonly #job: Job;
 	readonly #meter = new Meter();
 	readonly #done: Promise<UploadResult>;
 	#resolve!: (result: UploadResult) => void;
 	#reject!: (error: unknown) => void;
-	readonly #source: UploadSource;
-	/** One, or the parts that the server is to join. Known once the server is. */
-	#sources: Source[] = [];
-	#transfers: Transfer[] = [];
-	/** Bytes sent of each transfer. */
-	#moved: number[] = [];
-	readonly #onProgress: ((event: ProgressEvent) => unknown) | undefined;
+	#source: Source | undefined;
+	#compression: Compression | undefined;
+	#transfer: Transfer | ParallelTransfer | undefined;
 	#running: Promise<void> = Promise.resolve();
 	#stop = new AbortController();
 	#status: UploadStatus = "waiting";
@@ -50,34 +51,16 @@ export class Upload implements PromiseLike<UploadResult> {
 	#processing = 0;
 	#reportedAt = performance.now();
 
-	constructor(
-		engine: Engine,
-		events: Emitter<ManagerEvents>,
-		identity: UploadIdentity,
-		source: UploadSource,
-		onProgress?: (event: ProgressEvent) => unknown,
-	) {
-		this.id = identity.id;
-		this.name = identity.name;
+	constructor(engine: Engine, job: Job) {
+		this.id = job.id;
+		this.name = job.name;
 		this.#engine = engine;
-		this.#events = events;
-		this.#identity = identity;
-		this.#onProgress = onProgress;
-		this.#compression = new Compression(engine.settings.compressionEnabled, source instanceof Blob ? source.type : "");
-		this.#source = source;
-		if (engine.settings.parallelStreams === 1) {
-			this.#plan(1);
-		}
+		this.#job = job;
 		this.#done = new Promise((resolve, reject) => {
 			this.#resolve = resolve;
 			this.#reject = reject;
 		});
 		this.#done.catch(() => {}); // whoever cares awaits it, or listens for statechange
-	}
-
-	// Keeps reactive frameworks from wrapping it: see MemoryManager.
-	get [Symbol.toStringTag](): string {
-		return "Upload";
 	}
 
 	// biome-ignore lint/suspicious/noThenProperty: awaiting an upload is what it is for
@@ -89,18 +72,18 @@ export class Upload implements PromiseLike<UploadResult> {
 	}
 
 	get state(): UploadState {
-		const bytesUploaded = Math.floor(this.#meter.bytes);
+		const bytesUploaded = this.#sent();
 		const totalBytes = this.#size();
-		const { speed } = this.#meter;
+		const speed = this.#status === "uploading" ? this.#meter.speed : 0;
 		return {
 			id: this.id,
 			name: this.name,
 			status: this.#status,
-			percentage: this.#status === "completed" ? 100 : percentage(bytesUploaded, totalBytes),
+			percentage: percentage(bytesUploaded, totalBytes),
 			bytesUploaded,
 			totalBytes,
-			speed: this.#status === "uploading" ? speed : 0,
-			estimatedTimeRemaining: this.#status === "uploading" ? remaining(bytesUploaded, totalBytes, speed) : null,
+			speed,
+			estimatedTimeRemaining: remaining(bytesUploaded, totalBytes, speed),
 			url: this.#url,
 			error: this.#error,
 		};
@@ -138,11 +121,7 @@ export class Upload implements PromiseLike<UploadResult> {
 			return;
 		}
 		this.end(abortError("The upload was aborted."));
-		const urls = this.#transfers.map((transfer) => {
-			transfer.forget();
-			return transfer.url;
-		});
-		await Promise.allSettled(urls.map((url) => url && this.#engine.tus.terminate(url, this.#engine.signal)));
+		await this.#transfer?.discard().catch(() => {}); // the server forgets it by itself, later
 	}
 
 	/** Ends the upload and leaves it resumable. */
@@ -158,14 +137,11 @@ export class Upload implements PromiseLike<UploadResult> {
 		const { signal } = this.#stop;
 		try {
 			signal.throwIfAborted();
-			if (this.#transfers.length === 0) {
-				this.#plan(await this.#parts(signal));
-			}
-			const urls = await Promise.all(this.#transfers.map((transfer) => this.#stream(transfer, signal)));
-			const url = urls.length > 1 ? await this.#join(urls, signal) : (urls[0] as string);
+			this.#transfer ??= await this.#plan();
+			const url = await this.#transfer.run(signal);
 			this.#url = url;
 			const { id, name } = this;
-			const result = { id, name, url, size: this.#size() ?? 0, savedBytes: this.#compression.savedBytes };
+			const result = { id, name, url, size: this.#size() ?? 0, savedBytes: this.#savedBytes() };
 			this.#settle("completed", null, () => this.#resolve(result));
 		} catch (error) {
 			if (!signal.aborted) {
@@ -176,56 +152,52 @@ export class Upload implements PromiseLike<UploadResult> {
 		}
 	}
 
-	async #stream(transfer: Transfer, signal: AbortSignal): Promise<string> {
-		const { streams } = this.#engine;
-		await streams.enter(signal);
-		try {
-			return await transfer.run(signal);
-		} finally {
-			streams.leave();
+	/** What few uploads need is loaded by those. */
+	async #plan(): Promise<Transfer | ParallelTransfer> {
+		const { settings, memory } = this.#engine;
+		const { source: file, tus, fingerprint, metadata } = this.#job;
+		const blob = file instanceof Blob ? file : null;
+		const encoded = encodeMetadata(metadata);
+		if (settings.maxFileSize ?? settings.allowedMimeTypes ?? settings.allowedExtensions) {
+			const { checkFile } = await load(import("./accept.js"));
+			checkFile(file, this.name, settings);
 		}
+		if (settings.compressionEnabled) {
+			const { Compression } = await load(import("./compression.js"));
+			this.#compression = new Compression(blob?.type ?? "");
+		}
+		if (file instanceof Blob) {
+			this.#source = new BlobSource(file, memory);
+		} else {
+			const { StreamSource } = await load(import("./streamsource.js"));
+			this.#source = new StreamSource(file, memory);
+		}
+		const route = {
+			source: this.#source,
+			tus,
+			headers: encoded ? { "Upload-Metadata": encoded } : {},
+			fingerprint,
+			compression: this.#compression ?? null,
+			watcher: this.#watcher(),
+		};
+		if (blob && settings.parallelStreams > 1) {
+			const { ParallelTransfer } = await load(import("./parallel.js"));
+			return new ParallelTransfer(this.#engine, blob, route);
+		}
+		return new Transfer(this.#engine, route);
 	}
 
-	/** How many parts there are to be: parts are joined by the server only. */
-	async #parts(signal: AbortSignal): Promise<number> {
-		const { extensions } = await this.#persist(signal, () => this.#engine.tus.capabilities());
-		return extensions.has("concatenation") ? this.#engine.settings.parallelStreams : 1;
-	}
-
-	#plan(parts: number): void {
-		this.#sources = split(this.#source, parts, this.#engine.memory);
-		this.#moved = this.#sources.map(() => 0);
-		this.#transfers = this.#sources.map((part, i) => this.#transfer(part, i));
-	}
-
-	#join(urls: string[], signal: AbortSignal): Promise<string> {
-		return this.#persist(signal, () => this.#engine.tus.concatenate(urls, this.#metadata(), signal));
-	}
-
-	#persist<T>(signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
-		return persist(this.#engine.settings.retryAttempts, signal, { attempt, failed: (error) => this.#failed(error) });
-	}
-
-	#failed(error: UploadError): void {
-		this.#error = error;
-		this.#set("retrying");
-	}
-
-	#transfer(source: Source, index: number): Transfer {
-		const { fingerprint } = this.#identity;
-		const parts = this.#sources.length;
-		const watcher: Watcher = {
-			moved: (bytes) => {
-				this.#moved[index] = bytes;
-				this.#progress();
-			},
+	#watcher(): Watcher {
+		return {
+			moved: () => this.#progress(),
 			located: (url) => {
-				this.#url = parts > 1 ? null : url;
+				this.#url = url;
 				this.#begin();
 			},
 			attempt: (failure) => {
 				if (failure) {
-					this.#failed(failure);
+					this.#error = failure;
+					this.#set("retrying");
 				} else if (this.#status === "waiting") {
 					this.#set("uploading");
 				}
@@ -234,19 +206,6 @@ export class Upload implements PromiseLike<UploadResult> {
 				this.#processing += milliseconds;
 			},
 		};
-		return new Transfer(
-			this.#engine,
-			source,
-			parts > 1 ? { "Upload-Concat": "partial" } : this.#metadata(),
-			fingerprint !== null && parts > 1 ? `${fingerprint}/${index}of${parts}` : fingerprint,
-			this.#compression,
-			watcher,
-		);
-	}
-
-	#metadata(): Record<string, string> {
-		const encoded = encodeMetadata(this.#identity.metadata);
-		return encoded ? { "Upload-Metadata": encoded } : {};
 	}
 
 	/** The server has answered: whatever went wrong before is over. */
@@ -265,8 +224,8 @@ export class Upload implements PromiseLike<UploadResult> {
 		const now = performance.now();
 		this.#meter.moveTo(this.#sent(), now);
 		const { status, url, error, ...event } = this.state;
-		this.#events.emit("progress", event);
-		void guard(() => this.#onProgress?.(event));
+		this.#engine.events.emit("progress", event);
+		void guard(() => this.#job.onProgress?.(event));
 		if (now - this.#reportedAt >= performanceInterval) {
 			this.#report(now);
 		}
@@ -274,12 +233,12 @@ export class Upload implements PromiseLike<UploadResult> {
 
 	#report(now: number): void {
 		this.#reportedAt = now;
-		this.#events.emit("performance", {
+		this.#engine.events.emit("performance", {
 			id: this.id,
 			speed: this.#meter.speed,
 			memoryUsage: this.#engine.memory.used,
 			processingTime: this.#processing,
-			savedBytes: this.#compression.savedBytes,
+			savedBytes: this.#savedBytes(),
 		});
 		this.#processing = 0;
 	}
@@ -290,33 +249,30 @@ export class Upload implements PromiseLike<UploadResult> {
 		}
 		this.#report(performance.now());
 		this.#error = error;
-		for (const source of this.#sources) {
-			source.close();
-		}
+		this.#source?.close();
 		this.#set(status);
 		tell();
 	}
 
 	#set(status: UploadStatus): void {
 		this.#status = status;
-		this.#events.emit("statechange", this.state);
+		this.#engine.events.emit("statechange", this.state);
 	}
 
 	#sent(): number {
-		return this.#moved.reduce((total, bytes) => total + bytes, 0);
+		return Math.floor(this.#transfer?.sent ?? 0);
 	}
 
 	#size(): number | null {
-		if (this.#sources.length === 0) {
-			return this.#source instanceof Blob ? this.#source.size : null;
-		}
-		return this.#sources.reduce<number | null>(
-			(total, { size }) => (total === null || size === null ? null : total + size),
-			0,
-		);
+		const { source } = this.#job;
+		return source instanceof Blob ? source.size : (this.#source?.size ?? null);
+	}
+
+	#savedBytes(): number {
+		return this.#compression?.savedBytes ?? 0;
 	}
 }
 
 function unexpected(cause: unknown): UploadError {
-	return new UploadError("VALIDATION_ERROR", `The upload failed: ${String(cause)}`, { cause });
+	return new UploadError("VALIDATION_ERROR", `The upload failed: ${cause}`, { cause });
 }
