@@ -11,6 +11,7 @@ export default defineConfig({
 					globalSetup: "test/harness/setup.ts",
 					testTimeout: 60_000,
 					hookTimeout: 60_000,
+					expect: { poll: { timeout: 20_000 } },
 					// Browsers and servers share the machine: one file after the other measures best.
 					fileParallelism: false,
 				},

@@ -24,7 +24,8 @@ const { outputFiles } = await build({
 
 const built = new Map(outputFiles.map(({ path, text }) => [basename(path), text]));
 for (const name of ["index.html", "icon.svg"]) {
-	built.set(name, readFileSync(join(from, name), "utf8").replace(/^\s+/gm, ""));
+	const text = readFileSync(join(from, name), "utf8");
+	built.set(name, text.replace(/<!-- .*? -->/g, "").replace(/^\s+/gm, ""));
 }
 
 for (const name of new Set([...built.keys(), ...readdirSync(to)])) {

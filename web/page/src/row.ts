@@ -1,0 +1,132 @@
+import { clone, fill, find, icon, mark, write } from "./dom.js";
+import * as format from "./format.js";
+import { type Item, isMoving, nameOf, type Status } from "./item.js";
+
+export type Action = "pause" | "resume" | "retry" | "copy" | "cancel";
+
+/** Characters of a name that stay in sight when its middle is cut. */
+const tail = 8;
+const copyLabel = "Copy link";
+
+const actions: Record<Status, [Action | null, string]> = {
+	waiting: ["pause", "Pause"],
+	uploading: ["pause", "Pause"],
+	retrying: ["pause", "Pause"],
+	paused: ["resume", "Resume"],
+	lost: ["resume", "Go on with"],
+	failed: ["retry", "Retry"],
+	done: ["copy", "Copy the link of"],
+};
+
+/** Shows one item. It touches only what has changed since the last time. */
+export class Row {
+	readonly element: HTMLLIElement;
+	readonly #badge: HTMLElement;
+	readonly #state: HTMLElement;
+	readonly #percent: HTMLElement;
+	readonly #bar: HTMLElement;
+	readonly #act: HTMLButtonElement;
+	readonly #cancel: HTMLButtonElement;
+	readonly #name: string;
+	readonly #links: boolean;
+	#action = "";
+
+	/** `links`: what is finished can be read, so its address is worth copying. */
+	constructor(item: Item, links: boolean) {
+		this.element = find<HTMLLIElement>(clone("row"), "li");
+		this.element.dataset.key = item.key;
+		this.#badge = find(this.element, ".badge");
+		this.#state = find(this.element, ".text");
+		this.#percent = find(this.element, ".percent");
+		this.#bar = find(this.element, ".bar");
+		this.#act = find<HTMLButtonElement>(this.element, ".act");
+		this.#cancel = find<HTMLButtonElement>(this.element, ".cancel");
+		this.#name = nameOf(item);
+		this.#links = links;
+		find(this.element, ".folder").textContent = item.path.slice(0, -this.#name.length);
+		find(this.element, ".start").textContent = this.#name.slice(0, -tail);
+		find(this.element, ".end").textContent = this.#name.slice(-tail);
+		find(this.element, ".name").title = item.path;
+		this.#badge.textContent = extension(this.#name);
+		this.#bar.setAttribute("aria-label", this.#name);
+	}
+
+	update(item: Item, position: number, total: number): void {
+		const { status } = item;
+		mark(this.element, "data-status", status);
+		mark(this.element, "aria-posinset", String(position + 1));
+		mark(this.element, "aria-setsize", String(total));
+		const text = stateOf(item);
+		write(this.#state, text);
+		this.#state.title = item.sentence;
+		const percent = status === "done" ? 100 : format.percent(item.sent, item.size);
+		write(this.#percent, status === "done" || item.sentence ? "" : `${percent} %`);
+		fill(find(this.#bar, "i"), status === "done" ? 1 : item.sent / Math.max(item.size, 1));
+		mark(this.#bar, "aria-valuenow", String(percent));
+		mark(this.#bar, "aria-valuetext", `${percent} %, ${text}`);
+		this.#buttons(status);
+	}
+
+	flash(text: string): void {
+		const label = find(this.#act, "span");
+		label.textContent = text;
+		this.element.classList.add("flash");
+		setTimeout(() => {
+			label.textContent = copyLabel;
+			this.element.classList.remove("flash");
+		}, 2_000);
+	}
+
+	#buttons(status: Status): void {
+		const [action, verb] = actions[status];
+		const wanted = action === "copy" && !this.#links ? "" : (action ?? "");
+		if (this.#action === `${wanted} ${status}`) {
+			return;
+		}
+		this.#action = `${wanted} ${status}`;
+		const focused = document.activeElement === this.#act;
+		this.#act.hidden = wanted === "";
+		this.#act.dataset.action = wanted;
+		this.#act.title = verb.split(" ")[0] ?? "";
+		this.#act.setAttribute("aria-label", `${verb} ${this.#name}`);
+		this.#act.replaceChildren(
+			icon(wanted === "copy" ? "link" : wanted),
+			...(wanted === "copy" ? [label(copyLabel)] : []),
+		);
+		const cancel = status === "done" || status === "failed" ? "Remove" : "Cancel";
+		this.#cancel.title = cancel;
+		this.#cancel.setAttribute("aria-label", `${cancel} ${this.#name}`);
+		if (focused && this.#act.hidden) {
+			this.#cancel.focus();
+		}
+	}
+}
+
+function stateOf(item: Item): string {
+	const { status, sent, size, sentence } = item;
+	if (sentence) {
+		return sentence;
+	}
+	if (status === "done") {
+		return [format.bytes(size), item.checksum].filter(Boolean).join(" · ");
+	}
+	if (isMoving(item) && item.speed > 0) {
+		const left = item.left === null ? [] : [`${format.duration(item.left)} left`];
+		return [...left, format.speed(item.speed), `${format.bytes(sent)} of ${format.bytes(size)}`].join(" · ");
+	}
+	const what = { waiting: "Waiting", paused: "Paused", uploading: "Starting" }[status as string] ?? "";
+	const much = sent > 0 ? `${format.bytes(sent)} of ${format.bytes(size)}` : format.bytes(size);
+	return `${what} · ${much}`;
+}
+
+function label(text: string): HTMLSpanElement {
+	const span = document.createElement("span");
+	span.textContent = text;
+	return span;
+}
+
+/** What a file seems to be, by the end of its name. */
+function extension(name: string): string {
+	const [, end] = name.match(/[^.]\.([^.]{1,5})$/) ?? [];
+	return end?.toUpperCase() ?? "FILE";
+}

@@ -1,0 +1,125 @@
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { sparseFile, temporary } from "./harness/files.js";
+import { out } from "./harness/paths.js";
+import { Streamflow } from "./harness/streamflow.js";
+import { folder, Visitor } from "./harness/visitor.js";
+
+const MiB = 1 << 20;
+
+/** A file of tokens, with one for each name; the scopes are those of `streamflow token`. */
+function tokenFile(scopes: Record<string, string>): { path: string; tokens: Record<string, string> } {
+	const path = join(temporary(), "tokens");
+	const tokens = Object.entries(scopes).map(([name, scope]) => {
+		const flags = ["token", name, "--token-file", path, "--scopes", scope];
+		return [name, execFileSync(join(out, "streamflow"), flags, { encoding: "utf8" }).trim()];
+	});
+	return { path, tokens: Object.fromEntries(tokens) };
+}
+
+async function signIn(visitor: Visitor, token: string): Promise<void> {
+	await visitor.page.locator("#ask-token").fill(token);
+	await visitor.page.keyboard.press("Enter");
+}
+
+test("what the server doesn't take is said at the file, and can be tried again", async () => {
+	const server = await Streamflow.start("--max-file-size", "1MiB", "--allow-type", "text/plain,image/*");
+	const visitor = await Visitor.open(server);
+	await visitor.drop(sparseFile(2 * MiB, "large.txt"), folder("odd", { "page.html": "<!doctype html><html></html>" }));
+	await visitor.waitFor("large.txt", "failed");
+	expect(await visitor.sentence("large.txt")).toMatch(/^This file is larger than the server takes/);
+	await visitor.waitFor("page.html", "failed");
+	expect(await visitor.sentence("page.html")).toMatch(/^The server doesn't take files of this type/);
+	await visitor.page.locator("[data-filter=failed]").click();
+	await expect.poll(() => visitor.page.locator(".row").count()).toBe(2);
+	await visitor.press("large.txt", "retry");
+	await visitor.waitFor("large.txt", "failed");
+	await visitor.press("large.txt", "cancel");
+	await expect.poll(() => visitor.page.locator(".row").count()).toBe(1);
+});
+
+test("goes on when the server is back, and says so meanwhile", async () => {
+	const server = await Streamflow.start();
+	const visitor = await Visitor.open(server);
+	await visitor.slowDown();
+	await visitor.drop(sparseFile(24 * MiB, "patient.bin"));
+	await visitor.halfway("patient.bin");
+	await server.kill();
+	await visitor.waitFor("patient.bin", "retrying");
+	expect(await visitor.sentence("patient.bin")).toBe("The server can't be reached. It tries again.");
+	await expect.poll(() => visitor.text("#connection")).toBe("Server away");
+	await server.start();
+	await visitor.waitFor("patient.bin", "done");
+	await expect.poll(() => visitor.text("#connection")).toBe("Connected");
+});
+
+test("says that the browser is offline, and goes on after that", async () => {
+	const server = await Streamflow.start();
+	const visitor = await Visitor.open(server);
+	await visitor.goOffline();
+	await expect.poll(() => visitor.text("#connection")).toBe("Offline");
+	await visitor.drop(folder("few", { "offline.txt": "bytes" }));
+	await expect
+		.poll(() => visitor.sentence("offline.txt"))
+		.toBe("You are offline. It goes on when the connection is back.");
+	await visitor.speedUp();
+	await visitor.waitFor("offline.txt", "done");
+	await expect.poll(() => visitor.text("#connection")).toBe("Connected");
+});
+
+test("asks for a token, keeps it for this tab, and asks again when it is refused", async () => {
+	const { path, tokens } = tokenFile({ alice: "create,append,read,delete" });
+	const server = await Streamflow.start("--token-file", path, "--allow-reading");
+	const visitor = await Visitor.open(server, { tokens: true });
+	await visitor.page.locator("dialog[open]").waitFor();
+	await signIn(visitor, "wrong");
+	await expect
+		.poll(() => visitor.text("#ask-error"))
+		.toBe("The server doesn't know this token: check that you have all of it.");
+	await signIn(visitor, tokens.alice ?? "");
+	await expect.poll(() => visitor.text("#connection")).toBe("Connected");
+	await visitor.drop(folder("few", { "1.txt": "one" }));
+	await visitor.waitFor("1.txt", "done");
+	await expect.poll(() => visitor.sentence("1.txt")).toMatch(/CRC-32C [0-9a-f]{8}$/);
+	await visitor.page.reload();
+	await expect.poll(() => visitor.text("#connection")).toBe("Connected");
+	expect(await visitor.page.evaluate(() => Object.keys(localStorage))).toEqual([]);
+
+	// The token is taken away, and the uploads wait for another one.
+	writeFileSync(path, "");
+	await visitor.page.locator("dialog").evaluate((dialog: HTMLDialogElement) => dialog.close());
+	await expect
+		.poll(() =>
+			fetch(new URL("/api/v1/memory", server.url), {
+				headers: { Authorization: `Bearer ${tokens.alice}` },
+			}).then(({ status }) => status),
+		)
+		.toBe(401);
+	await visitor.drop(folder("more", { "2.txt": "two" }));
+	await visitor.page.locator("dialog[open]").waitFor();
+	expect(await visitor.text("#ask-error")).toMatch(/^The server doesn't take the token any more/);
+	await visitor.waitFor("2.txt", "waiting");
+	const again = tokenFile({ bob: "create,append" });
+	writeFileSync(path, execFileSync("cat", [again.path]));
+	await expect
+		.poll(() =>
+			fetch(new URL("/api/v1/memory", server.url), {
+				headers: { Authorization: `Bearer ${again.tokens.bob}` },
+			}).then(({ status }) => status),
+		)
+		.toBe(200);
+	await signIn(visitor, again.tokens.bob ?? "");
+	await visitor.waitFor("2.txt", "done");
+});
+
+test("says what a token doesn't allow", async () => {
+	const { path, tokens } = tokenFile({ reader: "read" });
+	const server = await Streamflow.start("--token-file", path);
+	const visitor = await Visitor.open(server, { tokens: true });
+	await signIn(visitor, tokens.reader ?? "");
+	await visitor.drop(folder("few", { "1.txt": "one" }));
+	await visitor.waitFor("1.txt", "failed");
+	expect(await visitor.sentence("1.txt")).toMatch(/^Your token doesn't allow this/);
+});
