@@ -94,7 +94,7 @@ tidy-check: ## say what go mod tidy would change
 generate-check: ## regenerate, and fail where that changes a file
 	@state() { git status --porcelain; git diff HEAD; }; \
 	before=$$(state); \
-	echo $(GO) generate ./...; $(GO) generate ./...; \
+	echo $(GO) generate ./...; $(GO) generate ./...; (cd bench && $(GO) generate ./...); \
 	diff <(echo "$$before") <(echo "$$(state)") || { echo "generated files were stale: commit what go generate made"; exit 1; }
 
 .PHONY: cross

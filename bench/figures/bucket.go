@@ -55,6 +55,9 @@ func (b *bench) startGateway(ctx context.Context, secure bool) (*service, error)
 	if err := command(ctx, top, "make", "peers"); err != nil {
 		return nil, err
 	}
+	if err := b.noteVersion(ctx, "versitygw", ".", "github.com/versity/versitygw"); err != nil {
+		return nil, err
+	}
 	dir, err := b.emptyDir("gateway")
 	if err != nil {
 		return nil, err

@@ -33,7 +33,20 @@ func (b *bench) peers(ctx context.Context) (peerTools, error) {
 		synced: filepath.Join(top, "bin", "synced"),
 		script: filepath.Join(top, "peers", "upload.mjs"),
 	}
-	return tools, command(ctx, top, "make", "peers")
+	return tools, errors.Join(command(ctx, top, "make", "peers"), b.noteVersion(ctx, "tusd", ".", "github.com/tus/tusd/v2"))
+}
+
+// noteVersion reports which version of a module one of the modules of peers
+// pins.
+func (b *bench) noteVersion(ctx context.Context, name, dir, module string) error {
+	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Version}}", module)
+	cmd.Dir = filepath.Join(filepath.Dir(b.root), "peers", dir)
+	version, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("find the version of %s: %w", name, err)
+	}
+	b.report.Versions[name] = strings.TrimSpace(string(version))
+	return nil
 }
 
 func command(ctx context.Context, dir, name string, args ...string) error {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -10,43 +9,21 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/streamflow/streamflow/bench/result"
 )
 
-// A report is one table, the targets it is held to, and what to know about
-// the run to read it.
-type report struct {
-	Figure  string     `json:"figure"`
-	Quick   bool       `json:"quick"`
-	Seed    uint64     `json:"seed"`
-	Machine machine    `json:"machine"`
-	Columns []string   `json:"columns"`
-	Rows    [][]string `json:"rows"`
-	Targets []target   `json:"targets"`
-	Notes   []string   `json:"notes,omitempty"`
-	// Raw are the single measurements behind the rows.
-	Raw []any `json:"raw,omitempty"`
-}
-
-type machine struct {
-	CPU    string `json:"cpu"`
-	Cores  int    `json:"cores"`
-	Kernel string `json:"kernel"`
-	Go     string `json:"go"`
-}
-
-// A target holds where Value Relation Bound does.
-type target struct {
-	Name     string  `json:"name"`
-	Value    float64 `json:"value"`
-	Relation string  `json:"relation"` // "≤" or "≥"
-	Bound    float64 `json:"bound"`
-	Met      bool    `json:"met"`
-}
+// A report is a result while it is being measured.
+type report struct{ result.Report }
 
 func newReport(figure string, o options) *report {
-	return &report{Figure: figure, Quick: o.quick, Seed: o.seed, Machine: thisMachine()}
+	return &report{result.Report{
+		Figure: figure, Date: time.Now().UTC().Format(time.DateOnly), Quick: o.quick, Seed: o.seed,
+		Versions: map[string]string{}, Machine: thisMachine(),
+	}}
 }
 
 func (r *report) columns(names ...string) { r.Columns = names }
@@ -71,15 +48,15 @@ func (r *report) note(format string, args ...any) {
 func (r *report) raw(v any) { r.Raw = append(r.Raw, v) }
 
 func (r *report) atMost(name string, value, bound float64) {
-	r.Targets = append(r.Targets, target{name, value, "≤", bound, value <= bound})
+	r.Targets = append(r.Targets, result.Target{Name: name, Value: value, Relation: "≤", Bound: bound, Met: value <= bound})
 }
 
 func (r *report) atLeast(name string, value, bound float64) {
-	r.Targets = append(r.Targets, target{name, value, "≥", bound, value >= bound})
+	r.Targets = append(r.Targets, result.Target{Name: name, Value: value, Relation: "≥", Bound: bound, Met: value >= bound})
 }
 
 func (r *report) passed() bool {
-	return !slices.ContainsFunc(r.Targets, func(t target) bool { return !t.Met })
+	return !slices.ContainsFunc(r.Targets, func(t result.Target) bool { return !t.Met })
 }
 
 // write prints the report and keeps it as results/FIGURE.json.
@@ -93,14 +70,7 @@ func (r *report) write(w io.Writer, results string) error {
 	if err := os.MkdirAll(results, 0o755); err != nil {
 		return fmt.Errorf("make the results directory: %w", err)
 	}
-	content, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode the report: %w", err)
-	}
-	if err := os.WriteFile(filepath.Join(results, r.Figure+".json"), append(content, '\n'), 0o644); err != nil {
-		return fmt.Errorf("keep the report: %w", err)
-	}
-	return nil
+	return r.Write(filepath.Join(results, r.Figure+".json"))
 }
 
 func (r *report) print(w io.Writer) error {
@@ -125,8 +95,8 @@ func (r *report) print(w io.Writer) error {
 	return table.Flush()
 }
 
-func thisMachine() machine {
-	m := machine{CPU: runtime.GOARCH, Cores: runtime.NumCPU(), Go: runtime.Version()}
+func thisMachine() result.Machine {
+	m := result.Machine{CPU: runtime.GOARCH, Cores: runtime.NumCPU(), Go: runtime.Version()}
 	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		if _, rest, found := strings.Cut(string(info), "model name"); found {
 			line, _, _ := strings.Cut(rest, "\n")

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io/fs"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -29,7 +29,7 @@ func measureS3Kill(ctx context.Context, b *bench) error {
 	if err := b.build(ctx); err != nil {
 		return err
 	}
-	source, err := b.source("source", b.size(512*mib, 128*mib))
+	source, err := b.source("source", b.size(192*mib, 96*mib))
 	if err != nil {
 		return err
 	}
@@ -172,11 +172,12 @@ func (k *s3Killing) abandon(ctx context.Context) (left [2]int, err error) {
 	return left, err
 }
 
-// parts counts the files below the gateway's own directory in the bucket, where
-// it keeps what is not an object.
+// parts counts the files of multipart uploads in the gateway's own directory of
+// the bucket. What a killed gateway leaves beside them, of bodies it was just
+// receiving, no client can see.
 func (k *s3Killing) parts() (n int, err error) {
 	err = filepath.WalkDir(k.dir, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.Type().IsRegular() && bytes.Contains([]byte(path), []byte("/.sgwtmp/")) {
+		if err == nil && entry.Type().IsRegular() && strings.Contains(path, "/.sgwtmp/multipart/") {
 			n++
 		}
 		return nil // a file may go while we look

@@ -26,9 +26,8 @@ func (p passage) peak() float64  { return p.PeakMiB }
 
 // The services that objects are sent to.
 const (
-	overTLS  = "versitygw, TLS"
-	overHTTP = "versitygw, HTTP"
-	toSink   = "sink, HTTP"
+	overTLS = "versitygw, TLS"
+	toSink  = "sink, HTTP"
 )
 
 func measureS3File(ctx context.Context, b *bench) error { return b.measureObject(ctx, "file", 24) }
@@ -45,7 +44,7 @@ func (b *bench) measureObject(ctx context.Context, shape string, mostMiB float64
 		return err
 	}
 	b.report.columns("service", "uploader", "MiB/s", "over ours", "CPU s/GiB", "peak MiB")
-	for _, name := range []string{overTLS, overHTTP, toSink} {
+	for _, name := range []string{overTLS, toSink} {
 		runs, err := b.objectRounds(ctx, name, source, shape)
 		if err != nil {
 			return err
@@ -83,7 +82,7 @@ func (b *bench) startService(ctx context.Context, name string) (*service, error)
 	if name == toSink {
 		return b.startSink(ctx)
 	}
-	return b.startGateway(ctx, name == overTLS)
+	return b.startGateway(ctx, true)
 }
 
 // pass measures one object and compares what is stored.

@@ -39,7 +39,20 @@ func (b *bench) uploaders() []uploader {
 
 // s3Peers builds the peers that send to S3.
 func (b *bench) s3Peers(ctx context.Context) error {
-	return command(ctx, b.root, "make", "s3-peers")
+	if err := command(ctx, b.root, "make", "s3-peers"); err != nil {
+		return err
+	}
+	modules := map[string]string{
+		"minio": "github.com/minio/minio-go/v7", "rclone": "github.com/rclone/rclone",
+		"manager":         "github.com/aws/aws-sdk-go-v2/feature/s3/manager",
+		"transfermanager": "github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager",
+	}
+	for name, module := range modules {
+		if err := b.noteVersion(ctx, name, "s3", module); err != nil {
+			return err
+		}
+	}
+	return b.noteVersion(ctx, "s5cmd", "s5cmd", "github.com/peak/s5cmd/v2")
 }
 
 func (b *bench) s3Peer(name string) string {
