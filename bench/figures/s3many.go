@@ -84,9 +84,9 @@ func (b *bench) fourUploaders() []uploader {
 		}
 	}
 	return []uploader{
-		{name: "streamflow --max-memory 64MiB", object: us("64MiB")},
-		{name: "streamflow --max-memory 1GiB", object: us("1GiB")},
-		{name: "rclone --max-buffer-memory 64Mi", object: rclone("--max-buffer-memory", "64Mi")},
+		{name: "streamflow, 64 MiB", object: us("64MiB")},
+		{name: "streamflow, 1 GiB", object: us("1GiB")},
+		{name: "rclone, 64 MiB of buffers", object: rclone("--max-buffer-memory", "64Mi")},
 		{name: "rclone", object: rclone()},
 	}
 }
@@ -99,7 +99,10 @@ func (b *bench) sendFour(ctx context.Context, s *service, u uploader, dir string
 	defer cancel()
 	used, err := runToEnd(u.object(limited, s, dir))
 	e := errand{Uploader: u.name, Files: len(sources), Seconds: used.Wall.Seconds(), PeakMiB: inMiB(used.PeakRSS)}
-	if limited.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
+		return e, ctx.Err()
+	case limited.Err() != nil:
 		return e, context.DeadlineExceeded
 	}
 	if err != nil {
