@@ -37,6 +37,11 @@ func (u *Upload) open(ctx context.Context) (store.Upload, store.Info, error) {
 			return dest, info, nil
 		}
 	}
+	return u.m.dst.Create(ctx, u.spec())
+}
+
+// spec is of a new upload.
+func (u *Upload) spec() store.Spec {
 	spec := store.Spec{
 		Name: u.object.name, Length: u.object.length, UnitBytes: u.unitBytes, Metadata: u.src.metadata,
 		ContentCoding: u.object.coding, NoReplace: u.m.opts.NoReplace,
@@ -44,7 +49,7 @@ func (u *Upload) open(ctx context.Context) (store.Upload, store.Info, error) {
 	if u.stream != nil && u.stream.ended {
 		spec.Length = u.stream.held[len(u.stream.held)-1].end()
 	}
-	return u.m.dst.Create(ctx, spec)
+	return spec
 }
 
 // reopen opens the unfinished upload that the journal knows. It returns nil,
@@ -115,14 +120,14 @@ func (u *Upload) discard(ctx context.Context) error {
 // take locks the upload's entry in the journal and loads what it says.
 func (u *Upload) take() error {
 	j := u.m.journal
-	if j == nil || u.src.file == nil {
+	if j == nil || u.src.file == nil || u.m.puts(u.src) && !j.Has(u.src.identity.Path, u.m.opts.Destination) {
 		return nil
 	}
 	entry, err := j.Take(u.src.identity.Path, u.m.opts.Destination)
 	if err != nil {
 		return fmt.Errorf("upload %s: %w", u.Name(), err)
 	}
-	u.entry = entry
+	u.entry, u.journaled = entry, true
 	record, found, err := entry.Load()
 	if err != nil {
 		u.m.opts.Logger.Warn("the journal entry can't be used: starting anew", "upload", u.Name(), "error", err)
@@ -179,7 +184,7 @@ func (u *Upload) forgetEntry() {
 
 // removeEntry locks the entry again where run has ended.
 func (u *Upload) removeEntry() error {
-	if u.m.journal == nil || u.src.file == nil {
+	if !u.journaled {
 		return nil
 	}
 	if u.entry != nil {

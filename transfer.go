@@ -20,6 +20,7 @@ const discardTimeout = 10 * time.Second
 // A transfer is what run knows of the way from the source to the destination.
 type transfer struct {
 	entry       *journal.Entry  // in the journal, or nil
+	journaled   bool            // the journal may know it
 	previous    *journal.Record // of an unfinished upload, until it was dealt with
 	checkpoints *checkpoints    // of a file
 	stream      *stream         // of a stream
@@ -29,6 +30,7 @@ type transfer struct {
 	room        *memory.Reservation // of the encoders, or nil
 
 	backoff backoff
+	putID   string       // of the object that is put, once it was tried
 	acked   atomic.Int64 // bytes at the destination; the Writes under way add to it
 	most    int64        // acked has been
 
@@ -151,6 +153,9 @@ func (u *Upload) attempt(ctx context.Context) (store.Info, error) {
 		if _, err := u.stream.head(ctx); err != nil {
 			return store.Info{}, err
 		}
+	}
+	if u.whole() {
+		return u.put(ctx)
 	}
 	info, err := u.locate(ctx)
 	if err != nil {

@@ -63,6 +63,23 @@ type Concatenator interface {
 	Concatenate(ctx context.Context, spec Spec, ids []string) (Upload, Info, error)
 }
 
+// A Putter is a Store that takes an object in one step, which for a small one is
+// all there is to it.
+type Putter interface {
+	// Put makes an object of the spec.Length bytes of r, which must be known, in one
+	// step: it is there under its name with all of them, or nothing has changed. No
+	// upload is left behind, so the Info has no ID. Where sum is known the bytes must
+	// have it, else nothing changes, and the error is a *[TransientError] that is
+	// [ErrChecksum].
+	//
+	// After an error nobody may know whether the object is there. The same spec.ID,
+	// random as that of an upload, has a repeated Put find the object of the first
+	// where spec.NoReplace is set.
+	//
+	// r is used as in Write. Errors: as Create, Write and Finish.
+	Put(ctx context.Context, spec Spec, r io.Reader, sum Sum) (Info, error)
+}
+
 // A Lister is a Store that can say which uploads are in it.
 type Lister interface {
 	// Unfinished yields every upload that is there from the beginning to the end

@@ -21,7 +21,7 @@
 //   - Abort is idempotent, and leaves nothing behind.
 //
 // What a store may do besides is a [Verifier], a [Compressor], a [Concatenator],
-// a [Lister], a [Reader]. Who
+// a [Putter], a [Lister], a [Reader]. Who
 // uses one asks whether the store is one, and does without elsewhere.
 //
 // # Concurrency
@@ -108,7 +108,7 @@ const UnknownLength = -1
 // A Spec describes an upload to create.
 type Spec struct {
 	// ID of the upload, 32 hexadecimal digits in lower case, or "" to have the store
-	// make one. Only where [Limits].ChosenIDs is set.
+	// make one. Only where [Limits].ChosenIDs is set, and for a [Putter].
 	ID string
 	// Name is the object's name: a slash-separated relative path. A store that
 	// names objects itself keeps it as metadata.

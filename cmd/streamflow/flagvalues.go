@@ -5,12 +5,17 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
 
 	"github.com/streamflow/streamflow/internal/bytesize"
 )
+
+// autoBytes of the budget are for one file of count auto: a small one takes less,
+// and larger ones take turns at what there is.
+const autoBytes = 2 * bytesize.MiB
 
 // flagError says shortly what pflag says of a flag with a wrong value. The
 // errors of Set name the value.
@@ -80,6 +85,39 @@ func (n *size) String() string {
 }
 
 func (n *size) Type() string { return "size" }
+
+// A count is the value of a flag for how many at once. 0 is auto.
+type count int
+
+func (c *count) Set(s string) error {
+	if s == "auto" {
+		*c = 0
+		return nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		return fmt.Errorf("%q: want 1 or more, or auto", s)
+	}
+	*c = count(n)
+	return nil
+}
+
+func (c *count) String() string {
+	if *c == 0 {
+		return "auto"
+	}
+	return strconv.Itoa(int(*c))
+}
+
+func (c *count) Type() string { return "n|auto" }
+
+// of is how many of auto there are in a budget of so many bytes.
+func (c *count) of(budget int64) int {
+	if *c > 0 {
+		return int(*c)
+	}
+	return int(min(max(budget/autoBytes, 4), 32))
+}
 
 // A byteRate is the value of a flag in bytes a second. 0 means no limit.
 type byteRate int64

@@ -48,7 +48,7 @@ type uploadFlags struct {
 	retries     int
 	limitRate   byteRate
 	checksum    bool
-	concurrency int
+	concurrency count
 	resume      bool
 	name        string
 	filter      filter
@@ -86,7 +86,7 @@ func (f *uploadFlags) group() flagGroup {
 	g := newFlagGroup("Upload")
 	g.flags.Var(&f.chunkBytes, "chunk-size", "what of a stream is held until acknowledged, and what a file is cut into")
 	g.flags.IntVar(&f.streams, "streams", streamflow.DefaultStreams, "chunks under way in one upload")
-	g.flags.IntVar(&f.concurrency, "concurrency", 4, "files at once")
+	g.flags.Var(&f.concurrency, "concurrency", "files at once; auto: as many as the budget has room for, 4 to 32")
 	g.flags.IntVar(&f.retries, "retries", streamflow.DefaultRetries, "failures in a row, spread over 45 s or more, that end an upload; 0 ends it at the first")
 	g.flags.Var(&f.limitRate, "limit-rate", "send no faster than that in all, as 10MiB/s; 0: as fast as it goes")
 	g.flags.BoolVar(&f.checksum, "checksum", true, "compute CRC-32C on the way and have it compared")
@@ -120,8 +120,6 @@ func (f *uploadFlags) check(cmd *cobra.Command, sources int) error {
 		return usagef(cmd, "--chunk-size %d: want more than 0", f.chunkBytes)
 	case f.streams < 1:
 		return usagef(cmd, "--streams %d: want 1 or more", f.streams)
-	case f.concurrency < 1:
-		return usagef(cmd, "--concurrency %d: want 1 or more", f.concurrency)
 	case f.limitRate < 0:
 		return usagef(cmd, "--limit-rate %s: want 0 or more", &f.limitRate)
 	case f.retries < 0:
@@ -176,7 +174,7 @@ func (f *uploadFlags) upload(cmd *cobra.Command, all sources, dst destination, e
 		process:  s.process,
 		console:  s.console,
 		progress: f.newProgress(cmd.OutOrStdout(), s.console, s.process.Manager(), all),
-		atOnce:   f.concurrency,
+		atOnce:   f.concurrency.of(s.process.Manager().Limit()),
 	}
 	if err := u.run(cmd.Context(), all); err != nil {
 		printError(s.console, err)

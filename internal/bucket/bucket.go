@@ -18,6 +18,7 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/minio/minio-go/v7/pkg/s3utils"
 
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
@@ -101,6 +102,9 @@ func (b *Bucket) configure() error {
 	o := &b.opts
 	if b.mem == nil {
 		return fmt.Errorf("%w: it needs a memory manager", store.ErrInvalid)
+	}
+	if err := s3utils.CheckValidBucketName(b.name); err != nil {
+		return fmt.Errorf("%w: %w", store.ErrInvalid, err)
 	}
 	if o.MaxParts == 0 {
 		o.MaxParts = defaultMaxParts

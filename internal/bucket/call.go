@@ -18,6 +18,7 @@ type action struct{ does, permission string }
 
 var (
 	createMultipart   = action{"begin a multipart upload", "s3:PutObject"}
+	putObject         = action{"upload the object", "s3:PutObject"}
 	uploadPart        = action{"upload a part", "s3:PutObject"}
 	listParts         = action{"list the parts that are there", "s3:ListMultipartUploadParts"}
 	completeMultipart = action{"complete the multipart upload", "s3:PutObject"}

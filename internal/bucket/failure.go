@@ -74,7 +74,7 @@ func (b *Bucket) refusal(a action, x *exchange, answer minio.ErrorResponse) erro
 		return fmt.Errorf("%w: %w", store.ErrTooLarge, text)
 	case "BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch":
 		err := fmt.Errorf("%w: %w", store.ErrChecksum, text)
-		if a == uploadPart {
+		if a == uploadPart || a == putObject {
 			return x.transient(err) // it came to harm on the way
 		}
 		return err

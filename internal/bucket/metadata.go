@@ -14,7 +14,8 @@ const (
 	markKey = "streamflow-upload"
 	// maxMetadataBytes is what S3 takes, the mark included.
 	maxMetadataBytes = 2 << 10
-	maxMarkBytes     = 32
+	// MaxMarkBytes is how long the mark of an object may be.
+	MaxMarkBytes = 32
 )
 
 // encodeMetadata makes headers of metadata. What a header can't carry is encoded
@@ -31,7 +32,7 @@ func encodeMetadata(metadata map[string]string) (map[string]string, error) {
 		headers[metaPrefix+k] = v
 		size += len(k) + len(v)
 	}
-	if size > maxMetadataBytes-len(markKey)-maxMarkBytes {
+	if size > maxMetadataBytes-len(markKey)-MaxMarkBytes {
 		return nil, fmt.Errorf("%w: %d bytes of metadata: S3 keeps %d", store.ErrInvalid, size, maxMetadataBytes)
 	}
 	return headers, nil

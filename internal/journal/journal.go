@@ -92,6 +92,12 @@ func (j *Journal) Take(source, destination string) (*Entry, error) {
 	return &Entry{root: j.root, name: name, lock: l, source: source, dest: destination}, nil
 }
 
+// Has reports whether there is a record of it, or one that can't be looked for.
+func (j *Journal) Has(source, destination string) bool {
+	_, err := j.root.Stat(entryName(source, destination))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 const extension = ".json"
 
 func entryName(source, destination string) string {

@@ -25,6 +25,7 @@ const (
 	answerTimeout   = 60 * time.Second // once the body is sent
 	stallTimeout    = 60 * time.Second // without the connection taking a byte
 	idleTimeout     = 30 * time.Second
+	idleConnections = 32 // a request for a small object is over sooner than a handshake
 	maxHeaderBytes  = 64 << 10
 	copyBufferBytes = 256 << 10
 )
@@ -54,6 +55,7 @@ func New(mem *memory.Manager, config *tls.Config) *http.Transport {
 		TLSHandshakeTimeout:    dialTimeout,
 		ResponseHeaderTimeout:  answerTimeout,
 		IdleConnTimeout:        idleTimeout,
+		MaxIdleConnsPerHost:    idleConnections,
 		MaxResponseHeaderBytes: maxHeaderBytes,
 		DisableCompression:     true,
 		Protocols:              &protocols,

@@ -64,6 +64,7 @@ type Store struct {
 var (
 	_ store.Store  = (*Store)(nil)
 	_ store.Finder = (*Store)(nil)
+	_ store.Putter = (*Store)(nil)
 )
 
 // Open returns a store of a bucket. Keys are the names of objects behind prefix

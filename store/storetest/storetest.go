@@ -80,6 +80,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, opts Options) {
 		{"list", (*suite).lists},
 		{"replace nothing", (*suite).noReplace},
 		{"find", (*suite).find},
+		{"put", (*suite).puts},
+		{"put what is refused", (*suite).putsNothing},
 		{"read", (*suite).read},
 		{"read what isn't whole", (*suite).readUnfinished},
 		{"read what changes meanwhile", (*suite).readMeanwhile},

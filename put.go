@@ -1,0 +1,91 @@
+package streamflow
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"io"
+
+	"github.com/streamflow/streamflow/store"
+)
+
+// puts reports whether all there is of a source fits one unit of a destination
+// that takes it in one step. Nothing of it is to be resumed, so the journal needn't
+// know.
+func (m *Manager) puts(src *Source) bool {
+	limits := m.dst.Limits()
+	_, ok := m.dst.(store.Putter)
+	return ok && len(m.opts.Encoders) == 0 && src.file != nil && src.Size() <= max(m.opts.ChunkBytes, limits.MinUnitBytes)
+}
+
+// whole reports whether the object is one unit, whose length is known, and nothing
+// of it is at a destination that takes it in one step.
+func (u *Upload) whole() bool {
+	if _, ok := u.m.dst.(store.Putter); !ok || u.dest != nil || u.previous != nil {
+		return false
+	}
+	if s := u.stream; s != nil {
+		return s.ended && len(s.held) == 1 && s.base == 0
+	}
+	return u.object.length <= u.unitBytes
+}
+
+// put uploads the object in one step. Its sum goes ahead, so what becomes an object
+// is what was there when the file was last found unchanged.
+func (u *Upload) put(ctx context.Context) (store.Info, error) {
+	if u.putID == "" {
+		u.putID = newPutID()
+	}
+	spec := u.spec()
+	spec.ID = u.putID
+	if u.stream != nil {
+		return u.putUnit(ctx, spec, u.stream.held[0])
+	}
+	if err := u.admit(ctx); err != nil {
+		return store.Info{}, err
+	}
+	defer u.admission.release()
+	sum, err := u.sum(ctx)
+	if err != nil {
+		return store.Info{}, err
+	}
+	if err := u.src.check(); err != nil {
+		return store.Info{}, err
+	}
+	r := u.reader(0, spec.Length)
+	r.hash = false
+	info, err := u.putFrom(ctx, spec, r, sum)
+	if r.err != nil {
+		return store.Info{}, r.err
+	}
+	return info, err
+}
+
+func (u *Upload) putUnit(ctx context.Context, spec store.Spec, n *unit) (store.Info, error) {
+	u.began()
+	sum := store.Sum{CRC32C: n.sum, Known: !u.m.opts.DisableChecksum}
+	info, err := u.putFrom(ctx, spec, &memoryReader{p: n.p, counters: &u.counters}, sum)
+	if err == nil {
+		u.stream.drop(n)
+		u.stream.sweep()
+	}
+	return info, err
+}
+
+func (u *Upload) putFrom(ctx context.Context, spec store.Spec, r io.Reader, sum store.Sum) (store.Info, error) {
+	u.counters.bytes.Store(0)
+	info, err := u.m.dst.(store.Putter).Put(ctx, spec, u.limited(ctx, r), sum)
+	if err != nil {
+		u.counters.bytes.Store(0) // none of it is there
+		return store.Info{}, err
+	}
+	u.acknowledge(spec.Length)
+	info.Sum = sum
+	return info, nil
+}
+
+func newPutID() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails
+	return hex.EncodeToString(id[:])
+}
