@@ -173,11 +173,12 @@ func (k *s3Killing) abandon(ctx context.Context) (left [2]int, err error) {
 }
 
 // parts counts the files of multipart uploads in the gateway's own directory of
-// the bucket. What a killed gateway leaves beside them, of bodies it was just
-// receiving, no client can see.
+// the bucket. A gateway that is killed leaves things there that it doesn't know
+// any more and no client can see: bodies it was just receiving, and of an upload
+// that it was just completing all parts, as .inprogress.
 func (k *s3Killing) parts() (n int, err error) {
 	err = filepath.WalkDir(k.dir, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.Type().IsRegular() && strings.Contains(path, "/.sgwtmp/multipart/") {
+		if err == nil && entry.Type().IsRegular() && strings.Contains(path, "/.sgwtmp/multipart/") && !strings.Contains(path, ".inprogress/") {
 			n++
 		}
 		return nil // a file may go while we look
