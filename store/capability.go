@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"time"
 )
 
 // A Verifier is an Upload that can take a unit whole or not at all: one whose
@@ -59,7 +60,8 @@ type Concatenator interface {
 	// byte of them must be there and nobody may write to them meanwhile. The
 	// length in spec doesn't count. After an error there is no new upload.
 	//
-	// Errors: as Create, [ErrNotFound], [ErrIncomplete].
+	// Errors: as Create, [ErrNotFound], [ErrIncomplete], [ErrUnsupported] where one
+	// isn't finished and wasn't created Readable.
 	Concatenate(ctx context.Context, spec Spec, ids []string) (Upload, Info, error)
 }
 
@@ -95,6 +97,15 @@ type Lister interface {
 	Finished(ctx context.Context) iter.Seq2[Info, error]
 }
 
+// A Cleaner is a Store where a crash can leave bytes behind that belong to no
+// upload.
+type Cleaner interface {
+	// RemoveOrphans removes those that are there since before that time, and so
+	// aren't of a call under way. It returns how many there were, also beside an
+	// error.
+	RemoveOrphans(ctx context.Context, before time.Time) (int, error)
+}
+
 // A Finder is a Store that knows its objects by their names.
 type Finder interface {
 	// Find returns the finished object of that name: Name, Length and Location, and
@@ -118,6 +129,7 @@ type Reader interface {
 	// or reading fails with [ErrNotFound] or [ErrGone]; it never gives other
 	// bytes. Finishing it changes nothing for those who read.
 	//
-	// Errors: as Open, [ErrIncomplete].
+	// Errors: as Open, [ErrIncomplete], [ErrUnsupported] where it isn't finished and
+	// wasn't created Readable.
 	OpenReader(ctx context.Context, id string) (io.ReadSeekCloser, Info, error)
 }

@@ -128,6 +128,10 @@ type Spec struct {
 	// between the look and the object. A store that names objects itself replaces
 	// none anyway.
 	NoReplace bool
+	// Readable: a [Reader] must be able to read the upload, and a [Concatenator] to
+	// take its bytes, before it is finished. Where it isn't set, a store may answer
+	// [ErrUnsupported] then, and need not copy the bytes in the end.
+	Readable bool
 }
 
 // Limits says what a Store can take. A zero number means there is no limit.

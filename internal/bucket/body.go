@@ -70,9 +70,9 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.left -= int64(n); b.left > 0 || n == 0 {
 		return n, err
 	}
-	if b.signed {
+	if b.signed && b.options.Trailer != nil {
 		b.options.Trailer.Set(headerChecksum, formatSum(b.sum))
-	} else {
+	} else if !b.signed {
 		b.frame = b.end()
 	}
 	return n, nil

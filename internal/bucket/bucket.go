@@ -1,6 +1,6 @@
 // Package bucket makes the requests of S3 that the stores over it consist of,
-// each within the budget: what it sends streams through, and the connection is
-// charged for before there is one.
+// each within the budget: what it sends streams through, and what a request costs
+// is known before there is one.
 //
 // Each method is one request, or one a page of a list, made once: retries are the
 // caller's. Its errors are those of package store and say what S3 was asked for.

@@ -25,8 +25,9 @@ var (
 	abortMultipart    = action{"abort the multipart upload", "s3:AbortMultipartUpload"}
 	listMultiparts    = action{"list multipart uploads", "s3:ListBucketMultipartUploads"}
 	copyPart          = action{"join a piece to the upload", "s3:PutObject and s3:GetObject"}
-	listObjects       = action{"list pieces", "s3:ListBucket"}
-	removeObject      = action{"remove a piece", "s3:DeleteObject"}
+	listObjects       = action{"list objects", "s3:ListBucket"}
+	removeObject      = action{"remove an object", "s3:DeleteObject"}
+	getObject         = action{"read an object", "s3:GetObject"}
 	headObject        = action{"look at the object", "s3:GetObject"}
 )
 

@@ -3,6 +3,8 @@ package bucket
 import (
 	"encoding/base64"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/streamflow/streamflow/store"
@@ -36,6 +38,18 @@ func encodeMetadata(metadata map[string]string) (map[string]string, error) {
 		return nil, fmt.Errorf("%w: %d bytes of metadata: S3 keeps %d", store.ErrInvalid, size, maxMetadataBytes)
 	}
 	return headers, nil
+}
+
+// FitMetadata returns what of metadata an object can have, which may be nothing.
+func FitMetadata(metadata map[string]string) map[string]string {
+	fits := make(map[string]string)
+	for _, k := range slices.Sorted(maps.Keys(metadata)) {
+		fits[k] = metadata[k]
+		if _, err := encodeMetadata(fits); err != nil {
+			delete(fits, k)
+		}
+	}
+	return fits
 }
 
 const encodedStart, encodedEnd = "=?UTF-8?B?", "?="

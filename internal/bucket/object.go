@@ -2,6 +2,7 @@ package bucket
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"time"
 
@@ -13,11 +14,13 @@ import (
 // An Object is one that is whole.
 type Object struct {
 	Key      string
+	Name     string    // whose extension says the content type; default: the key
 	Size     int64     // in bytes
 	Sum      store.Sum // known where it was uploaded with a CRC-32C of the whole
 	Modified time.Time
 	Metadata map[string]string
 	Coding   string // content coding, or ""
+	ETag     string
 	// Mark is a word of at most 32 letters that tells whose object it is.
 	Mark string
 }
@@ -32,38 +35,48 @@ func (b *Bucket) Head(ctx context.Context, key string) (Object, error) {
 	if err != nil {
 		return Object{}, err
 	}
-	o := Object{Key: key, Size: info.Size, Modified: info.LastModified, Coding: info.Metadata.Get("Content-Encoding")}
+	return objectOf(key, info), nil
+}
+
+func objectOf(key string, info minio.ObjectInfo) Object {
+	o := Object{Key: key, Size: info.Size, Modified: info.LastModified, ETag: info.ETag, Coding: info.Metadata.Get("Content-Encoding")}
 	o.Metadata, o.Mark = decodeMetadata(info.UserMetadata)
 	if info.ChecksumMode == fullObject {
 		o.Sum = parseSum(info.ChecksumCRC32C)
 	}
-	return o, nil
+	return o
 }
 
-// Keys yields the keys of objects with that prefix. An error is the last.
-func (b *Bucket) Keys(ctx context.Context, prefix string) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
+// Objects yields those whose keys have that prefix, with what a list tells of
+// them: Key, Size, ETag and Modified. An error is the last.
+func (b *Bucket) Objects(ctx context.Context, prefix string) iter.Seq2[Object, error] {
+	return func(yield func(Object, error) bool) {
 		stopped := false
 		err := b.call(ctx, listObjects, func(ctx context.Context) error {
 			for o := range b.core.ListObjectsIter(ctx, b.name, minio.ListObjectsOptions{Prefix: prefix, Recursive: true}) {
 				if o.Err != nil {
 					return o.Err
 				}
-				if stopped = !yield(o.Key, nil); stopped {
+				listed := Object{Key: o.Key, Size: o.Size, ETag: o.ETag, Modified: o.LastModified}
+				if stopped = !yield(listed, nil); stopped {
 					break
 				}
 			}
 			return nil
 		})
 		if err != nil && !stopped {
-			yield("", err)
+			yield(Object{}, err)
 		}
 	}
 }
 
 // Remove removes an object, if it is there.
 func (b *Bucket) Remove(ctx context.Context, key string) error {
-	return b.call(ctx, removeObject, func(ctx context.Context) error {
+	err := b.call(ctx, removeObject, func(ctx context.Context) error {
 		return b.core.RemoveObject(ctx, b.name, key, minio.RemoveObjectOptions{})
 	})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
 }

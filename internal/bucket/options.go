@@ -1,6 +1,7 @@
 package bucket
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"mime"
@@ -81,7 +82,7 @@ func (o *ObjectOptions) headers(key string, object Object) (minio.PutObjectOptio
 	}
 	contentType := o.ContentType
 	if contentType == "" {
-		contentType = mime.TypeByExtension(path.Ext(key))
+		contentType = mime.TypeByExtension(path.Ext(cmp.Or(object.Name, key)))
 	}
 	return minio.PutObjectOptions{
 		UserMetadata: user, UserTags: o.Tags, ContentType: contentType, ContentEncoding: object.Coding, CacheControl: o.CacheControl,

@@ -12,7 +12,6 @@ import (
 
 	"github.com/streamflow/streamflow/internal/detach"
 	"github.com/streamflow/streamflow/internal/transport"
-	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -58,9 +57,10 @@ func (b *Bucket) Parts(ctx context.Context, m Multipart) iter.Seq2[Part, error] 
 	}
 }
 
-// requestBytes is what a part costs outside the reader: a connection, and where
-// it is signed the chunk of 64 KiB with its copy that minio-go keeps.
-func (b *Bucket) requestBytes() int64 {
+// RequestBytes is what a request with a body costs outside what it reads: a
+// connection, and where it is signed the chunk of 64 KiB with its copy that
+// minio-go keeps. It is for the caller to reserve.
+func (b *Bucket) RequestBytes() int64 {
 	if b.signed {
 		return transport.ConnectionBytes + 192<<10
 	}
@@ -70,16 +70,11 @@ func (b *Bucket) requestBytes() int64 {
 // UploadPart sends size bytes of r in one request. It doesn't read r after it has
 // returned.
 func (b *Bucket) UploadPart(ctx context.Context, m Multipart, number int, r io.Reader, size int64) (Part, error) {
-	charge, err := b.mem.Reserve(ctx, memory.KindConnection, b.requestBytes())
-	if err != nil {
-		return Part{}, err
-	}
-	defer func() { _ = charge.Release() }()
 	source := detach.NewReader(io.LimitReader(r, size))
 	defer source.Detach() // the transport may still be reading
 	sent := newBody(source, size, b.signed)
 	var part minio.ObjectPart
-	err = b.call(ctx, uploadPart, func(ctx context.Context) (err error) {
+	err := b.call(ctx, uploadPart, func(ctx context.Context) (err error) {
 		part, err = b.core.PutObjectPart(ctx, b.name, m.Key, m.ID, number, sent, sent.size, sent.options)
 		return err
 	})
@@ -122,10 +117,14 @@ func (b *Bucket) UploadNothing(ctx context.Context, m Multipart) error {
 	})
 }
 
-// CopyPart has S3 make a part of an object.
-func (b *Bucket) CopyPart(ctx context.Context, from string, m Multipart, number int) error {
-	return b.call(ctx, copyPart, func(ctx context.Context) error {
-		_, err := b.core.CopyObjectPart(ctx, b.name, from, b.name, m.Key, m.ID, number, 0, -1, nil)
+// CopyPart has S3 make a part of n bytes of an object from off, or of all of it
+// where n is negative. The Sum is what S3 says it is: of a range, some services
+// answer with that of the whole object.
+func (b *Bucket) CopyPart(ctx context.Context, from string, off, n int64, m Multipart, number int) (Part, error) {
+	var part minio.CompletePart
+	err := b.call(ctx, copyPart, func(ctx context.Context) (err error) {
+		part, err = b.core.CopyObjectPart(ctx, b.name, from, b.name, m.Key, m.ID, number, off, n, nil)
 		return err
 	})
+	return Part{Number: number, Size: n, ETag: part.ETag, Sum: parseSum(part.ChecksumCRC32C)}, err
 }

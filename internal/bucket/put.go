@@ -8,49 +8,81 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/streamflow/streamflow/internal/detach"
-	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/internal/transport"
 	"github.com/streamflow/streamflow/store"
 )
 
-// Put makes an object of size bytes of r in one request. S3 compares them with
-// sum, where known. It is store.ErrExists where noReplace is set and there is an
-// object. It doesn't read r after it has returned.
-func (b *Bucket) Put(ctx context.Context, key string, o Object, r io.Reader, size int64, sum store.Sum, noReplace bool) error {
-	headers, err := b.opts.Object.headers(key, o)
+// A Precondition is the ETag that an object must have to be replaced, or one of
+// the constants.
+type Precondition string
+
+const (
+	Always Precondition = ""
+	Absent Precondition = "*" // there is no such object
+)
+
+// Put makes an object of Size bytes of r in one request. Where the Sum of o isn't
+// known it follows in a trailer. Put doesn't read r after it has returned. Where the
+// precondition doesn't hold it is store.ErrExists, or store.ErrNotFound where there
+// is no object.
+func (b *Bucket) Put(ctx context.Context, o Object, r io.Reader, when Precondition) (Object, error) {
+	headers, err := b.opts.Object.headers(o.Key, o)
 	if err != nil {
-		return err
+		return Object{}, err
 	}
-	for name := range summed() { // they are for a sum that comes later
-		delete(headers.UserMetadata, name)
+	return b.put(ctx, o, r, when, headers)
+}
+
+// PutPiece is Put of an object that is there for a while only, so that none of
+// the Options hold for it.
+func (b *Bucket) PutPiece(ctx context.Context, o Object, r io.Reader, when Precondition) (Object, error) {
+	return b.put(ctx, o, r, when, minio.PutObjectOptions{UserMetadata: make(map[string]string)})
+}
+
+// PutBytes is what a Put costs outside what it reads: a connection, and the chunk
+// of 64 KiB with its copy that minio-go keeps where a trailer follows. It is for
+// the caller to reserve.
+const PutBytes = transport.ConnectionBytes + 192<<10
+
+func (b *Bucket) put(ctx context.Context, o Object, r io.Reader, when Precondition, opts minio.PutObjectOptions) (Object, error) {
+	switch when {
+	case Always:
+	case Absent:
+		opts.SetMatchETagExcept("*")
+	default:
+		opts.SetMatchETag(string(when))
 	}
-	if sum.Known {
-		headers.UserMetadata[headerChecksum] = formatSum(sum.CRC32C)
+	for name := range summed() {
+		delete(opts.UserMetadata, name) // they are of multipart uploads
 	}
-	if noReplace {
-		headers.SetMatchETagExcept("*")
+	if o.Size == 0 {
+		o.Sum = store.Sum{Known: true}
 	}
-	headers.DisableContentSha256 = !b.signed
-	charge, err := b.mem.Reserve(ctx, memory.KindConnection, b.requestBytes())
-	if err != nil {
-		return err
+	if o.Sum.Known {
+		opts.UserMetadata[headerChecksum] = formatSum(o.Sum.CRC32C)
+	} else {
+		opts.Checksum = minio.ChecksumFullObjectCRC32C
 	}
-	defer func() { _ = charge.Release() }()
-	source := detach.NewReader(io.LimitReader(r, size))
+	opts.DisableContentSha256 = !b.signed
+	source := detach.NewReader(io.LimitReader(r, o.Size))
 	defer source.Detach() // the transport may still be reading
-	err = b.call(ctx, putObject, func(ctx context.Context) error {
-		_, err := b.core.PutObject(ctx, b.name, key, source, size, "", "", headers)
+	sent := &body{r: source, left: o.Size, signed: true}
+	var info minio.UploadInfo
+	err := b.call(ctx, putObject, func(ctx context.Context) (err error) {
+		info, err = b.core.PutObject(ctx, b.name, o.Key, sent, o.Size, "", "", opts)
 		return err
 	})
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return Object{}, ctx.Err()
 	}
-	if failure := source.Failure(size); failure != nil {
-		return failure
+	if failure := source.Failure(o.Size); err != nil && failure != nil {
+		return Object{}, failure
 	}
 	if err != nil {
-		return b.explainPut(ctx, key, headers, err, source.Bytes() < size)
+		return Object{}, b.explainPut(ctx, o.Key, opts, err, source.Bytes() < o.Size)
 	}
-	return nil
+	o.ETag, o.Sum = info.ETag, store.Sum{CRC32C: sent.sum, Known: true}
+	return o, nil
 }
 
 // explainPut asks what is wrong where a connection broke before all was sent, by a

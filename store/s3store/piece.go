@@ -121,7 +121,7 @@ func (u *Upload) join(ctx context.Context, p *piece, size int64) error {
 	if p.joined {
 		return nil
 	}
-	err := u.store.bucket.CopyPart(ctx, p.Key, u.address.Multipart, int(p.number))
+	_, err := u.store.bucket.CopyPart(ctx, p.Key, 0, -1, u.address.Multipart, int(p.number))
 	if err == nil {
 		err = u.store.bucket.Remove(ctx, p.Key)
 	}
@@ -216,11 +216,11 @@ func (s *Store) abortPieces(ctx context.Context, a address) error {
 		}
 	}
 	var keys []string // of the few that weren't joined
-	for key, err := range s.bucket.Keys(ctx, prefix) {
+	for o, err := range s.bucket.Objects(ctx, prefix) {
 		if err != nil {
 			return err
 		}
-		keys = append(keys, key)
+		keys = append(keys, o.Key)
 	}
 	for _, key := range keys {
 		if err := s.bucket.Remove(ctx, key); err != nil {

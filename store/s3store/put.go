@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/streamflow/streamflow/internal/bucket"
+	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -32,11 +33,20 @@ func (s *Store) put(ctx context.Context, spec store.Spec, r io.Reader, sum store
 	if err != nil {
 		return store.Info{}, err
 	}
-	o := bucket.Object{Metadata: spec.Metadata, Mark: spec.ID, Coding: spec.ContentCoding}
+	o := bucket.Object{Key: key, Size: spec.Length, Sum: sum, Metadata: spec.Metadata, Mark: spec.ID, Coding: spec.ContentCoding}
 	if o.Mark == "" {
 		o.Mark = newMark()
 	}
-	err = s.bucket.Put(ctx, key, o, r, spec.Length, sum, spec.NoReplace)
+	charge, err := s.mem.Reserve(ctx, memory.KindConnection, bucket.PutBytes)
+	if err != nil {
+		return store.Info{}, err
+	}
+	defer func() { _ = charge.Release() }()
+	when := bucket.Always
+	if spec.NoReplace {
+		when = bucket.Absent
+	}
+	_, err = s.bucket.Put(ctx, o, r, when)
 	if errors.Is(err, store.ErrExists) {
 		// Its own, where the answer to an earlier attempt was lost.
 		there, herr := s.bucket.Head(ctx, key)

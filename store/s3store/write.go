@@ -113,6 +113,11 @@ func (u *Upload) writePart(ctx context.Context, off int64, r io.Reader, size int
 	}
 	ctx, end := u.begin(ctx)
 	defer end()
+	charge, err := u.store.mem.Reserve(ctx, memory.KindConnection, u.store.bucket.RequestBytes())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = charge.Release() }()
 	if index, number, ok := l.pieceOf(off); ok {
 		err = u.writePieceUnit(ctx, u.piece(index), number, r, size)
 	} else {

@@ -142,7 +142,7 @@ func (s *suite) concatenate() {
 	var parts [][]byte
 	for i, n := range []int64{s.unit + 11, 0, 2 * s.unit} {
 		parts = append(parts, content(n))
-		u, info := s.begin(n)
+		u, info := s.beginReadable(n)
 		s.goOn(u, parts[i])
 		ids = append(ids, info.ID)
 		if i == 2 && !s.opts.Forgets {
@@ -171,12 +171,12 @@ func (s *suite) concatenateParts() {
 	if !ok {
 		return
 	}
-	whole, wholeInfo := s.begin(s.unit)
+	whole, wholeInfo := s.beginReadable(s.unit)
 	s.goOn(whole, content(s.unit))
-	_, half := s.begin(s.unit)
-	deferred, open := s.begin(store.UnknownLength)
+	_, half := s.beginReadable(s.unit)
+	deferred, open := s.beginReadable(store.UnknownLength)
 	s.write(deferred, content(s.unit), 0, s.unit)
-	gone, goneInfo := s.begin(0)
+	gone, goneInfo := s.beginReadable(0)
 	s.must(gone.Abort(s.ctx))
 	before := s.list()
 	spec := store.Spec{Name: "whole.bin", UnitBytes: s.unit}

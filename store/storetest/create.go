@@ -8,7 +8,7 @@ import (
 	"github.com/streamflow/streamflow/store"
 )
 
-func (s *suite) create() {
+func (s *suite) createNew() {
 	u, info, err := s.store.Create(s.ctx, store.Spec{Name: "object.bin", Length: 12345, UnitBytes: s.unit})
 	s.must(err)
 	if info.ID == "" || info.Name != "object.bin" || info.Length != 12345 || info.Offset != 0 || info.Written != nil || info.Complete {

@@ -23,7 +23,7 @@ func (s *suite) read() {
 	}
 	for _, n := range []int64{0, 1, 2*s.unit + 3} {
 		data := content(n)
-		u, info := s.begin(n)
+		u, info := s.beginReadable(n)
 		s.goOn(u, data)
 		s.reads(info.ID, data, false)
 		s.finish(u, data)
@@ -65,11 +65,11 @@ func (s *suite) readUnfinished() {
 	if !ok {
 		return
 	}
-	u, half := s.begin(2 * s.unit)
+	u, half := s.beginReadable(2 * s.unit)
 	s.write(u, content(2 * s.unit)[:s.unit], 0, s.unit)
-	deferred, open := s.begin(store.UnknownLength)
+	deferred, open := s.beginReadable(store.UnknownLength)
 	s.write(deferred, content(s.unit), 0, s.unit)
-	gone, goneInfo := s.begin(0)
+	gone, goneInfo := s.beginReadable(0)
 	s.must(gone.Abort(s.ctx))
 	for id, want := range map[string]error{
 		half.ID: store.ErrIncomplete, open.ID: store.ErrIncomplete,
@@ -90,7 +90,7 @@ func (s *suite) readMeanwhile() {
 		return
 	}
 	data := content(s.unit)
-	u, info := s.begin(s.unit)
+	u, info := s.beginReadable(s.unit)
 	s.goOn(u, data)
 	r, _ := s.open(info.ID)
 	half := make([]byte, s.unit/2)

@@ -38,7 +38,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, opts Options) {
 		name string
 		run  func(s *suite)
 	}{
-		{"create", (*suite).create},
+		{"create", (*suite).createNew},
 		{"create refuses nonsense", (*suite).createNonsense},
 		{"chosen id", (*suite).chosenID},
 		{"odd names", (*suite).oddNames},
@@ -125,7 +125,18 @@ func (s *suite) want(err, target error) {
 // begin creates an upload of that length.
 func (s *suite) begin(length int64) (store.Upload, store.Info) {
 	s.Helper()
-	u, info, err := s.store.Create(s.ctx, store.Spec{Name: "object.bin", Length: length, UnitBytes: s.unit})
+	return s.create(store.Spec{Name: "object.bin", Length: length, UnitBytes: s.unit})
+}
+
+// beginReadable creates one that can be read before it is finished.
+func (s *suite) beginReadable(length int64) (store.Upload, store.Info) {
+	s.Helper()
+	return s.create(store.Spec{Name: "object.bin", Length: length, UnitBytes: s.unit, Readable: true})
+}
+
+func (s *suite) create(spec store.Spec) (store.Upload, store.Info) {
+	s.Helper()
+	u, info, err := s.store.Create(s.ctx, spec)
 	s.must(err)
 	return u, info
 }

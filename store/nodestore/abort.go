@@ -1,0 +1,188 @@
+package nodestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/streamflow/streamflow/internal/bucket"
+	"github.com/streamflow/streamflow/store"
+)
+
+// Abort implements store.Upload. It removes a finished object too, unless
+// somebody else has put another in its place.
+func (u *Upload) Abort(ctx context.Context) error {
+	if err := u.abort(ctx); err != nil {
+		return fmt.Errorf("abort upload %s: %w", u.id, err)
+	}
+	return nil
+}
+
+func (u *Upload) abort(ctx context.Context) error {
+	err := u.begin(ctx)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // it is aborted
+	}
+	if err != nil {
+		return err
+	}
+	defer u.end()
+	s := u.store
+	for try := 1; ; try++ {
+		rec, err := s.load(ctx, u.id)
+		switch {
+		case err == nil && rec.state.Sum != nil:
+			err = s.removeFinished(ctx, u.id)
+		case err == nil:
+			// No other node's write can bring it back from here on.
+			err = s.condemn(ctx, u.id, rec)
+		case rec.state != nil && rec.state.Aborted:
+			err = s.discard(ctx, u.id)
+		case errors.Is(err, store.ErrNotFound):
+			err = nil
+		}
+		if errors.Is(err, store.ErrSuperseded) && try < attempts {
+			continue
+		}
+		if err == nil {
+			u.take(fmt.Errorf("%w: it was aborted", store.ErrNotFound))
+		}
+		return err
+	}
+}
+
+func (s *Store) condemn(ctx context.Context, id string, rec record) error {
+	charge, err := s.reserve(ctx, 2, rec.bytes)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = charge.Release() }()
+	next := rec.state.clone()
+	next.Epoch++
+	next.Aborted = true
+	switch _, err := s.write(ctx, s.uploadKey(id), next, bucket.Precondition(rec.etag)); {
+	case errors.Is(err, store.ErrNotFound):
+		return store.ErrSuperseded // finished just now
+	case err != nil:
+		return err
+	}
+	return s.discard(ctx, id)
+}
+
+// discard removes all there is of an upload under way, also what no state names.
+func (s *Store) discard(ctx context.Context, id string) error {
+	for _, prefix := range []string{s.dataPrefix(id), s.target(id)} {
+		for m, err := range s.bucket.Multiparts(ctx, prefix) {
+			if err == nil {
+				err = s.bucket.AbortMultipart(ctx, m.Multipart)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	for o, err := range s.bucket.Objects(ctx, s.dataPrefix(id)) {
+		if err == nil {
+			err = s.bucket.Remove(ctx, o.Key)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return s.bucket.Remove(ctx, s.uploadKey(id))
+}
+
+// removeFinished removes the object before what says that it is there.
+func (s *Store) removeFinished(ctx context.Context, id string) error {
+	o, err := s.bucket.Head(ctx, s.target(id))
+	if err == nil && o.Mark == id {
+		err = s.bucket.Remove(ctx, s.target(id))
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	return s.bucket.Remove(ctx, s.finishedKey(id))
+}
+
+var _ store.Cleaner = (*Store)(nil)
+
+// RemoveOrphans implements store.Cleaner: nodes that died left objects and
+// multipart uploads that no state names, or uploads half aborted.
+func (s *Store) RemoveOrphans(ctx context.Context, before time.Time) (int, error) {
+	removed, err := s.removeOrphans(ctx, before)
+	if err != nil {
+		return removed, fmt.Errorf("remove orphans in %s: %w", s.bucket.URI(s.prefix), err)
+	}
+	return removed, nil
+}
+
+func (s *Store) removeOrphans(ctx context.Context, before time.Time) (removed int, err error) {
+	named := namesOf{store: s}
+	remove := func(m bucket.Multipart, since time.Time) error {
+		id, ok := s.owner(m.Key)
+		if !ok || !since.Before(before) {
+			return nil
+		}
+		has, err := named.has(ctx, id, m)
+		if err != nil || has {
+			return err
+		}
+		removed++
+		if m.ID != "" {
+			return s.bucket.AbortMultipart(ctx, m)
+		}
+		return s.bucket.Remove(ctx, m.Key)
+	}
+	for o, err := range s.bucket.Objects(ctx, s.prefix+dataDir) {
+		if err == nil {
+			err = remove(bucket.Multipart{Key: o.Key}, o.Modified)
+		}
+		if err != nil {
+			return removed, err
+		}
+	}
+	for m, err := range s.bucket.Multiparts(ctx, s.prefix) {
+		if err == nil {
+			err = remove(m.Multipart, m.Initiated)
+		}
+		if err != nil {
+			return removed, err
+		}
+	}
+	return removed, nil
+}
+
+// namesOf knows what the state names of the upload that was asked for last: a
+// list has what belongs to one upload together.
+type namesOf struct {
+	store *Store
+	id    string
+	names map[bucket.Multipart]struct{}
+}
+
+func (n *namesOf) has(ctx context.Context, id string, m bucket.Multipart) (bool, error) {
+	if n.id != id {
+		rec, err := n.store.load(ctx, id)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return false, err
+		}
+		n.id, n.names = id, make(map[bucket.Multipart]struct{})
+		if err == nil {
+			for i := range rec.state.Runs {
+				n.names[rec.state.Runs[i].multipart()] = struct{}{}
+			}
+			for _, o := range rec.state.Tails {
+				n.names[bucket.Multipart{Key: o.Key}] = struct{}{}
+			}
+		}
+	}
+	_, ok := n.names[m]
+	if !ok && m.ID == "" {
+		// A run whose completion the state hasn't heard of.
+		for name := range n.names {
+			ok = ok || name.Key == m.Key
+		}
+	}
+	return ok, nil
+}

@@ -1,0 +1,95 @@
+package nodestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/streamflow/streamflow/internal/checksum"
+	"github.com/streamflow/streamflow/store"
+)
+
+var _ store.Concatenator = (*Store)(nil)
+
+// Concatenate implements store.Concatenator. S3 copies what has 5 MiB or more;
+// less than that is read and sent.
+func (s *Store) Concatenate(ctx context.Context, spec store.Spec, ids []string) (store.Upload, store.Info, error) {
+	u, info, err := s.concatenate(ctx, spec, ids)
+	if err != nil {
+		return nil, store.Info{}, fmt.Errorf("concatenate %d uploads: %w", len(ids), err)
+	}
+	return u, info, nil
+}
+
+func (s *Store) concatenate(ctx context.Context, spec store.Spec, ids []string) (*Upload, store.Info, error) {
+	objects, err := s.gather(ctx, ids)
+	if err != nil {
+		return nil, store.Info{}, err
+	}
+	spec.Length = 0
+	for _, o := range objects {
+		if o.Size > math.MaxInt64-spec.Length {
+			return nil, store.Info{}, fmt.Errorf("%w: the sum of the lengths", store.ErrTooLarge)
+		}
+		spec.Length += o.Size
+	}
+	u, info, err := s.create(ctx, spec)
+	if err != nil || spec.Length == 0 {
+		return u, info, err
+	}
+	if err := u.fill(ctx, objects); err != nil {
+		return nil, store.Info{}, errors.Join(err, u.Abort(context.WithoutCancel(ctx)))
+	}
+	return u, s.info(u.id, u.record.state), nil
+}
+
+// gather returns the objects that whole uploads lie in.
+func (s *Store) gather(ctx context.Context, ids []string) (all []object, err error) {
+	for _, id := range ids {
+		rec, err := s.load(ctx, id)
+		if err != nil {
+			return nil, fmt.Errorf("upload %.40s: %w", id, err)
+		}
+		objects, err := s.readable(ctx, id, rec.state)
+		if err != nil {
+			return nil, fmt.Errorf("upload %s: %w", id, err)
+		}
+		all = append(all, objects...)
+	}
+	return all, nil
+}
+
+// fill makes a run of objects that belong to other uploads.
+func (u *Upload) fill(ctx context.Context, objects []object) error {
+	if err := u.begin(ctx); err != nil {
+		return err
+	}
+	defer u.end()
+	s := u.store
+	charge, err := s.reserve(ctx, 2, smallStateBytes)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = charge.Release() }()
+	next := u.record.state.clone()
+	r, err := s.newRun(ctx, u.id, next)
+	if err != nil {
+		return err
+	}
+	parts, err := s.compose(ctx, r.multipart(), nil, objects)
+	if err == nil {
+		for _, p := range parts {
+			r.Parts = append(r.Parts, part{ETag: p.ETag, Size: p.Size, Sum: p.Sum})
+		}
+		for _, o := range objects {
+			r.Sum, r.Size = checksum.Combine(r.Sum, o.Sum, o.Size), r.Size+o.Size
+		}
+		next.Runs = append(next.Runs, r)
+		err = u.commit(ctx, next)
+	}
+	if err != nil {
+		s.removeData(context.WithoutCancel(ctx), r.multipart())
+	}
+	return err
+}

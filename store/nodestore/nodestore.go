@@ -1,0 +1,173 @@
+// Package nodestore keeps the uploads of a server in an S3 bucket: the server's
+// nodes share the bucket and nothing else, and any of them goes on with any
+// upload.
+//
+// Use it for `streamflow serve --store s3://…`. An upload has one offset, as
+// clients of a server see it; a file that lies somewhere goes to a bucket by
+// package s3store, whose parts come in any order.
+//
+// # Layout
+//
+// Below the prefix an upload has
+//
+//   - .streamflow/uploads/ID, its state: which bytes are there, and where. It is
+//     only ever written on the condition that it is still what was read.
+//   - .streamflow/data/ID/, what its state names and isn't at its place yet.
+//   - a multipart upload of ID, its final key, if it has more than 5 MiB.
+//   - .streamflow/finished/ID, once it is finished, with name and metadata; and ID,
+//     the object.
+//
+// # What is acknowledged
+//
+// What the state says. Bytes stream into parts as they arrive. What is less than
+// S3 takes for a part, 5 MiB, becomes an object before the answer goes out, and
+// goes into the next part. A part can't end before the size it was begun with, so
+// where a body of known size breaks off up to one part of it is lost, and sent
+// again. The upload remembers that, and holds the bytes of its next bodies in the
+// budget until each is stored; so does a body of unknown size. No byte that was
+// held is lost, and a client that never sends more than a little before it breaks
+// off gets on all the same.
+//
+// # Several nodes
+//
+// Opening an upload that another process wrote to last begins a new epoch, by a
+// write of the state. Each later write of the state by the old owner fails, with
+// store.ErrSuperseded, and so acknowledges nothing. Its late parts change nothing
+// either: the new owner writes to a multipart upload of its own.
+//
+// # Memory
+//
+// A Write that has got its first bytes is charged for two connections, 64 KiB of
+// buffer and the state; more where bytes are held. Other calls are charged for
+// their connection and the state.
+//
+// # Concurrency
+//
+// A Store and its Uploads are safe for concurrent use. The calls of one Upload
+// that change it wait for each other.
+package nodestore
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"weak"
+
+	"github.com/streamflow/streamflow/internal/bucket"
+	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/store"
+)
+
+// Options say where a bucket is and what its service takes. The zero value
+// works: Amazon S3, with the credentials of the environment.
+type Options = bucket.Options
+
+// Credentials are a fixed access key. The zero value is none.
+type Credentials = bucket.Credentials
+
+// A Store is a bucket, or what lies under a prefix in it. Make one with [Open].
+type Store struct {
+	bucket *bucket.Bucket
+	prefix string // of keys: "" or ends in a slash
+	mem    *memory.Manager
+	opts   Options
+	node   string // names this process in the states it writes
+
+	mu   sync.Mutex
+	open map[string]weak.Pointer[Upload] // the last Upload opened, by id
+	// doubted are the uploads that a request of this process may still change,
+	// though its answer is not known. They begin a new epoch before anything else.
+	doubted map[string]struct{}
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open returns a store of a bucket. Keys are ids behind prefix and a slash; an
+// empty prefix is the whole bucket. It does no network I/O; see [Store.Probe].
+// Memory is charged to mem, which is required. A nil opts means defaults.
+func Open(name, prefix string, mem *memory.Manager, opts *Options) (*Store, error) {
+	b, err := bucket.Open(name, mem, opts)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{
+		bucket: b, mem: mem, opts: b.Options(), node: rand.Text(),
+		open: make(map[string]weak.Pointer[Upload]), doubted: make(map[string]struct{}),
+	}
+	if prefix = strings.Trim(prefix, "/"); prefix != "" {
+		s.prefix = prefix + "/"
+	}
+	switch {
+	case s.opts.EqualParts:
+		return nil, fmt.Errorf("open bucket %s: %w: parts that must be of one size", name, store.ErrUnsupported)
+	case len(s.prefix) > maxPrefixBytes:
+		return nil, fmt.Errorf("open bucket %s: %w: a prefix of more than %d bytes", name, store.ErrInvalid, maxPrefixBytes)
+	}
+	return s, nil
+}
+
+// Close closes idle connections. Uploads may still be used.
+func (s *Store) Close() error { return s.bucket.Close() }
+
+// Probe asks whether the service keeps its word about conditional writes, on
+// which everything here rests. A server does so before it takes anything.
+//
+// Errors: store.ErrUnsupported where it doesn't; those of the requests.
+func (s *Store) Probe(ctx context.Context) (err error) {
+	key := s.prefix + stateDir + "probe-" + rand.Text()
+	put := func(when bucket.Precondition) (bucket.Object, error) {
+		return s.bucket.PutPiece(ctx, bucket.Object{Key: key, Size: 1}, strings.NewReader("?"), when)
+	}
+	first, err := put(bucket.Absent)
+	if err != nil {
+		return fmt.Errorf("probe bucket %s: %w", s.bucket.URI(s.prefix), err)
+	}
+	defer func() { err = errors.Join(err, s.bucket.Remove(context.WithoutCancel(ctx), key)) }()
+	for _, when := range []bucket.Precondition{bucket.Absent, bucket.Precondition(strings.Repeat("0", 32))} {
+		switch _, err := put(when); {
+		case err == nil:
+			return fmt.Errorf("probe bucket %s: %w: the service ignores If-Match and If-None-Match, and without them "+
+				"two requests for one upload would lose acknowledged bytes", s.bucket.URI(s.prefix), store.ErrUnsupported)
+		case !errors.Is(err, store.ErrExists):
+			return fmt.Errorf("probe bucket %s with a conditional write: %w", s.bucket.URI(s.prefix), err)
+		}
+	}
+	if _, err := put(bucket.Precondition(first.ETag)); err != nil {
+		return fmt.Errorf("probe bucket %s with a conditional write: %w", s.bucket.URI(s.prefix), err)
+	}
+	return nil
+}
+
+// Limits implements store.Store.
+func (s *Store) Limits() store.Limits {
+	return store.Limits{ChosenIDs: true, Verified: true, MaxLength: s.opts.MaxLength}
+}
+
+// reserve takes the memory of so many requests at a time and of a state, or more
+// than one, of so many bytes in JSON.
+func (s *Store) reserve(ctx context.Context, requests int64, stateBytes int64, more ...int64) (memory.Reservation, error) {
+	return s.mem.Reserve(ctx, memory.KindConnection, append(more, requests*s.bucket.RequestBytes(), stateCost*stateBytes)...)
+}
+
+// doubt notes that a request for an upload may still have an effect.
+func (s *Store) doubt(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.doubted[id] = struct{}{}
+}
+
+func (s *Store) doubts(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.doubted[id]
+	return ok
+}
+
+func (s *Store) trust(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.doubted, id)
+}

@@ -1,0 +1,111 @@
+package nodestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/streamflow/streamflow/internal/bucket"
+	"github.com/streamflow/streamflow/store"
+)
+
+// beginRun makes sure that there is an open run with a part to spare.
+func (t *transfer) beginRun(ctx context.Context) error {
+	st, s := t.next, t.upload.store
+	if r := st.openRun(); r != nil {
+		if len(r.Parts) < s.opts.MaxParts-s.opts.MaxParts/10 {
+			return nil
+		}
+		st.freeze()
+	}
+	if err := s.completeRuns(ctx, t.upload.id, st); err != nil {
+		return t.lost(ctx, err)
+	}
+	r, err := s.newRun(ctx, t.upload.id, st)
+	if err != nil {
+		return err
+	}
+	t.fresh = append(t.fresh, r.multipart())
+	// Those before it that are small become parts of it, so that there are few:
+	// each is at least twice as large as the next. S3 copies them.
+	first, size := len(st.Runs), t.unit()
+	for first > 0 && st.Runs[first-1].Multipart == "" && st.Runs[first-1].Size < 2*size {
+		first--
+		size += st.Runs[first].Size
+	}
+	absorbed := st.Runs[first:]
+	for _, old := range absorbed {
+		if err := s.copyInto(ctx, &r, old); err != nil {
+			return t.lost(ctx, err)
+		}
+		t.stale = append(t.stale, bucket.Multipart{Key: old.Key})
+	}
+	st.Runs = append(st.Runs[:first:first], r)
+	return nil
+}
+
+// newRun begins a multipart upload: the first is of the final key, unless the
+// upload's bytes must be readable before it is finished.
+func (s *Store) newRun(ctx context.Context, id string, st *state) (run, error) {
+	if len(st.Runs) > 0 || st.Readable {
+		m, err := s.bucket.CreatePiece(ctx, s.newDataKey(id))
+		return run{Key: m.Key, Multipart: m.ID}, err
+	}
+	m, err := s.bucket.CreateMultipart(ctx, s.target(id), s.object(id, st))
+	return run{Key: m.Key, Multipart: m.ID}, err
+}
+
+// object is what is kept with the finished object.
+func (s *Store) object(id string, st *state) bucket.Object {
+	o := bucket.Object{Key: s.target(id), Name: string(st.Name), Mark: id, Metadata: make(map[string]string)}
+	for k, v := range st.Metadata {
+		o.Metadata[k] = string(v)
+	}
+	o.Metadata = bucket.FitMetadata(o.Metadata)
+	return o
+}
+
+// isFinal: the run's multipart upload is the one that becomes the object.
+func (s *Store) isFinal(id string, r *run) bool { return r.Key == s.target(id) }
+
+// completeRuns, for which the memory is the caller's, makes objects of the runs that take no more parts, which also ends
+// what late parts of theirs could go to. It may be done twice, and at two places.
+func (s *Store) completeRuns(ctx context.Context, id string, st *state) error {
+	for i := range st.Runs {
+		r := &st.Runs[i]
+		if r.Multipart == "" || s.isFinal(id, r) {
+			continue
+		}
+		if err := s.completeRun(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) completeRun(ctx context.Context, r *run) error {
+	err := s.bucket.CompleteMultipart(ctx, r.multipart(), r.list(), store.Sum{CRC32C: r.Sum, Known: true}, false)
+	if errors.Is(err, store.ErrNotFound) {
+		if o, headErr := s.bucket.Head(ctx, r.Key); headErr == nil && o.Size == r.Size {
+			err = nil // somebody did
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("complete a run: %w", err)
+	}
+	r.Multipart, r.Parts, r.Frozen = "", nil, false
+	return nil
+}
+
+// copyInto has S3 copy an object that is a run to the end of another.
+func (s *Store) copyInto(ctx context.Context, r *run, from run) error {
+	parts, err := s.compose(ctx, r.multipart(), r.list(), []object{{Key: from.Key, Size: from.Size, Sum: from.Sum}})
+	if err != nil {
+		return err
+	}
+	for _, p := range parts[len(r.Parts):] {
+		r.Parts = append(r.Parts, part{ETag: p.ETag, Size: p.Size, Sum: p.Sum})
+	}
+	r.grow(from.Size, from.Sum)
+	return nil
+}

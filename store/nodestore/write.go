@@ -1,0 +1,308 @@
+package nodestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/streamflow/streamflow/internal/bucket"
+	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/store"
+)
+
+const (
+	// A Write waits for its source with a sip, and takes the rest of its memory
+	// when there are bytes.
+	sipBytes = 512
+	// leadBytes are held of every Write before the first request, so that a body
+	// that ends or breaks off there costs no more than its bytes.
+	leadBytes = 64 << 10
+
+	// partBytes is the size of a part up to a tenth of the parts that an upload may
+	// have. From there on parts grow with what is there, so that their number grows
+	// by its logarithm.
+	partBytes = 8 << 20
+
+	// What a Write has stored is acknowledged every so many bytes, or so often.
+	commitBytes    = 32 << 20
+	commitInterval = 5 * time.Second
+)
+
+// Write implements store.Upload. Of a body of known size that breaks off in a
+// part, that part is lost; of any other nothing is.
+func (u *Upload) Write(ctx context.Context, off int64, r io.Reader, size int64) (int64, error) {
+	return u.write(ctx, off, r, size, nil)
+}
+
+// WriteVerified implements store.Verifier. The state hears of the unit's parts
+// only once they are verified.
+func (u *Upload) WriteVerified(ctx context.Context, off int64, r io.Reader, size int64, verify func() error) (int64, error) {
+	return u.write(ctx, off, r, size, verify)
+}
+
+func (u *Upload) write(ctx context.Context, off int64, r io.Reader, size int64, verify func() error) (int64, error) {
+	t := &transfer{upload: u, start: off, size: size, verify: verify}
+	if err := t.run(ctx, r); err != nil {
+		return t.acknowledged, fmt.Errorf("write upload %s at %d: %w", u.id, off, err)
+	}
+	return t.acknowledged, nil
+}
+
+// A transfer is one Write.
+type transfer struct {
+	upload *Upload
+	start  int64
+	size   int64 // of the unit, or store.UnknownLength
+	verify func() error
+
+	source *source
+	memory memory.Reservation
+	// stateRoom is how long a state there is memory for.
+	stateRoom int64
+	buffer    memory.Buffer
+	// hold has bytes be held until they are stored, whatever the size.
+	hold bool
+	// next is the state once what is stored is committed; fresh are the objects and
+	// multipart uploads that only it names, and stale are those it doesn't any more.
+	next         *state
+	fresh, stale []bucket.Multipart // an object has no ID
+	stored       int64              // bytes of the unit
+	acknowledged int64
+	unsure       bool      // whether what is stored is acknowledged
+	committed    time.Time // when that was last
+	sip          [sipBytes]byte
+}
+
+func (t *transfer) run(ctx context.Context, r io.Reader) error {
+	u := t.upload
+	if err := u.begin(ctx); err != nil {
+		return err
+	}
+	defer u.end()
+	u.mu.Lock()
+	u.writes++
+	u.mu.Unlock()
+	defer func() {
+		u.mu.Lock()
+		u.writes--
+		u.mu.Unlock()
+	}()
+	if err := u.own(ctx); err != nil {
+		return err
+	}
+	if err := t.admit(ctx, r); err != nil {
+		return err
+	}
+	head, err := t.source.fill(t.sip[:])
+	if head == 0 {
+		if errors.Is(err, io.EOF) {
+			err = t.decide()
+		}
+		return err
+	}
+	if chargeErr := t.charge(ctx); chargeErr != nil {
+		return chargeErr
+	}
+	// What has come is stored, whether or not anybody still waits for it.
+	ctx = context.WithoutCancel(ctx)
+	err = t.copy(ctx, t.sip[:head], err)
+	err = errors.Join(err, t.buffer.Release())
+	return errors.Join(t.close(ctx, err), t.memory.Release())
+}
+
+// admit checks the unit against its upload.
+func (t *transfer) admit(ctx context.Context, r io.Reader) error {
+	st, err := t.upload.state(ctx)
+	if err != nil {
+		return err
+	}
+	length, off := st.Length, st.offset()
+	if length == store.UnknownLength {
+		length = t.upload.store.opts.MaxLength
+	}
+	switch {
+	case st.Sum != nil:
+		return fmt.Errorf("%w: the upload is finished", store.ErrInvalid)
+	case t.start < 0 || t.size < store.UnknownLength:
+		return fmt.Errorf("%w: offset or size is negative", store.ErrInvalid)
+	case t.start != off:
+		return &store.OffsetError{Expected: off, Provided: t.start}
+	case t.size > length-off:
+		return fmt.Errorf("%w: the upload ends at %d", store.ErrTooLarge, length)
+	}
+	t.next, t.committed = st.clone(), time.Now()
+	t.hold = st.Careful || t.size == store.UnknownLength
+	t.source = &source{ctx: ctx, taken: t.upload.taken, r: r, left: t.size, room: length - off}
+	return nil
+}
+
+// copy stores what the source has, of which head has come; it may have ended.
+func (t *transfer) copy(ctx context.Context, head []byte, ended error) (err error) {
+	p := t.buffer.Bytes()
+	filled := copy(p, head)
+	for {
+		if !t.hold {
+			p = p[:leadBytes]
+		}
+		if ended == nil {
+			var n int
+			n, ended = t.source.fill(p[filled:])
+			filled += n
+		}
+		switch {
+		case ended != nil && t.verify != nil && !errors.Is(ended, io.EOF):
+			return ended // no byte of it counts
+		case ended != nil || t.hold || t.source.left == 0:
+			err = t.store(ctx, p[:filled], int64(filled))
+		default:
+			err = t.stream(ctx, p[:filled])
+		}
+		filled = 0
+		if err != nil {
+			return err
+		}
+		if ended == nil && t.source.left == 0 {
+			ended = t.source.end()
+		}
+		switch {
+		case errors.Is(ended, io.EOF):
+			return t.decide()
+		case ended != nil:
+			return ended
+		}
+		if err := t.commitDue(ctx); err != nil {
+			return err
+		}
+		t.relax()
+	}
+}
+
+// charge takes the memory of a Write in one step, and more for bytes that are
+// held, where there is room.
+func (t *transfer) charge(ctx context.Context) (err error) {
+	s := t.upload.store
+	// Parts that are added on the way make the state longer.
+	t.stateRoom = t.upload.record.bytes + smallStateBytes
+	t.memory, err = s.reserve(ctx, 1, t.stateRoom, bucket.PutBytes, leadBytes)
+	if err != nil {
+		return err
+	}
+	most := t.unit()
+	if t.source.left >= 0 {
+		most = min(most, t.source.left+sipBytes)
+	}
+	for n := most; t.hold && n > leadBytes && s.mem.Level() == memory.Normal; n /= 2 {
+		if t.buffer, err = s.mem.TryAcquire(memory.KindChunk, int(n)); err == nil {
+			return nil
+		}
+	}
+	if t.buffer, err = t.memory.Acquire(memory.KindTransfer, leadBytes); err != nil {
+		return errors.Join(err, t.memory.Release())
+	}
+	return nil
+}
+
+// relax goes back to streaming once as much has been held as may be lost then.
+func (t *transfer) relax() {
+	if t.hold && t.size >= 0 && t.stored >= t.unit() {
+		t.hold, t.next.Careful = false, false
+	}
+}
+
+// stream stores one unit of which head is held, and the rest comes from the
+// source meanwhile.
+func (t *transfer) stream(ctx context.Context, head []byte) error {
+	n := max(min(int64(len(head))+t.source.left, t.unit()), int64(len(head)))
+	err := t.store(ctx, head, n)
+	if err != nil && t.source.broke() && t.verify == nil {
+		t.next.Careful = true
+	}
+	return err
+}
+
+// unit is how many bytes go into the next part with the tails.
+func (t *transfer) unit() int64 {
+	grown := t.next.offset() / int64(t.upload.store.opts.MaxParts/10+1)
+	return min(max(partBytes, grown), bucket.MaxPartBytes) - t.next.tailBytes()
+}
+
+// decide says whether a unit that came whole is kept.
+func (t *transfer) decide() error {
+	if t.verify == nil {
+		t.next.Careful = t.next.Careful && t.stored == 0
+		return nil
+	}
+	if err := t.verify(); err != nil {
+		return fmt.Errorf("verify the unit: %w", err)
+	}
+	return nil
+}
+
+func (t *transfer) commitDue(ctx context.Context) error {
+	uncommitted := t.stored - t.acknowledged
+	if t.verify != nil || uncommitted < commitBytes && time.Since(t.committed) < commitInterval {
+		return nil
+	}
+	return t.commit(ctx)
+}
+
+// commit acknowledges what is stored.
+func (t *transfer) commit(ctx context.Context) error {
+	u := t.upload
+	t.next.Modified = time.Now().UTC()
+	if err := u.commit(ctx, t.next); err != nil {
+		t.unsure = u.record.state == nil
+		return err
+	}
+	t.acknowledged, t.committed = t.stored, time.Now()
+	for _, m := range t.stale {
+		u.store.removeData(ctx, m)
+	}
+	t.fresh, t.stale = nil, nil
+	t.next = u.record.state.clone()
+	if u.record.bytes > t.stateRoom {
+		// More can't be waited for while this is held, but by the next Write.
+		return store.Transient(fmt.Errorf("%w: the list of parts has grown", memory.ErrFull))
+	}
+	return nil
+}
+
+// close acknowledges what is left after err, and removes what came to nothing.
+func (t *transfer) close(ctx context.Context, err error) error {
+	u := t.upload
+	if r := t.next.openRun(); r != nil && len(r.Parts) == 0 {
+		defer u.store.removeData(ctx, r.multipart()) // no state has a run without parts
+		t.next.Runs = t.next.Runs[:len(t.next.Runs)-1]
+	}
+	if t.verify == nil || err == nil {
+		if st := u.record.state; st != nil && (t.stored > t.acknowledged || t.next.Careful != st.Careful) {
+			switch committed := t.commit(ctx); {
+			case errors.Is(committed, store.ErrSuperseded):
+				err = committed // that is why, whatever it was
+			default:
+				err = errors.Join(err, committed)
+			}
+		}
+	}
+	if u.taken.Err() != nil {
+		err = context.Cause(u.taken)
+	}
+	if !t.unsure {
+		for _, m := range t.fresh {
+			u.store.removeData(ctx, m)
+		}
+	}
+	return err
+}
+
+// removeData removes an object or ends a multipart upload that no state names. If
+// that fails, RemoveOrphans finds it.
+func (s *Store) removeData(ctx context.Context, m bucket.Multipart) {
+	if m.ID == "" {
+		_ = s.bucket.Remove(ctx, m.Key)
+	} else {
+		_ = s.bucket.AbortMultipart(ctx, m)
+	}
+}
