@@ -26,8 +26,7 @@ func main() {
 		os.Exit(1)
 	}
 	fmt.Printf("http://%s\n", listener.Addr())
-	s := &sink{objects: map[string]object{}, uploads: map[string]*upload{}, counts: map[string]int64{}}
-	fmt.Fprintln(os.Stderr, "sink:", http.Serve(listener, s))
+	fmt.Fprintln(os.Stderr, "sink:", http.Serve(listener, newSink()))
 	os.Exit(1)
 }
 
@@ -50,6 +49,10 @@ type upload struct {
 	path     string
 	metadata http.Header
 	parts    map[int]object
+}
+
+func newSink() *sink {
+	return &sink{objects: map[string]object{}, uploads: map[string]*upload{}, counts: map[string]int64{}}
 }
 
 func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
