@@ -34,6 +34,10 @@ run: build ## start the upload server on 127.0.0.1:8080; ARGS="..." adds flags
 	$(BIN)/streamflow serve $(ARGS)
 
 
+.PHONY: man
+man: build ## write the man pages into bin/man
+	$(BIN)/streamflow man $(BIN)/man/man1
+
 .PHONY: image
 image: ## make the picture in the README from a real run; takes tmux
 	docs/images/record.sh

@@ -24,8 +24,8 @@ type encodeFlags struct {
 
 func (f *encodeFlags) add(flags *pflag.FlagSet) {
 	f.compress = choice{of: []string{"none", "gzip", "zstd"}, chosen: "none"}
-	flags.VarPF(&f.compress, "compress", "", "compress what shrinks by it; only a tus server puts the bytes back, and takes gzip").NoOptDefVal = "gzip"
-	flags.StringArrayVar(&f.encryptTo, "encrypt-to", nil, "encrypt to an age or SSH public key, or those in a file: `RECIPIENT|FILE`; may be repeated")
+	flags.VarPF(&f.compress, "compress", "", "compress what shrinks by it; a tus server takes gzip and puts the bytes back").NoOptDefVal = "gzip"
+	flags.StringArrayVar(&f.encryptTo, "encrypt-to", nil, "encrypt to `RECIPIENT|FILE`, a public key of age or SSH or a file of them; may be repeated")
 }
 
 // An encoding is what the flags ask for at one destination.

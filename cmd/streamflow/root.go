@@ -44,7 +44,7 @@ func newRootCommand() *cobra.Command {
 		}
 		return rootUsage(cmd)
 	})
-	root.AddCommand(newUploadCommand(), newServeCommand(), newListCommand(), newAbortCommand(), newCatCommand(), newTokenCommand(), newVersionCommand())
+	root.AddCommand(newUploadCommand(), newServeCommand(), newListCommand(), newAbortCommand(), newCatCommand(), newTokenCommand(), newManCommand(), newVersionCommand())
 	return root
 }
 
@@ -98,6 +98,9 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// groupNote is the annotation of a flag that says under which heading it is.
+const groupNote = "group"
+
 // A flagGroup is flags under one heading of a command's help.
 type flagGroup struct {
 	title string
@@ -115,7 +118,11 @@ func addFlags(cmd *cobra.Command, groups ...flagGroup) {
 	groups = append(groups, configurable(cmd))
 	for _, g := range groups {
 		cmd.Flags().AddFlagSet(g.flags)
-		g.flags.VisitAll(func(f *pflag.Flag) { completeWords(cmd, f) })
+		g.flags.VisitAll(func(f *pflag.Flag) {
+			completeWords(cmd, f)
+			// It fails for unknown flags only, and f is one of these.
+			_ = g.flags.SetAnnotation(f.Name, groupNote, []string{g.title})
+		})
 	}
 	cmd.SetUsageFunc(func(cmd *cobra.Command) error {
 		w := cmd.OutOrStderr()

@@ -20,6 +20,7 @@ type s3Flags struct {
 	endpoint  string
 	region    string
 	pathStyle bool
+	objects   s3store.ObjectOptions
 }
 
 func (f *s3Flags) group() flagGroup {
@@ -49,6 +50,7 @@ func (f *s3Flags) open(bucket, prefix string, mem *memory.Manager) (*s3store.Sto
 		Endpoint:  f.service(),
 		Region:    cmp.Or(f.region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION")),
 		PathStyle: f.pathStyle,
+		Object:    f.objects,
 	}
 	if file := os.Getenv("AWS_CA_BUNDLE"); file != "" {
 		pem, err := os.ReadFile(file)

@@ -55,6 +55,7 @@ type uploadFlags struct {
 	noClobber   bool
 	identical   bool
 	encode      encodeFlags
+	object      s3ObjectFlags
 	dryRun      bool
 	progress    choice
 	json        bool
@@ -77,7 +78,7 @@ func newUploadCommand() *cobra.Command {
 		RunE:                  func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 		DisableFlagsInUseLine: true,
 	}
-	addFlags(cmd, f.group(), f.destination.group(), f.destination.s3.group(), f.memory.group(), f.outputGroup())
+	addFlags(cmd, f.group(), f.destination.group(), f.destination.s3.group(), f.object.group(), f.memory.group(), f.outputGroup())
 	return cmd
 }
 
@@ -148,6 +149,10 @@ func (f *uploadFlags) run(cmd *cobra.Command, args []string) error {
 	if f.identical && dst.url != "" {
 		return usagef(cmd, "--skip-identical: a tus server doesn't say what it has by name")
 	}
+	if f.object.given() && dst.bucket == "" {
+		return usagef(cmd, "destination %s: content types, tags and the like are for objects in s3://", args[last])
+	}
+	f.destination.s3.objects = f.object.options()
 	encoding, err := f.encode.encoding(cmd, dst)
 	if err != nil {
 		return err
