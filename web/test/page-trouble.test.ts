@@ -44,7 +44,7 @@ test("goes on when the server is back, and says so meanwhile", async () => {
 	const server = await Streamflow.start();
 	const visitor = await Visitor.open(server);
 	await visitor.slowDown();
-	await visitor.drop(sparseFile(24 * MiB, "patient.bin"));
+	await visitor.drop(sparseFile(12 * MiB, "patient.bin"));
 	await visitor.halfway("patient.bin");
 	await server.kill();
 	await visitor.waitFor("patient.bin", "retrying");

@@ -48,12 +48,12 @@ test("a folder comes with its paths, in order, and the same one again is no new 
 test("pauses, goes on, and cancels on the server, too", async () => {
 	const visitor = await Visitor.open(server);
 	await visitor.slowDown();
-	await visitor.drop(sparseFile(24 * MiB, "large.bin"));
+	await visitor.drop(sparseFile(12 * MiB, "large.bin"));
 	await visitor.halfway("large.bin");
 	await visitor.press("large.bin", "pause");
 	await visitor.waitFor("large.bin", "paused");
 	const paused = await visitor.sentence("large.bin");
-	expect(paused).toMatch(/^Paused · .* of 24.0 MiB$/);
+	expect(paused).toMatch(/^Paused · .* of 12.0 MiB$/);
 	await new Promise((resolve) => setTimeout(resolve, 500));
 	expect(await visitor.sentence("large.bin")).toBe(paused);
 	await visitor.page.locator("#resume-all").click();
@@ -65,7 +65,7 @@ test("pauses, goes on, and cancels on the server, too", async () => {
 
 test("after a reload it goes on by itself, where the browser has handles of files", async () => {
 	const visitor = await Visitor.open(server);
-	const path = sparseFile(24 * MiB, "handle.bin");
+	const path = sparseFile(12 * MiB, "handle.bin");
 	await visitor.slowDown();
 	await visitor.drop(path, folder("small", { "1.txt": "one" }));
 	await visitor.halfway("handle.bin");
@@ -83,7 +83,7 @@ test("after a reload it goes on by itself, where the browser has handles of file
 
 test("after a reload it goes on with the file that is chosen again, where there are no handles", async () => {
 	const visitor = await Visitor.open(server, { pickers: false });
-	const path = sparseFile(24 * MiB, "chosen.bin");
+	const path = sparseFile(12 * MiB, "chosen.bin");
 	await visitor.slowDown();
 	await visitor.page.setInputFiles("#files", path);
 	await visitor.halfway("chosen.bin");
@@ -104,7 +104,7 @@ test("after a reload it goes on with the file that is chosen again, where there 
 test("a second tab leaves the uploads of the first alone", async () => {
 	const visitor = await Visitor.open(server);
 	await visitor.slowDown();
-	await visitor.drop(sparseFile(24 * MiB, "first.bin"));
+	await visitor.drop(sparseFile(12 * MiB, "first.bin"));
 	await visitor.halfway("first.bin");
 	const second = await visitor.page.context().newPage();
 	await second.goto(visitor.page.url());

@@ -29,6 +29,7 @@ export class Budget {
 		this.#element = element;
 		element.append(clone("budget"));
 		find(element, "h3").textContent = name;
+		this.forget(false);
 		find(element, ".meter").setAttribute("aria-label", `${name}: memory in use`);
 	}
 
@@ -57,8 +58,14 @@ export class Budget {
 		this.#tell(state.facts);
 	}
 
-	hide(): void {
-		this.#element.hidden = true;
+	/** Shows that nothing is known, or nothing at all. */
+	forget(forGood: boolean): void {
+		this.#element.hidden = forGood;
+		mark(this.#element, "data-level", "unknown");
+		write(find(this.#element, ".pill"), "");
+		write(find(this.#element, ".use b"), "–");
+		write(find(this.#element, ".use span"), "");
+		this.#list({});
 	}
 
 	#draw(usage: number): void {

@@ -160,7 +160,7 @@ function showConnection(state: Connection): void {
 	mark(pill, "data-state", state);
 	write(pill, text);
 	if (state !== "connected") {
-		panel.hideServer();
+		panel.forgetServer(state === "silent");
 	}
 }
 

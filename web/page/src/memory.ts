@@ -18,7 +18,6 @@ export class MemoryPanel {
 
 	constructor(manager: StreamUploadManager) {
 		this.#manager = manager;
-		this.#server.hide();
 		const fold = byId("memory-fold");
 		fold.addEventListener("click", () => {
 			const folded = byId("memory").classList.toggle("folded");
@@ -60,8 +59,9 @@ export class MemoryPanel {
 		this.#sum("server", `server ${format.bytes(used)}`);
 	}
 
-	hideServer(): void {
-		this.#server.hide();
+	/** Nothing is known of the server for now, or at all. */
+	forgetServer(forGood: boolean): void {
+		this.#server.forget(forGood);
 		this.#sum("server", "");
 	}
 
@@ -110,7 +110,7 @@ export class MemoryPanel {
 	}
 
 	#tell(text: string, level: string): void {
-		const line = document.createElement("li");
+		const line = document.createElement("p");
 		const time = document.createElement("time");
 		time.textContent = new Date().toLocaleTimeString("en", { hourCycle: "h23" });
 		line.dataset.level = level;

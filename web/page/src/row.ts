@@ -15,7 +15,7 @@ const actions: Record<Status, [Action | null, string]> = {
 	paused: ["resume", "Resume"],
 	lost: ["resume", "Go on with"],
 	failed: ["retry", "Retry"],
-	done: ["copy", "Copy the link of"],
+	done: ["copy", "Copy link of"],
 };
 
 /** Shows one item. It touches only what has changed since the last time. */

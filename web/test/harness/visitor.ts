@@ -7,6 +7,13 @@ import { launch } from "./browser.js";
 import { temporary } from "./files.js";
 import type { Streamflow } from "./streamflow.js";
 
+export interface Options {
+	/** False is a browser that has no handles of files to give. */
+	pickers?: boolean;
+	/** The server wants one. */
+	tokens?: boolean;
+}
+
 export interface Violation {
 	id: string;
 	nodes: string[];
@@ -39,18 +46,22 @@ export class Visitor {
 		this.#session = session;
 	}
 
-	/** Opens the page; `pickers: false` is a browser that has no handles of files to give. */
-	static async open(server: Streamflow, { pickers = true, tokens = false } = {}): Promise<Visitor> {
-		const context = await (await launch()).newContext({ permissions: ["clipboard-read", "clipboard-write"] });
+	/** Opens the page, and waits until it is connected where that takes no token. */
+	static async open(server: Streamflow, options: Options = {}): Promise<Visitor> {
+		const { pickers = true, tokens = false } = options;
+		const permissions = ["clipboard-read", "clipboard-write"];
+		const context = await (await launch()).newContext({ permissions, viewport: { width: 1280, height: 800 } });
 		await context.addInitScript(notice);
 		if (!pickers) {
 			await context.addInitScript(() => Object.assign(window, { showOpenFilePicker: undefined }));
 		}
 		const page = await context.newPage();
 		const visitor = new Visitor(page, await context.newCDPSession(page));
+		await visitor.#session.send("Performance.enable", { timeDomain: "threadTicks" });
 		const wrong: string[] = [];
 		const { origin } = new URL(server.url);
 		page.on("pageerror", (error) => wrong.push(String(error)));
+		page.on("filechooser", () => {}); // from now on, and not only once a test waits for one
 		page.on("dialog", (dialog) => void dialog.accept());
 		page.on("request", (request) => {
 			const url = new URL(request.url());
@@ -130,6 +141,14 @@ export class Visitor {
 				nodes: nodes.map(({ html }) => html),
 			}));
 		});
+	}
+
+	/** Milliseconds of CPU that the page's thread has spent so far: others on the machine don't count. */
+	async work(): Promise<{ script: number; layout: number; all: number }> {
+		const { metrics } = await this.#session.send("Performance.getMetrics");
+		const of = (name: string) => Math.round((metrics.find((metric) => metric.name === name)?.value ?? 0) * 1_000);
+		const layout = of("LayoutDuration") + of("RecalcStyleDuration");
+		return { script: of("ScriptDuration"), layout, all: of("TaskDuration") };
 	}
 
 	#emulate(network: object): Promise<unknown> {
