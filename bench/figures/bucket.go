@@ -97,13 +97,13 @@ func (b *bench) startGateway(ctx context.Context, secure bool) (*service, error)
 	return s, err
 }
 
-// startSink starts the server that keeps no bytes.
-func (b *bench) startSink(ctx context.Context) (*service, error) {
+// startSink starts the server that keeps no bytes, with flags of its own.
+func (b *bench) startSink(ctx context.Context, flags ...string) (*service, error) {
 	binary := filepath.Join(b.work, "sink")
 	if err := command(ctx, b.root, "go", "build", "-o", binary, "./sink"); err != nil {
 		return nil, err
 	}
-	p, url, err := startAnnounced(exec.CommandContext(ctx, binary))
+	p, url, err := startAnnounced(exec.CommandContext(ctx, binary, flags...))
 	if err != nil {
 		return nil, err
 	}

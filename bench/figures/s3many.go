@@ -59,12 +59,12 @@ func measureS3Many(ctx context.Context, b *bench) error {
 		if hung[u.name] == 0 {
 			speed = fmt.Sprintf("%.2f", inMiB(4*size)/medianOf(r, errand.took))
 		}
-		b.report.row(u.name, medianOf(r, errand.took), speed, slices.Max(each(r, func(e errand) float64 { return e.PeakMiB })),
+		b.report.row(u.name, medianOf(r, errand.took), speed, slices.Max(each(r, errand.peak)),
 			fmt.Sprintf("%d of %d", hung[u.name], len(r)))
 	}
 	capped, free := uploaders[0].name, uploaders[1].name
 	b.report.atMost("runs of ours under 64 MiB not done", float64(hung[capped]), 0)
-	b.report.atMost("peak of ours under 64 MiB, MiB", slices.Max(each(runs[capped], func(e errand) float64 { return e.PeakMiB })), manyBudget)
+	b.report.atMost("peak of ours under 64 MiB, MiB", slices.Max(each(runs[capped], errand.peak)), manyBudget)
 	if !b.quick {
 		b.report.atLeast("throughput under 64 MiB over that under 1 GiB", ratio(runs[free], runs[capped], errand.took), 0.9)
 	}

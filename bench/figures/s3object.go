@@ -28,6 +28,7 @@ func (p passage) peak() float64  { return p.PeakMiB }
 const (
 	overTLS = "versitygw, TLS"
 	toSink  = "sink, HTTP"
+	farSink = "sink, 20 ms away"
 )
 
 func measureS3File(ctx context.Context, b *bench) error { return b.measureObject(ctx, "file", 24) }
@@ -79,10 +80,14 @@ func (b *bench) objectRounds(ctx context.Context, name, source, shape string) (m
 }
 
 func (b *bench) startService(ctx context.Context, name string) (*service, error) {
-	if name == toSink {
+	switch name {
+	case toSink:
 		return b.startSink(ctx)
+	case farSink:
+		return b.startSink(ctx, "-latency", "20ms")
+	default:
+		return b.startGateway(ctx, true)
 	}
-	return b.startGateway(ctx, true)
 }
 
 // pass measures one object and compares what is stored.

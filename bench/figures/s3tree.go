@@ -15,6 +15,7 @@ import (
 
 // An errand is a tree of files sent by one uploader.
 type errand struct {
+	Service  string  `json:"service"`
 	Uploader string  `json:"uploader"`
 	Files    int     `json:"files"`
 	Seconds  float64 `json:"seconds"`
@@ -23,6 +24,7 @@ type errand struct {
 }
 
 func (e errand) took() float64 { return e.Seconds }
+func (e errand) peak() float64 { return e.PeakMiB }
 
 // measureS3Small sends 10,000 files of 10 KiB, beside s5cmd and rclone.
 func measureS3Small(ctx context.Context, b *bench) error {
@@ -34,9 +36,21 @@ func measureS3Small(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	s, err := b.startGateway(ctx, true)
+	b.report.columns("service", "uploader", "seconds", "over ours", "CPU µs a file", "peak MiB")
+	for _, name := range []string{overTLS, farSink} {
+		runs, err := b.treeRounds(ctx, name, tree, files)
+		if err != nil {
+			return err
+		}
+		b.reportTrees(name, runs)
+	}
+	return nil
+}
+
+func (b *bench) treeRounds(ctx context.Context, name, tree string, files int) (map[string][]errand, error) {
+	s, err := b.startService(ctx, name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer s.kill()
 	uploaders := b.treeUploaders()
@@ -46,23 +60,26 @@ func measureS3Small(ctx context.Context, b *bench) error {
 			u := uploaders[(i+round)%len(uploaders)]
 			e, err := b.sendTree(ctx, s, u, tree, files)
 			if err != nil {
-				return fmt.Errorf("%s: %w", u, err)
+				return nil, fmt.Errorf("%s to %s: %w", u, name, err)
 			}
+			e.Service = name
 			b.report.raw(e)
 			runs[u.String()] = append(runs[u.String()], e)
 		}
 	}
-	b.report.columns("uploader", "seconds", "over ours", "CPU µs a file", "peak MiB")
-	for _, u := range uploaders {
+	return runs, nil
+}
+
+func (b *bench) reportTrees(name string, runs map[string][]errand) {
+	for _, u := range b.treeUploaders() {
 		r := runs[u.String()]
-		b.report.row(u, medianOf(r, errand.took), ratio(r, runs[ours], errand.took),
-			medianOf(r, func(e errand) float64 { return e.CPU }), slices.Max(each(r, func(e errand) float64 { return e.PeakMiB })))
+		b.report.row(name, u, medianOf(r, errand.took), ratio(r, runs[ours], errand.took),
+			medianOf(r, func(e errand) float64 { return e.CPU }), slices.Max(each(r, errand.peak)))
 	}
 	if !b.quick {
-		b.report.atMost("time over s5cmd's", ratio(runs[ours], runs["s5cmd"], errand.took), 0.8)
+		b.report.atMost(name+", time over s5cmd's", ratio(runs[ours], runs["s5cmd"], errand.took), 0.8)
 	}
-	b.report.atMost("peak, MiB", slices.Max(each(runs[ours], func(e errand) float64 { return e.PeakMiB })), 32)
-	return nil
+	b.report.atMost(name+", peak, MiB", slices.Max(each(runs[ours], errand.peak)), 32)
 }
 
 // treeUploaders send a directory with all below it. What of their settings is
@@ -92,14 +109,29 @@ func (b *bench) sendTree(ctx context.Context, s *service, u uploader, tree strin
 	if err := s.empty(); err != nil {
 		return errand{}, err
 	}
+	var before map[string]int64
+	if s.dir == "" {
+		var err error
+		if before, err = s.counts(ctx); err != nil {
+			return errand{}, err
+		}
+	}
 	used, err := runToEnd(u.object(ctx, s, tree))
 	if err != nil {
 		return errand{}, err
 	}
-	return errand{
+	e := errand{
 		Uploader: u.String(), Files: files, Seconds: used.Wall.Seconds(), PeakMiB: inMiB(used.PeakRSS),
 		CPU: float64(used.CPU.Microseconds()) / float64(files),
-	}, sameTree(tree, s.dir, files)
+	}
+	if s.dir != "" {
+		return e, sameTree(tree, s.dir, files)
+	}
+	after, err := s.counts(ctx)
+	if sent := after["PutObject"] - before["PutObject"]; err == nil && sent != int64(files) {
+		err = fmt.Errorf("the sink got %d objects of %d", sent, files)
+	}
+	return e, err
 }
 
 // sameTree finds each of the files somewhere in the bucket: some uploaders keep

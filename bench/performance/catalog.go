@@ -56,6 +56,16 @@ func toService(name, title, shape, service string) plot {
 	}
 }
 
+func small(name, title, service string) plot {
+	return plot{
+		name: name, title: title, group: "uploader", where: map[string]string{"service": service},
+		panels: []panel{
+			{title: "time", field: "seconds", unit: "s"},
+			{title: "peak memory", field: "peak_mib", unit: "MiB", most: true},
+		},
+	}
+}
+
 const growthField = "rss_bytes_each_second"
 
 func catalog() []chapter {
@@ -87,14 +97,11 @@ func catalog() []chapter {
 			},
 			{"s3-cgroup", "In a memory cgroup of 64 MiB", "A file and a pipe, with the page cache of what is read counted, in turn with runs that have no limit.", nil},
 			{
-				"s3-small", "10,000 files of 10 KiB", "A directory tree, to versitygw over TLS.",
-				[]plot{{
-					name: "s3-small", title: "10,000 files of 10 KiB to versitygw over TLS", group: "uploader",
-					panels: []panel{
-						{title: "time", field: "seconds", unit: "s"},
-						{title: "peak memory", field: "peak_mib", unit: "MiB", most: true},
-					},
-				}},
+				"s3-small", "10,000 files of 10 KiB", "A directory tree, to versitygw over TLS, and to a sink that takes 20 ms for every answer, as one does that is far away.",
+				[]plot{
+					small("s3-small-tls", "10,000 files of 10 KiB to versitygw over TLS", "versitygw, TLS"),
+					small("s3-small-far", "10,000 files of 10 KiB to a sink 20 ms away", "sink, 20 ms away"),
+				},
 			},
 			{
 				"s3-million", "1,000,000 empty and tiny files", "The tree is walked and never listed whole; what matters is that memory doesn't grow with it.",
@@ -162,7 +169,6 @@ func catalog() []chapter {
 			{"crash", "kill -9 while 50 uploads are under way", "No acknowledged offset may be less afterwards.", nil},
 			{"disk", "A disk that runs full", "While 50 uploads are under way, and has room again.", nil},
 			{"storm", "Garbage at a high rate", "What an operator looks at is that nothing grows from the first round on.", nil},
-			{"bucket", "The server on S3", "tus uploads that land in a bucket, without a temporary disk.", nil},
 		}},
 		{"The memory manager", []figure{
 			{

@@ -10,6 +10,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -17,20 +18,25 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 )
 
 func main() {
+	latency := flag.Duration("latency", 0, "how long every answer takes, as on a long way")
+	flag.Parse()
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "sink:", err)
 		os.Exit(1)
 	}
 	fmt.Printf("http://%s\n", listener.Addr())
-	fmt.Fprintln(os.Stderr, "sink:", http.Serve(listener, newSink()))
+	fmt.Fprintln(os.Stderr, "sink:", http.Serve(listener, newSink(*latency)))
 	os.Exit(1)
 }
 
 type sink struct {
+	latency time.Duration
+
 	mu      sync.Mutex
 	objects map[string]object // by path
 	uploads map[string]*upload
@@ -51,8 +57,8 @@ type upload struct {
 	parts    map[int]object
 }
 
-func newSink() *sink {
-	return &sink{objects: map[string]object{}, uploads: map[string]*upload{}, counts: map[string]int64{}}
+func newSink(latency time.Duration) *sink {
+	return &sink{latency: latency, objects: map[string]object{}, uploads: map[string]*upload{}, counts: map[string]int64{}}
 }
 
 func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -68,6 +74,7 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "IncompleteBody")
 		return
 	}
+	time.Sleep(s.latency)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.counts[operation]++

@@ -30,7 +30,7 @@ func TestClientsBelieveTheSink(t *testing.T) {
 		"composed": {10 * unit, 4, map[string]int64{"UploadPart": 10, "UploadPartCopy": 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSink()
+			s := newSink(0)
 			server := httptest.NewServer(s)
 			defer server.Close()
 			budget, err := memory.New(nil)
