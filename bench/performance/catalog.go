@@ -91,7 +91,7 @@ func catalog() []chapter {
 				"s3-compose", "60 GiB from a pipe, in parts of 5 MiB",
 				"A stream that outgrows 10,000 parts, to the sink. What no longer fits is joined from pieces by UploadPartCopy, and the memory stays as it is.",
 				[]plot{{
-					name: "s3-compose", title: "resident memory, 60 GiB through a pipe",
+					name: "s3-compose", title: "Resident memory, 60 GiB through a pipe",
 					series: []series{{title: "streamflow --max-memory 32MiB", field: growthField}},
 				}},
 			},
@@ -106,14 +106,21 @@ func catalog() []chapter {
 			{
 				"s3-million", "1,000,000 empty and tiny files", "The tree is walked and never listed whole; what matters is that memory doesn't grow with it.",
 				[]plot{{
-					name: "s3-million", title: "resident memory, a million files",
+					name: "s3-million", title: "Resident memory, a million files",
 					series: []series{
 						{title: "to a sink", field: growthField, where: map[string]string{"work": "to a sink"}},
 						{title: "dry run", field: growthField, where: map[string]string{"work": "dry run"}},
 					},
 				}},
 			},
-			{"s3-many", "Four files of 220 MiB at once under 64 MiB", "Beside rclone, with and without its own cap on buffers. A run that isn't done after 90 s is ended and counted.", nil},
+			{"s3-many", "Four files of 220 MiB at once under 64 MiB", "Beside rclone, with and without its own cap on buffers. A run that isn't done after 90 s is ended and counted.",
+				[]plot{{
+					name: "s3-many", title: "Four files of 220 MiB at once to versitygw over TLS", group: "uploader",
+					panels: []panel{
+						{title: "time", field: "seconds", unit: "s"},
+						{title: "peak memory", field: "peak_mib", unit: "MiB", most: true},
+					},
+				}}},
 			{"s3-kill", "kill -9 of client or S3 server", "At random moments of one upload after the other. What is given up at last leaves nothing behind after `abort`.", nil},
 			{"fault", "Connections that are slow, cut, stalled or corrupt", "Uploads through Toxiproxy, to our server by tus and to versitygw. Every one ends with the right bytes or with an error.", nil},
 		}},
@@ -132,7 +139,7 @@ func catalog() []chapter {
 			{
 				"rss", "4 GiB under three budgets", "A file and a pipe, with the same `--max-memory` on both sides.",
 				[]plot{{
-					name: "rss", title: "peak memory by budget, 4 GiB", group: "budget", where: map[string]string{"shape": "pipe"},
+					name: "rss", title: "Peak memory by budget, 4 GiB", group: "budget", where: map[string]string{"shape": "pipe"},
 					panels: []panel{
 						{title: "client, from a pipe", field: "client_peak_mib", unit: "MiB", most: true},
 						{title: "server", field: "server_peak_mib", unit: "MiB", most: true},
