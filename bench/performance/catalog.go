@@ -113,14 +113,16 @@ func catalog() []chapter {
 					},
 				}},
 			},
-			{"s3-many", "Four files of 220 MiB at once under 64 MiB", "Beside rclone, with and without its own cap on buffers. A run that isn't done after 90 s is ended and counted.",
+			{
+				"s3-many", "Four files of 220 MiB at once under 64 MiB", "Beside rclone, with and without its own cap on buffers. A run that isn't done after 90 s is ended and counted.",
 				[]plot{{
 					name: "s3-many", title: "Four files of 220 MiB at once to versitygw over TLS", group: "uploader",
 					panels: []panel{
 						{title: "time", field: "seconds", unit: "s"},
 						{title: "peak memory", field: "peak_mib", unit: "MiB", most: true},
 					},
-				}}},
+				}},
+			},
 			{"s3-kill", "kill -9 of client or S3 server", "At random moments of one upload after the other. What is given up at last leaves nothing behind after `abort`.", nil},
 			{"fault", "Connections that are slow, cut, stalled or corrupt", "Uploads through Toxiproxy, to our server by tus and to versitygw. Every one ends with the right bytes or with an error.", nil},
 		}},
