@@ -146,4 +146,7 @@ func (c *checker) queue() {
 const ClockTick = clockTick
 
 // LimitOf is the limit of the root manager of a process with the budget.
-func LimitOf(budget int64) int64 { return budget - reserveFor(budget) }
+func (p *Process) LimitOf(budget int64) int64 { return budget - p.reserveFor(budget) }
+
+// ProgramBytes is the most that the program's own pages take.
+var ProgramBytes = programBytes

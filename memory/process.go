@@ -12,11 +12,12 @@ import (
 const MinBudget = 32 << 20
 
 // What is set aside for everything that isn't handed out by the manager, in
-// bytes: the program's own pages, and the Go heap with its stacks.
+// bytes: the program's own pages, as many as its file has, and the Go heap with
+// its stacks.
 const (
-	codeShare    = 9 << 20
-	minHeapShare = 12 << 20
-	maxHeapShare = 64 << 20
+	unknownProgram = 14 << 20 // where the system can't be asked
+	minHeapShare   = 12 << 20
+	maxHeapShare   = 64 << 20
 )
 
 // codeTicks is how many samples share one look at the program's pages: they
@@ -35,6 +36,7 @@ const headroom = 1 << 20
 type Process struct {
 	root     *Manager
 	budget   int64
+	program  int64 // the most that the program's own pages take
 	previous int64 // the runtime's memory limit as it was found
 	percent  int   // and its GC percentage
 
@@ -69,20 +71,24 @@ func OpenProcess(opts *Options) (*Process, error) {
 		return nil, fmt.Errorf("memory: open process: %w",
 			&LimitError{Manager: "process", Limit: o.Limit, Requested: o.Limit, Needed: MinBudget})
 	}
-	p := &Process{budget: o.Limit}
+	p := &Process{budget: o.Limit, program: programBytes()}
 	forbidHugeHeapPages()
 	p.heapLimit = heapShare(p.budget)
 	p.previous = debug.SetMemoryLimit(p.heapLimit)
 	p.percent = debug.SetGCPercent(maxGarbage)
 	p.garbage = maxGarbage
-	o.Limit = p.budget - reserveFor(p.budget)
+	o.Limit = p.budget - p.reserveFor(p.budget)
 	newTree(o, p)
 	return p, nil
 }
 
-func heapShare(budget int64) int64 { return min(max(budget/8, minHeapShare), maxHeapShare) }
+func heapShare(budget int64) int64 { return min(max(budget/16, minHeapShare), maxHeapShare) }
 
-func reserveFor(budget int64) int64 { return codeShare + heapShare(budget) }
+// reserveFor never sets more than half of a budget aside for the program's own
+// pages: of a program larger than that, only what is resident counts.
+func (p *Process) reserveFor(budget int64) int64 {
+	return min(p.program, budget/2) + heapShare(budget)
+}
 
 // Manager returns the root of the tree.
 func (p *Process) Manager() *Manager { return p.root }
@@ -93,9 +99,9 @@ func (p *Process) Budget() int64 { return p.budget }
 // BudgetFor returns the smallest budget that makes the root's limit at least
 // limit, in bytes. Use it on LimitError.Needed.
 func (p *Process) BudgetFor(limit int64) int64 {
-	budget := max(limit+reserveFor(MinBudget), MinBudget)
-	for budget-reserveFor(budget) < limit {
-		budget = limit + reserveFor(budget)
+	budget := max(limit+p.reserveFor(MinBudget), MinBudget)
+	for budget-p.reserveFor(budget) < limit {
+		budget = limit + p.reserveFor(budget)
 	}
 	return budget
 }
@@ -132,7 +138,7 @@ func (p *Process) sample() {
 		p.garbage = percent
 		debug.SetGCPercent(percent)
 	}
-	p.excess = max(0, taken-reserveFor(p.budget)-foreign)
+	p.excess = max(0, taken-p.reserveFor(p.budget)-foreign)
 	p.charge(p.excess)
 }
 
@@ -202,7 +208,7 @@ func (p *Process) stats() *ProcessStats {
 	}
 	rss, peak := residentBytes()
 	return &ProcessStats{
-		Budget: p.budget, Reserve: reserveFor(p.budget),
+		Budget: p.budget, Reserve: p.reserveFor(p.budget),
 		Runtime: mappedByRuntime() + codeBytes(), RSS: rss, PeakRSS: peak,
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"testing"
@@ -55,10 +56,10 @@ func TestBudgetFor(t *testing.T) {
 	defer p.Close()
 	for _, limit := range []int64{1, mib, 12 * mib, 43 * mib, 100 * mib, 1000 * mib, math.MaxInt32 * 16} {
 		budget := p.BudgetFor(limit)
-		if got := memory.LimitOf(budget); got < limit {
+		if got := p.LimitOf(budget); got < limit {
 			t.Errorf("BudgetFor(%d) = %d, which leaves only %d", limit, budget, got)
 		}
-		if budget > memory.MinBudget && memory.LimitOf(budget-1) >= limit {
+		if budget > memory.MinBudget && p.LimitOf(budget-1) >= limit {
 			t.Errorf("BudgetFor(%d) = %d, but one byte less would do", limit, budget)
 		}
 	}
@@ -136,5 +137,23 @@ func waitFor(tb testing.TB, what string, ok func() bool) {
 		if time.Now().After(deadline) {
 			tb.Fatalf("%s: not within 10 s", what)
 		}
+	}
+}
+
+// What is set aside for the program's own pages follows from its file.
+func TestProgramBytes(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux can be asked")
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Stat(exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := memory.ProgramBytes(); got < file.Size()/4 || got > file.Size()+mib {
+		t.Errorf("%d bytes are set aside for a program of %d", got, file.Size())
 	}
 }
