@@ -19,17 +19,21 @@ const readAhead = 4 << 10
 const maxEmpty = 100
 
 // copy moves the unit from r into the file. It waits for r with the sip alone:
-// whatever it has is in the file then, which the shelf may close.
+// whatever it has is in the file then, which the shelf may close. The second full
+// sip in a row is taken for a burst: of those who send a little now and then,
+// nobody queues for the disk with a buffer.
 func (t *transfer) copy(ctx context.Context, r io.Reader) error {
-	for t.span.end-t.start != t.size {
+	for full := false; t.span.end-t.start != t.size; {
 		if t.missing() == 0 {
 			return t.wantEnd(ctx, r, t.sip[:1])
 		}
 		t.upload.store.shelf.put(t.upload.fence)
 		p := t.sip[:min(t.missing(), sipBytes)]
 		n, err := t.read(ctx, r, p)
-		if err == nil && n == sipBytes && t.missing() > sipBytes {
-			err = t.burst(ctx, r, p)
+		before := full
+		full = err == nil && n == sipBytes && t.missing() > sipBytes
+		if full && before {
+			full, err = false, t.burst(ctx, r, p)
 		} else if putErr := t.put(ctx, p[:n]); putErr != nil {
 			return putErr
 		}

@@ -30,7 +30,7 @@ type fence struct {
 	// With the turn:
 	files  *files // there while users > 0, and open unless they rest
 	users  int    // of the files, in this epoch
-	writes map[*transfer]struct{}
+	writes []*transfer
 
 	place *list.Element // on the store's shelf, whose mutex guards it
 }

@@ -21,6 +21,10 @@ func (u *Upload) Finish(ctx context.Context, sum store.Sum) (store.Info, error) 
 	if done := u.done.Load(); done != nil {
 		return *done, verify(sum, done.Sum)
 	}
+	if err := u.begin(ctx); err != nil {
+		return store.Info{}, fmt.Errorf("finish upload %s: %w", u.id, err)
+	}
+	defer u.leave()
 	var info store.Info
 	var err error
 	apart(func() { info, err = u.finish(ctx, sum) })
@@ -30,11 +34,8 @@ func (u *Upload) Finish(ctx context.Context, sum store.Sum) (store.Info, error) 
 	return info, nil
 }
 
+// finish needs the turn.
 func (u *Upload) finish(ctx context.Context, sum store.Sum) (store.Info, error) {
-	if err := u.begin(ctx); err != nil {
-		return store.Info{}, err
-	}
-	defer u.leave()
 	f, err := u.attach()
 	if err != nil {
 		return store.Info{}, err

@@ -34,7 +34,7 @@ func (u *Upload) takeOver(ctx context.Context) (st *state, err error) {
 	}
 	defer u.leave()
 	apart(func() {
-		for t := range u.fence.writes {
+		for _, t := range u.fence.writes {
 			if err := t.log(); err != nil {
 				u.store.log.Warn("what an ended request had sent is lost", "upload", u.id, "error", err)
 			}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
@@ -71,16 +72,15 @@ type transfer struct {
 
 // run takes the turn for each step. In between the upload's files are there, and
 // little is on the stack while the source is waited for.
-func (t *transfer) run(ctx context.Context, r io.Reader) (err error) {
-	apart(func() { err = t.open(ctx) })
-	if err != nil {
+func (t *transfer) run(ctx context.Context, r io.Reader) error {
+	if err := t.open(ctx); err != nil {
 		return err
 	}
-	if err = t.copy(ctx, r); err == nil {
+	err := t.copy(ctx, r)
+	if err == nil {
 		err = t.decide()
 	}
-	apart(func() { err = t.close(ctx, err) })
-	return err
+	return t.close(ctx, err)
 }
 
 // decide says whether a unit that came whole is kept.
@@ -114,20 +114,22 @@ func (t *transfer) buffer(n int64) (memory.Buffer, error) {
 	return memory.Buffer{}, nil
 }
 
-func (t *transfer) open(ctx context.Context) error {
+func (t *transfer) open(ctx context.Context) (err error) {
 	u := t.upload
 	if err := u.begin(ctx); err != nil {
 		return err
 	}
 	defer u.leave()
-	f, err := u.attach()
-	if err != nil {
-		return err
-	}
-	if err := t.join(f); err != nil {
-		return errors.Join(err, u.detach())
-	}
-	return nil
+	apart(func() {
+		var f *files
+		if f, err = u.attach(); err != nil {
+			return
+		}
+		if err = t.join(f); err != nil {
+			err = errors.Join(err, u.detach())
+		}
+	})
+	return err
 }
 
 // close logs what is left to be logged after err.
@@ -142,9 +144,10 @@ func (t *transfer) close(ctx context.Context, err error) error {
 	if u.fence.files != t.files {
 		return cmp.Or(err, errClosed)
 	}
-	delete(u.fence.writes, t)
+	u.fence.writes = slices.DeleteFunc(u.fence.writes, func(w *transfer) bool { return w == t })
 	t.passed = err == nil
-	return errors.Join(err, t.log(), u.detach())
+	apart(func() { err = errors.Join(err, t.log(), u.detach()) })
+	return err
 }
 
 // join makes t one of the Writes under way. It needs the turn.
@@ -153,10 +156,7 @@ func (t *transfer) join(f *files) error {
 		return err
 	}
 	t.files = f
-	if t.upload.fence.writes == nil {
-		t.upload.fence.writes = make(map[*transfer]struct{})
-	}
-	t.upload.fence.writes[t] = struct{}{}
+	t.upload.fence.writes = append(t.upload.fence.writes, t)
 	return nil
 }
 
