@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/server/auth"
 )
 
@@ -51,17 +52,27 @@ func (w *recorder) status() int {
 
 // WriteHeader implements http.ResponseWriter.
 func (w *recorder) WriteHeader(code int) {
-	if w.code == 0 && code >= http.StatusOK { // 1xx are not final
-		w.code = code
+	if code >= http.StatusOK { // 1xx are not final
+		w.final(code)
 	}
 	w.ResponseWriter.WriteHeader(code)
 }
 
+// final notes the first final status. Each answer to a request of tus says so,
+// whoever gives it, and not before: a header takes memory while a body waits.
+func (w *recorder) final(code int) {
+	if w.code != 0 {
+		return
+	}
+	w.code = code
+	if w.request.Header.Get(tus.HeaderResumable) != "" {
+		w.Header().Set(tus.HeaderResumable, tus.Version)
+	}
+}
+
 // Write implements io.Writer.
 func (w *recorder) Write(p []byte) (int, error) {
-	if w.code == 0 {
-		w.code = http.StatusOK
-	}
+	w.final(http.StatusOK)
 	n, err := w.ResponseWriter.Write(p)
 	w.sent += int64(n)
 	return n, err
@@ -69,9 +80,7 @@ func (w *recorder) Write(p []byte) (int, error) {
 
 // ReadFrom implements io.ReaderFrom: net/http has the system send files.
 func (w *recorder) ReadFrom(r io.Reader) (int64, error) {
-	if w.code == 0 {
-		w.code = http.StatusOK
-	}
+	w.final(http.StatusOK)
 	n, err := io.Copy(w.ResponseWriter, r)
 	w.sent += n
 	return n, err

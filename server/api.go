@@ -109,10 +109,10 @@ func (s *Server) listUploads() uploadList {
 	for i, a := range oldest {
 		received := a.received.Load()
 		u := uploadState{
-			ID: a.info.ID, Name: a.info.Name, OffsetBytes: a.offset + received, Since: a.begun.UTC(),
+			ID: a.upload.id, Name: a.upload.name, OffsetBytes: a.offset + received, Since: a.begun.UTC(),
 			BytesPerSecond: float64(received) / max(time.Since(a.begun).Seconds(), 1e-3),
 		}
-		if length := a.info.Length; length != store.UnknownLength {
+		if length := a.upload.length; length != store.UnknownLength {
 			u.LengthBytes = &length
 		}
 		list.Uploads[i] = u

@@ -21,6 +21,8 @@ type intake struct {
 	patience patience
 	pace     pace         // while memory is short
 	limit    *policy.Pace // of the client
+	conn     *connection  // nil if the end isn't looked out for
+	ending   ending
 	// room is how many bytes may come, or store.UnknownLength. Where probe is
 	// set, the body's size is not known and may turn out to be more.
 	room  int64
@@ -85,10 +87,21 @@ func (in *intake) take(p []byte) (int, error) {
 		return 0, err
 	}
 	start := time.Now()
-	n, err := in.turn.body.Read(p)
+	n, err := in.read(p)
 	in.patience.spend(time.Since(start), n)
 	in.pace.took(n)
 	in.limit.Took(n)
+	return n, err
+}
+
+func (in *intake) read(p []byte) (int, error) {
+	if in.conn == nil {
+		return in.turn.body.Read(p)
+	}
+	in.conn.ending.Store(&in.ending)
+	n, err := in.turn.body.Read(p)
+	in.conn.ending.Store(nil)
+	in.ending.left -= int64(n)
 	return n, err
 }
 

@@ -17,9 +17,10 @@ import (
 // TestConnectionCost holds them to it.
 const (
 	// connectionBytes is a connection with a request on it: the three buffers of
-	// net/http (10 KiB), the stack of a goroutine (8 KiB), headers, and what
-	// there is of the request and its upload.
-	connectionBytes = 27 << 10
+	// net/http (10 KiB), the stack of a goroutine (8 KiB), headers, what there is
+	// of the request and its upload (8 KiB), and what the collector leaves of
+	// garbage and of pages that are used in part.
+	connectionBytes = 30 << 10
 	// tlsBytes is what TLS has besides: a record being put together, and keys.
 	tlsBytes = 20 << 10
 	// requestBytes is a request alone, on somebody else's connection or a stream
@@ -89,8 +90,9 @@ type connection struct {
 	net.Conn
 	listener *listener
 	sharing  sync.Once
-	shared   atomic.Bool // by requests at the same time
-	refused  error       // why it is not shared
+	shared   atomic.Bool            // by requests at the same time
+	refused  error                  // why it is not shared
+	ending   atomic.Pointer[ending] // of the body being read, or nil
 
 	mu      sync.Mutex
 	charges []memory.Reservation
@@ -130,6 +132,15 @@ func (c *connection) share(ctx context.Context, bytes int64) error {
 		}
 	})
 	return c.refused
+}
+
+// Read implements net.Conn.
+func (c *connection) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if e := c.ending.Load(); e != nil && n > 0 {
+		e.came(n)
+	}
+	return n, err
 }
 
 // Close implements net.Conn.

@@ -14,11 +14,12 @@ import (
 // comes before and after the body has methods of its own, so that little is on
 // the stack while the body waits: thousands may.
 type delivery struct {
-	s     *Server
-	turn  *turn
-	chunk protocol.Chunk
-	up    store.Upload
-	info  store.Info // where the upload stands, or without an ID if that isn't known
+	s      *Server
+	turn   *turn
+	chunk  protocol.Chunk
+	up     store.Upload
+	ending *ending    // of the body, or nil
+	info   store.Info // where the upload stands, or without an ID if that isn't known
 }
 
 func (d *delivery) run(id string) error {
@@ -98,11 +99,16 @@ func (d *delivery) write(length int64) error {
 	}
 	defer release()
 	in := d.s.intake(d.turn, func() { waiting.Stop() })
+	d.ending = &in.ending
 	defer in.limit.Close()
+	if d.chunk.Size != store.UnknownLength {
+		in.conn, in.ending.left = d.s.watched(d.turn.ctx), d.chunk.Size
+	}
 	in.progress = progress(d.turn.ctx, d.up, &d.chunk)
 	if d.chunk.Size == store.UnknownLength && length != store.UnknownLength {
 		in.room, in.probe = length-d.chunk.Offset, true
 	}
+	d.info.Metadata = nil // settle asks for it again: it isn't kept while the body waits
 	n, err := d.put(in)
 	if err != nil {
 		d.info.Offset += n

@@ -14,9 +14,6 @@ import (
 // finished upload that may be read answers both at once, with the fields of
 // either; whoever says that it speaks RUFH gets its answer, 204.
 func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get(tus.HeaderResumable) != "" {
-		w.Header().Set(tus.HeaderResumable, tus.Version) // whoever answers
-	}
 	if s.opts.Hooks != nil {
 		r = r.WithContext(s.opts.Hooks.NewContext(r))
 	}

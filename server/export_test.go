@@ -22,3 +22,7 @@ func (s *Server) OnLifecycle(fn func(list string, info store.Info) error) {
 
 // InFlight is how many uploads have their bytes coming in now.
 func (s *Server) InFlight() int { return s.observed.inFlight() }
+
+// LimitEndings bounds how many bodies may be at their end at once. It is called
+// before the first request.
+func (s *Server) LimitEndings(n int) { s.endings = make(chan struct{}, n) }

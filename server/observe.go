@@ -91,7 +91,7 @@ func (s *observedStore) upload(up store.Upload, info store.Info) store.Upload {
 	if up == nil {
 		return nil
 	}
-	return &observedUpload{Upload: up, store: s, info: info}
+	return &observedUpload{Upload: up, store: s, id: info.ID, name: info.Name, length: info.Length}
 }
 
 // done records one operation that began at start and waited for the client for
@@ -126,11 +126,13 @@ func isFault(op string, err error) bool {
 	return true
 }
 
-// An observedUpload is an upload of an observedStore.
+// An observedUpload is an upload of an observedStore. Of its Info it keeps what
+// is shown of it: thousands may wait.
 type observedUpload struct {
 	store.Upload
-	store *observedStore
-	info  store.Info // as it was opened
+	store    *observedStore
+	id, name string
+	length   int64 // as it was opened
 }
 
 // Write implements store.Upload.
@@ -146,7 +148,7 @@ func (u *observedUpload) WriteVerified(ctx context.Context, off int64, r io.Read
 }
 
 func (u *observedUpload) write(off int64, r io.Reader, do func(io.Reader) (int64, error)) (int64, error) {
-	a := &arrival{r: r, store: u.store, info: u.info, offset: off, begun: time.Now()}
+	a := &arrival{r: r, upload: u, offset: off, begun: time.Now()}
 	u.store.arrives(a)
 	defer u.store.leaves(a)
 	n, err := do(a)
@@ -177,8 +179,7 @@ func (u *observedUpload) Abort(ctx context.Context) error {
 // An arrival is bytes on their way from a client into an upload.
 type arrival struct {
 	r        io.Reader
-	store    *observedStore
-	info     store.Info
+	upload   *observedUpload
 	offset   int64 // where it began
 	begun    time.Time
 	received atomic.Int64
@@ -191,7 +192,7 @@ func (a *arrival) Read(p []byte) (int, error) {
 	n, err := a.r.Read(p)
 	a.waited += time.Since(start)
 	a.received.Add(int64(n))
-	a.store.metrics.received.Add(n)
+	a.upload.store.metrics.received.Add(n)
 	return n, err
 }
 
@@ -223,7 +224,7 @@ func (s *observedStore) oldest(n int) ([]*arrival, int) {
 	}
 	s.mu.Unlock()
 	slices.SortFunc(all, func(a, b *arrival) int {
-		return cmp.Or(a.begun.Compare(b.begun), strings.Compare(a.info.ID, b.info.ID))
+		return cmp.Or(a.begun.Compare(b.begun), strings.Compare(a.upload.id, b.upload.id))
 	})
 	return all[:min(n, len(all))], len(all)
 }

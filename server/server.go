@@ -161,7 +161,8 @@ type Server struct {
 	closing bool
 	readers int              // streams of events
 	turns   map[string]*turn // the newest request of each upload
-	running sync.WaitGroup   // turns and readers not yet over
+	endings chan struct{}
+	running sync.WaitGroup // turns and readers not yet over
 }
 
 // check says what is wrong with the options of a server over st.
@@ -203,7 +204,7 @@ func New(st store.Store, mem *memory.Manager, opts *Options) (*Server, error) {
 	observed := observe(st)
 	s := &Server{
 		store: rules.Store(observed), observed: observed, policy: rules, sites: pages, mem: mem, opts: o, maxLength: o.MaxFileBytes,
-		stats: &recentStats{mem: mem}, ending: make(chan struct{}), turns: make(map[string]*turn),
+		stats: &recentStats{mem: mem}, ending: make(chan struct{}), endings: make(chan struct{}, maxEndings), turns: make(map[string]*turn),
 	}
 	if l := st.Limits().MaxLength; l > 0 && (s.maxLength == 0 || l < s.maxLength) {
 		s.maxLength = l
@@ -275,9 +276,6 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case answered:
 	case err != nil && uploads:
-		if r.Header.Get(tus.HeaderResumable) != "" {
-			w.Header().Set(tus.HeaderResumable, tus.Version) // as in each answer of that protocol
-		}
 		s.uploads.Refuse(w, r, err)
 	case err != nil:
 		protocol.WriteProblem(w, r, err)

@@ -54,6 +54,7 @@ func (u uploads) Append(ctx context.Context, id string, c protocol.Chunk) (store
 	}
 	defer done()
 	d := &delivery{s: u.s, turn: t, chunk: c}
+	defer func() { d.ending.leave() }()
 	err = d.run(id)
 	return d.info, t.reason(err)
 }

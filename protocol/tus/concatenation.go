@@ -69,7 +69,7 @@ func (h *Handler) postFinal(w http.ResponseWriter, r *http.Request, parts []stri
 		return err
 	}
 	w.Header().Set("Location", h.uploads.Location(r, info.ID))
-	w.WriteHeader(http.StatusCreated)
+	answer(w, http.StatusCreated)
 	return nil
 }
 

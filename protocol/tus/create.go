@@ -85,7 +85,7 @@ func (h *Handler) postWithUpload(w http.ResponseWriter, r *http.Request, spec st
 func (h *Handler) created(w http.ResponseWriter, r *http.Request, info store.Info) {
 	h.setExpires(w, info)
 	w.Header().Set("Location", h.uploads.Location(r, info.ID))
-	w.WriteHeader(http.StatusCreated)
+	answer(w, http.StatusCreated)
 }
 
 // hasBody: an empty one of a client that didn't say its size has no type.

@@ -67,7 +67,6 @@ func Speaks(r *http.Request) bool {
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set(HeaderResumable, Version)
 	method := r.Method
 	if o := r.Header.Get(HeaderMethodOverride); o != "" {
 		method = strings.ToUpper(o)
@@ -76,8 +75,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 	}
 	if err := h.serve(w, r, method); err != nil {
+		w.Header().Set(HeaderResumable, Version)
 		h.uploads.Refuse(w, r, err)
 	}
+}
+
+// answer ends the header of an answer that is no refusal.
+func answer(w http.ResponseWriter, status int) {
+	w.Header().Set(HeaderResumable, Version)
+	w.WriteHeader(status)
 }
 
 // serve answers, or returns why it can't.
@@ -130,5 +136,5 @@ func (h *Handler) options(w http.ResponseWriter) {
 	if most := h.uploads.MaxLength(); most > 0 {
 		header.Set(HeaderMaxSize, strconv.FormatInt(most, 10))
 	}
-	w.WriteHeader(http.StatusNoContent)
+	answer(w, http.StatusNoContent)
 }

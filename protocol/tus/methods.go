@@ -34,7 +34,7 @@ func (h *Handler) head(w http.ResponseWriter, r *http.Request, id string) error 
 	if IsFinal(info.Metadata) && !info.Complete {
 		header.Del(HeaderOffset) // it has none before it is put together
 	}
-	w.WriteHeader(http.StatusOK)
+	answer(w, http.StatusOK)
 	return nil
 }
 
@@ -51,7 +51,7 @@ func (h *Handler) patch(w http.ResponseWriter, r *http.Request, id string) error
 	if err != nil {
 		return err
 	}
-	w.WriteHeader(http.StatusNoContent)
+	answer(w, http.StatusNoContent)
 	return nil
 }
 
@@ -149,7 +149,7 @@ func (h *Handler) delete(w http.ResponseWriter, r *http.Request, id string) erro
 	if err := h.uploads.Terminate(r.Context(), id); err != nil {
 		return err
 	}
-	w.WriteHeader(http.StatusNoContent)
+	answer(w, http.StatusNoContent)
 	return nil
 }
 

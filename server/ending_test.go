@@ -1,0 +1,68 @@
+package server_test
+
+import (
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/streamflow/streamflow/server"
+	"github.com/streamflow/streamflow/store"
+)
+
+// So many bodies come to their end at once, and the others wait their turn; who
+// takes over one that waits doesn't.
+func TestBodiesEndInTurn(t *testing.T) {
+	r := serve(t, 100<<20, server.Options{})
+	finishing, goOn := make(chan string, 10), make(chan struct{})
+	r.server.LimitEndings(1)
+	r.server.OnLifecycle(func(list string, info store.Info) error {
+		if list == "finishing" {
+			finishing <- info.ID
+			<-goOn
+		}
+		return nil
+	})
+	var uploads []string
+	var conns []net.Conn
+	for range 3 {
+		upload := r.create("Upload-Length", "10")
+		uploads, conns = append(uploads, upload), append(conns, r.half(upload, 10, "01234"))
+	}
+	for r.server.InFlight() != len(conns) {
+		time.Sleep(time.Millisecond)
+	}
+	for _, c := range conns {
+		_, err := c.Write([]byte("56789"))
+		r.must(err)
+	}
+	first := <-finishing
+	select {
+	case id := <-finishing:
+		r.Errorf("%s ends beside %s", id, first)
+	case <-time.After(100 * time.Millisecond):
+	}
+	waiting := 0
+	for strings.HasSuffix(uploads[waiting], first) {
+		waiting++
+	}
+	answered := make(chan string, 1)
+	go func() { answered <- r.offset(uploads[waiting]) }()
+	if id := <-finishing; !strings.HasSuffix(uploads[waiting], id) {
+		r.Errorf("%s ends, and not the one that was taken over", id)
+	}
+	close(goOn)
+	if got := <-answered; got != "10" {
+		r.Errorf("the offset is %s", got)
+	}
+	for i, c := range conns {
+		resp, text := r.answer(c)
+		if resp.StatusCode != http.StatusNoContent && (i != waiting || resp.StatusCode != http.StatusConflict) {
+			r.Errorf("%s %s", resp.Status, text)
+		}
+		if got := string(r.content(uploads[i])); got != "0123456789" {
+			r.Errorf("stored %q", got)
+		}
+	}
+}
