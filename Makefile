@@ -114,7 +114,7 @@ bench-build: ## build, vet and test the benchmarks' module
 
 .PHONY: peak-memory
 peak-memory: ## measure from outside whether the budget holds, in short
-	@$(MAKE) -C bench rss ARGS=-quick
+	@$(MAKE) -C bench rss full ARGS=-quick
 
 .PHONY: interop
 interop: peers chromium curl ## run our client and server beside those of others
