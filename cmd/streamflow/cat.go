@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamflow/streamflow/internal/checksum"
+	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/store"
 )
@@ -20,18 +21,25 @@ import (
 const (
 	catLong = `Write one uploaded file to standard output, for checking.
 
-DESTINATION is a file, a file:// URL, or the http:// or https:// URL that upload
-has printed; the server must allow reading. Where the server names a checksum it
-is compared: exit code 7 if it differs.`
+DESTINATION is what upload has printed: a file, a file:// URL, the http:// or https://
+URL at a server that allows reading, or s3://BUCKET/KEY. Where a checksum is known
+there it is compared: exit code 7 if it differs. Bytes come as they are stored,
+compressed or encrypted if so.`
 
-	catExample = `  streamflow cat http://127.0.0.1:8080/files/24e533e02ec3bc40c387f1a0e460e216 | cmp - disk.iso`
+	catExample = `  streamflow cat http://127.0.0.1:8080/files/24e533e02ec3bc40c387f1a0e460e216 | cmp - disk.iso
+  streamflow cat s3://backups/dump.sql.age | age -d -i key.txt >dump.sql`
 )
 
 // answerTimeout is how long a server may take to begin its answer.
 const answerTimeout = 60 * time.Second
 
+type catFlags struct {
+	tokenFile string
+	s3        s3Flags
+}
+
 func newCatCommand() *cobra.Command {
-	tokenFile := ""
+	var f catFlags
 	cmd := &cobra.Command{
 		Use:     "cat [flags] DESTINATION",
 		Short:   "Write one uploaded file to standard output",
@@ -39,26 +47,22 @@ func newCatCommand() *cobra.Command {
 		Example: catExample,
 		Args:    oneDestination,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return cat(cmd, args[0], tokenFile)
+			return f.run(cmd, args[0])
 		},
 		DisableFlagsInUseLine: true,
 	}
 	g := newFlagGroup("Cat")
-	g.flags.StringVar(&tokenFile, "token-file", "", "file with the token to send to the server")
-	addFlags(cmd, g)
+	g.flags.StringVar(&f.tokenFile, "token-file", "", "file with the token to send to the server")
+	addFlags(cmd, g, f.s3.group())
 	return cmd
 }
 
-func cat(cmd *cobra.Command, at, tokenFile string) error {
-	token, err := readToken(tokenFile)
+func (f *catFlags) run(cmd *cobra.Command, at string) (err error) {
+	object, sum, err := f.open(cmd, at)
 	if err != nil {
 		return err
 	}
-	object, sum, err := openObject(cmd, at, token)
-	if err != nil {
-		return err
-	}
-	defer object.Close()
+	defer closing(&err, object)
 	sent := &summingWriter{w: cmd.OutOrStdout()}
 	if _, err := io.Copy(sent, object); err != nil {
 		return fmt.Errorf("read %s: %w", at, err)
@@ -69,15 +73,21 @@ func cat(cmd *cobra.Command, at, tokenFile string) error {
 	return nil
 }
 
-// openObject begins to read what is at a URL or path, with its sum if known.
-func openObject(cmd *cobra.Command, at, token string) (io.ReadCloser, store.Sum, error) {
+// open begins to read what is at a URL or path, with its sum if known.
+func (f *catFlags) open(cmd *cobra.Command, at string) (io.ReadCloser, store.Sum, error) {
 	scheme, rest, isURL := strings.Cut(at, "://")
 	if !isURL {
 		return openLocal(at)
 	}
 	switch strings.ToLower(scheme) {
 	case "http", "https":
+		token, err := readToken(f.tokenFile)
+		if err != nil {
+			return nil, store.Sum{}, err
+		}
 		return openRemote(cmd.Context(), at, token)
+	case "s3":
+		return f.openBucket(cmd, at)
 	case "file":
 		path, err := localPath(cmd, at, rest)
 		if err != nil {
@@ -85,8 +95,45 @@ func openObject(cmd *cobra.Command, at, token string) (io.ReadCloser, store.Sum,
 		}
 		return openLocal(path)
 	default:
-		return nil, store.Sum{}, usagef(cmd, "destination %s: scheme %q is none of file, http, https", at, scheme)
+		return nil, store.Sum{}, usagef(cmd, "destination %s: scheme %q is none of file, http, https, s3", at, scheme)
 	}
+}
+
+// openBucket begins to read an object. What holds its connection ends with it.
+func (f *catFlags) openBucket(cmd *cobra.Command, at string) (io.ReadCloser, store.Sum, error) {
+	dst, err := parseBucket(cmd, at)
+	if err != nil {
+		return nil, store.Sum{}, err
+	}
+	if dst.prefix == "" {
+		return nil, store.Sum{}, usagef(cmd, "destination %s: want s3://BUCKET/KEY", at)
+	}
+	mem, err := memory.New(nil)
+	if err != nil {
+		return nil, store.Sum{}, err
+	}
+	bucket, err := f.s3.open(dst.bucket, "", mem)
+	if err != nil {
+		return nil, store.Sum{}, errors.Join(fmt.Errorf("destination %s: %w", at, err), mem.Close())
+	}
+	object, info, err := bucket.OpenObject(cmd.Context(), dst.prefix)
+	if err != nil {
+		return nil, store.Sum{}, errors.Join(err, bucket.Close(), mem.Close())
+	}
+	return &openObject{object, []io.Closer{object, bucket, mem}}, info.Sum, nil
+}
+
+// An openObject is read, and then closed with what it needs.
+type openObject struct {
+	io.Reader
+	closers []io.Closer
+}
+
+func (o *openObject) Close() (err error) {
+	for _, c := range o.closers {
+		err = errors.Join(err, c.Close())
+	}
+	return err
 }
 
 func openLocal(path string) (io.ReadCloser, store.Sum, error) {
