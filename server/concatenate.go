@@ -25,6 +25,7 @@ func (u uploads) Concatenate(ctx context.Context, spec store.Spec, ids []string)
 		}
 		total += length
 	}
+	spec.Readable = u.s.readsUnfinished(spec)
 	up, info, err := u.s.store.Concatenate(ctx, spec, ids)
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrIncomplete) {
 		return store.Info{}, fmt.Errorf("%w: a partial upload went just now: %v", store.ErrInvalid, err)

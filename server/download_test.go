@@ -15,7 +15,9 @@ import (
 	"github.com/streamflow/streamflow/server"
 )
 
-func TestDownload(t *testing.T) {
+func TestDownload(t *testing.T) { overStores(t, download) }
+
+func download(t *testing.T, newRig func(*testing.T, *server.Options) *rig) {
 	r := newRig(t, &server.Options{AllowReading: true})
 	finished := r.upload("0123456789", "Upload-Length", "10", "Upload-Metadata", "filename YS50eHQ=,filetype dGV4dC9wbGFpbg==")
 	first, _ := r.do("GET", finished, nil, "Tus-Resumable", "")

@@ -16,6 +16,10 @@ import (
 const (
 	minSweepInterval = time.Second
 	maxSweepInterval = 10 * time.Minute
+
+	// orphanAge is how long what belongs to no upload stays at least: it may be of a
+	// request that is under way.
+	orphanAge = 24 * time.Hour
 )
 
 // expires says whether any upload ever goes by itself.
@@ -52,12 +56,14 @@ func (s *Server) expired(info store.Info) bool {
 
 // RemoveExpired discards the uploads that Options.ExpireAfter and
 // ExpireFinishedAfter have made expire, but none that a request is under way for,
-// and no file that somebody has put in the place of a finished one. Serve calls
+// and no file that somebody has put in the place of a finished one. With
+// ExpireAfter it also removes what a crash left in a store.Cleaner, once that is as
+// old, or a day. Serve calls
 // it at an interval; who embeds the Server does.
 func (s *Server) RemoveExpired(ctx context.Context) error {
 	var errs []error
 	if s.opts.ExpireAfter > 0 {
-		errs = append(errs, s.removeAll(ctx, s.lister.Unfinished(ctx)))
+		errs = append(errs, s.removeAll(ctx, s.lister.Unfinished(ctx)), s.removeOrphans(ctx))
 	}
 	if s.opts.ExpireFinishedAfter > 0 {
 		errs = append(errs, s.removeAll(ctx, s.lister.Finished(ctx)))
@@ -66,6 +72,18 @@ func (s *Server) RemoveExpired(ctx context.Context) error {
 		return fmt.Errorf("remove expired uploads: %w", err)
 	}
 	return nil
+}
+
+// removeOrphans removes what uploads of nodes that died have left in the store.
+func (s *Server) removeOrphans(ctx context.Context) error {
+	if s.cleaner == nil {
+		return nil
+	}
+	removed, err := s.cleaner.RemoveOrphans(ctx, time.Now().Add(-max(s.opts.ExpireAfter, orphanAge)))
+	if removed > 0 {
+		s.opts.Logger.Info("removed what belongs to no upload", "count", removed)
+	}
+	return err
 }
 
 // removeAll discards those uploads that have expired.

@@ -14,7 +14,9 @@ import (
 	"github.com/streamflow/streamflow/server"
 )
 
-func TestExpires(t *testing.T) {
+func TestExpires(t *testing.T) { overStores(t, expires) }
+
+func expires(t *testing.T, newRig func(*testing.T, *server.Options) *rig) {
 	r := newRig(t, &server.Options{ExpireAfter: time.Hour})
 	created, _ := r.do("POST", "/files/", nil, "Upload-Length", "10")
 	path := created.Header.Get("Location")

@@ -8,40 +8,81 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
 
+	"github.com/streamflow/streamflow/internal/s3test"
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/server"
 	"github.com/streamflow/streamflow/store"
 	"github.com/streamflow/streamflow/store/filestore"
+	"github.com/streamflow/streamflow/store/nodestore"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A rig is a real server on a real directory.
+// A rig is a real server on a real directory, or a real bucket.
 type rig struct {
 	*testing.T
-	files  *filestore.Store
-	dir    string // of files
+	files  backend
+	dir    string // of files, or of the bucket's prefix
 	mem    *memory.Manager
 	server *server.Server
 	url    string // of the server, without a path
 	client *http.Client
 }
 
+// A backend is what a server keeps uploads in.
+type backend interface {
+	store.Store
+	store.Lister
+	store.Reader
+	io.Closer
+}
+
 func newRig(t *testing.T, opts *server.Options) *rig {
+	t.Helper()
+	dir := t.TempDir()
+	return newRigIn(t, dir, opts, func(mem *memory.Manager) (backend, error) {
+		return filestore.Open(dir, mem, &filestore.Options{ByID: true})
+	})
+}
+
+// overStores runs a test over a directory and over a bucket.
+func overStores(t *testing.T, test func(t *testing.T, newRig func(*testing.T, *server.Options) *rig)) {
+	t.Run("directory", func(t *testing.T) { test(t, newRig) })
+	t.Run("bucket", func(t *testing.T) {
+		gateway := s3test.Start(t, false)
+		test(t, func(t *testing.T, opts *server.Options) *rig { return newBucketRig(t, gateway, opts) })
+	})
+}
+
+func newBucketRig(t *testing.T, g *s3test.Gateway, opts *server.Options) *rig {
+	t.Helper()
+	name, err := g.NewBucket()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newRigIn(t, filepath.Join(g.Dir, name, "uploads"), opts, func(mem *memory.Manager) (backend, error) {
+		return nodestore.Open(name, "uploads", mem, &nodestore.Options{
+			Endpoint: g.Endpoint, Region: s3test.Region,
+			Credentials: nodestore.Credentials{AccessKey: s3test.AccessKey, SecretKey: s3test.SecretKey},
+		})
+	})
+}
+
+func newRigIn(t *testing.T, dir string, opts *server.Options, open func(*memory.Manager) (backend, error)) *rig {
 	t.Helper()
 	mem, err := memory.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	files, err := filestore.Open(dir, mem, &filestore.Options{ByID: true})
+	files, err := open(mem)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +171,7 @@ func (r *rig) content(path string) []byte {
 	if !info.Complete {
 		r.Fatalf("%s is not complete: %+v", path, info)
 	}
-	b, err := os.ReadFile(info.Location)
+	b, err := os.ReadFile(filepath.Join(r.dir, filepath.Base(info.Location)))
 	r.must(err)
 	return b
 }

@@ -51,7 +51,9 @@ func (r *rig) append(path, offset, complete string, body io.Reader, headers ...s
 
 // TestRUFHStatus is the table of what RUFH answers, each case on an upload of its
 // own, of which 5 of 10 bytes are there.
-func TestRUFHStatus(t *testing.T) {
+func TestRUFHStatus(t *testing.T) { overStores(t, rufhStatus) }
+
+func rufhStatus(t *testing.T, newRig func(*testing.T, *server.Options) *rig) {
 	const (
 		part      = rufh.ContentType
 		mismatch  = protocol.TypeMismatchingOffset
@@ -311,7 +313,9 @@ func TestExpectContinueWithInterim(t *testing.T) {
 }
 
 // The whole way: 104, a broken connection, HEAD, PATCH.
-func TestResumeByRUFH(t *testing.T) {
+func TestResumeByRUFH(t *testing.T) { overStores(t, resumeByRUFH) }
+
+func resumeByRUFH(t *testing.T, newRig func(*testing.T, *server.Options) *rig) {
 	r := newRig(t, nil)
 	data := string(sequence(1 << 20))
 	conn := r.send(fmt.Sprintf("POST /files/ HTTP/1.1\r\nHost: x\r\nUpload-Draft-Interop-Version: 8\r\nUpload-Complete: ?1\r\nRepr-Digest: %s\r\n"+
@@ -350,7 +354,9 @@ func TestResumeByRUFH(t *testing.T) {
 }
 
 // A newer request ends an older one of either protocol, which hears the offset.
-func TestRUFHTakesOver(t *testing.T) {
+func TestRUFHTakesOver(t *testing.T) { overStores(t, rufhTakesOver) }
+
+func rufhTakesOver(t *testing.T, newRig func(*testing.T, *server.Options) *rig) {
 	request := func(r *rig, path string) net.Conn {
 		return r.send("PATCH " + path + " HTTP/1.1\r\nHost: x\r\nUpload-Offset: 5\r\nUpload-Complete: ?1\r\nContent-Type: " +
 			rufh.ContentType + "\r\nContent-Length: 5\r\n\r\n56")

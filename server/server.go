@@ -155,6 +155,7 @@ type Server struct {
 	lifecycle lifecycle
 	policy    *policy.Policy
 	lister    store.Lister  // nil where the store is none
+	cleaner   store.Cleaner // nil where the store is none
 	ending    chan struct{} // closed by Shutdown
 
 	mu      sync.Mutex
@@ -210,6 +211,7 @@ func New(st store.Store, mem *memory.Manager, opts *Options) (*Server, error) {
 		s.maxLength = l
 	}
 	s.lister, _ = st.(store.Lister)
+	s.cleaner, _ = st.(store.Cleaner)
 	if o.AllowReading {
 		s.reader = downloads{s}
 	}

@@ -13,7 +13,9 @@ import (
 
 // TestStatus is the table of what the tus side answers, each case on an upload
 // of its own, of which 5 of 10 bytes are there.
-func TestStatus(t *testing.T) {
+func TestStatus(t *testing.T) { overStores(t, tusStatus) }
+
+func tusStatus(t *testing.T, newRig func(*testing.T, *server.Options) *rig) {
 	const octets = tus.ContentType
 	type headers []string
 	long := strings.Repeat("x", 300<<10)
@@ -252,7 +254,9 @@ func TestHeadGivesMetadataBackAsSent(t *testing.T) {
 	}
 }
 
-func TestDeferredLength(t *testing.T) {
+func TestDeferredLength(t *testing.T) { overStores(t, deferredLength) }
+
+func deferredLength(t *testing.T, newRig func(*testing.T, *server.Options) *rig) {
 	r := newRig(t, &server.Options{MaxFileBytes: 1000})
 	upload := r.create("Upload-Defer-Length", "1")
 	resp, _ := r.do("HEAD", upload, nil)
@@ -286,14 +290,18 @@ func TestDeferredLengthIsBounded(t *testing.T) {
 	}
 }
 
-func TestLengthZeroCompletesAtOnce(t *testing.T) {
+func TestLengthZeroCompletesAtOnce(t *testing.T) { overStores(t, lengthZeroCompletesAtOnce) }
+
+func lengthZeroCompletesAtOnce(t *testing.T, newRig func(*testing.T, *server.Options) *rig) {
 	r := newRig(t, nil)
 	if got := r.content(r.create("Upload-Length", "0")); len(got) != 0 {
 		t.Errorf("stored %q", got)
 	}
 }
 
-func TestReprDigest(t *testing.T) {
+func TestReprDigest(t *testing.T) { overStores(t, reprDigest) }
+
+func reprDigest(t *testing.T, newRig func(*testing.T, *server.Options) *rig) {
 	r := newRig(t, nil)
 	upload := r.create("Upload-Length", "9")
 	resp, _ := r.patch(upload, "0", strings.NewReader("1234"), "Want-Repr-Digest", "crc32c=1")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/streamflow/streamflow/protocol"
+	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -15,6 +16,7 @@ func (u uploads) Create(ctx context.Context, spec store.Spec) (store.Info, error
 	if err := u.s.admitUpload(); err != nil {
 		return store.Info{}, err
 	}
+	spec.Readable = u.s.readsUnfinished(spec)
 	up, info, err := u.s.store.Create(ctx, spec)
 	if err != nil {
 		return store.Info{}, fmt.Errorf("create upload: %w", err)
@@ -73,6 +75,12 @@ func (u uploads) Terminate(ctx context.Context, id string) error {
 		return fmt.Errorf("terminate upload: %w", err)
 	}
 	return nil
+}
+
+// readsUnfinished says whether the server itself must read an upload before it is
+// finished: for a digest that its client gave, for its type, or to concatenate it.
+func (s *Server) readsUnfinished(spec store.Spec) bool {
+	return s.policy.ReadsContents() || tus.IsPartial(spec.Metadata) || len(protocol.WholeDigests(spec.Metadata)) > 0
 }
 
 // open takes over an upload that hasn't expired.

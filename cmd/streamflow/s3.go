@@ -2,7 +2,9 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -11,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/store/nodestore"
 	"github.com/streamflow/streamflow/store/s3store"
 )
 
@@ -46,7 +49,32 @@ func (f *s3Flags) service() string {
 }
 
 func (f *s3Flags) open(bucket, prefix string, mem *memory.Manager) (*s3store.Store, error) {
-	opts := s3store.Options{
+	opts, err := f.options()
+	if err != nil {
+		return nil, err
+	}
+	return s3store.Open(bucket, prefix, mem, opts)
+}
+
+// openShared returns the store of a server, once the service has shown that nodes
+// can share it.
+func (f *s3Flags) openShared(ctx context.Context, bucket, prefix string, mem *memory.Manager) (*nodestore.Store, error) {
+	opts, err := f.options()
+	if err != nil {
+		return nil, err
+	}
+	st, err := nodestore.Open(bucket, prefix, mem, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := st.Probe(ctx); err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	return st, nil
+}
+
+func (f *s3Flags) options() (*s3store.Options, error) {
+	opts := &s3store.Options{
 		Endpoint:  f.service(),
 		Region:    cmp.Or(f.region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION")),
 		PathStyle: f.pathStyle,
@@ -62,5 +90,5 @@ func (f *s3Flags) open(bucket, prefix string, mem *memory.Manager) (*s3store.Sto
 			return nil, fmt.Errorf("variable AWS_CA_BUNDLE: %s has no certificate", file)
 		}
 	}
-	return s3store.Open(bucket, prefix, mem, &opts)
+	return opts, nil
 }

@@ -18,11 +18,11 @@ import (
 
 	"github.com/streamflow/streamflow/internal/durable"
 	"github.com/streamflow/streamflow/server"
-	"github.com/streamflow/streamflow/store/filestore"
 )
 
 const (
-	serveLong = `Run a server that takes uploads and keeps them in a directory.
+	serveLong = `Run a server that takes uploads and keeps them in a directory, or in an S3 bucket
+that it shares with other nodes.
 
 It takes them by tus 1.0, by Resumable Uploads for HTTP, and as plain PUT, which
 is what curl -T sends. It prints the URL for uploads when it is ready. Others than
@@ -40,6 +40,7 @@ At the same address are /healthz, /readyz, /metrics and /api/v1. Profiles
   streamflow serve --store /srv/uploads --max-memory auto --max-file-size 20GiB
   streamflow serve --listen 0.0.0.0:8443 --token-file tokens --tls-cert cert.pem --tls-key key.pem
   streamflow serve --listen 127.0.0.1:0 --ready-file url.txt
+  streamflow serve --store s3://uploads/incoming --s3-region eu-central-1
   streamflow serve --config serve.toml`
 )
 
@@ -52,10 +53,9 @@ type serveFlags struct {
 	site            siteFlags
 	listen          string
 	adminListen     string
-	storeDir        string
+	store           storeFlags
 	basePath        string
 	readyFile       string
-	sync            bool
 	allowReading    bool
 	minRate         byteRate
 	shutdownTimeout time.Duration
@@ -73,7 +73,7 @@ func newServeCommand() *cobra.Command {
 		RunE:                  func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 		DisableFlagsInUseLine: true,
 	}
-	addFlags(cmd, f.group(), f.auth.group(), f.tls.group(), f.site.group(), f.policy.group(), f.hook.group(), f.memory.group())
+	addFlags(cmd, f.group(), f.store.s3.group(), f.auth.group(), f.tls.group(), f.site.group(), f.policy.group(), f.hook.group(), f.memory.group())
 	return cmd
 }
 
@@ -82,8 +82,7 @@ func (f *serveFlags) group() flagGroup {
 	g := newFlagGroup("Server")
 	g.flags.StringVar(&f.listen, "listen", "127.0.0.1:8080", "`HOST:PORT` to listen on; port 0 takes a free one")
 	g.flags.StringVar(&f.basePath, "base-path", "/files/", "`PATH` of the uploads in their URL")
-	g.flags.StringVar(&f.storeDir, "store", "./streamflow-data", "`DIR` that keeps the uploads; made if missing")
-	g.flags.BoolVar(&f.sync, "sync", false, "sync to disk before each acknowledgement, to survive power loss in the middle of an upload")
+	f.store.add(g)
 	g.flags.BoolVar(&f.allowReading, "allow-reading", false, "give finished uploads back: to whoever knows their URL or, with tokens, may read them")
 	g.flags.Var(&f.minRate, "min-rate", "least that a request must send on average; 0 only ends those that send nothing")
 	g.flags.DurationVar(&f.shutdownTimeout, "shutdown-timeout", 30*time.Second, "time that requests under way have to end")
@@ -107,10 +106,11 @@ func (f *serveFlags) check(cmd *cobra.Command) error {
 		return usagef(cmd, "--shutdown-timeout %v: want more than 0", f.shutdownTimeout)
 	case !strings.HasPrefix(f.basePath, "/") || !strings.HasSuffix(f.basePath, "/") || strings.Contains(f.basePath, "//"):
 		return usagef(cmd, "--base-path %s: want /, or a path that begins and ends with /", f.basePath)
-	case strings.Contains(f.storeDir, "://"):
-		return usagef(cmd, "--store %s: only a directory is supported yet", f.storeDir)
 	}
-	if err := f.hook.check(cmd); err != nil {
+	if err := f.store.check(cmd); err != nil {
+		return err
+	}
+	if err := f.hook.check(cmd, f.store.outbox()); err != nil {
 		return err
 	}
 	host, _, err := net.SplitHostPort(f.listen)
@@ -147,12 +147,12 @@ func (f *serveFlags) run(cmd *cobra.Command) (err error) {
 	}
 	defer closing(&err, process)
 	defer watchMemory(process.Manager(), logger, stderr)()
-	st, err := filestore.Open(f.storeDir, process.Manager(), &filestore.Options{ByID: true, SyncAcks: f.sync, Logger: logger})
+	st, err := f.store.open(cmd.Context(), process.Manager(), logger)
 	if err != nil {
-		return fmt.Errorf("--store %s: %w", f.storeDir, err)
+		return err
 	}
 	defer closing(&err, st)
-	hooks, closeHooks, err := f.hook.open(cmd.Context(), f.storeDir, st, process.Manager(), logger)
+	hooks, closeHooks, err := f.hook.open(cmd.Context(), f.store.outbox(), st, process.Manager(), logger)
 	if err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ func (f *serveFlags) run(cmd *cobra.Command) (err error) {
 		return errors.Join(err, listener.Close())
 	}
 	defer f.withdraw(logger)
-	logger.Info("ready", "listen", listener.Addr().String(), "store", f.storeDir, "memory", f.memory.max.String())
+	logger.Info("ready", "listen", listener.Addr().String(), "store", f.store.at, "memory", f.memory.max.String())
 	return f.serve(cmd.Context(), srv, listener, logger)
 }
 

@@ -1,11 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,19 +41,22 @@ func (f *hookFlags) group() flagGroup {
 	g.flags.DurationVar(&f.timeout, "hook-timeout", 30*time.Second, "time for one call of a hook")
 	g.flags.StringVar(&f.secretFile, "hook-secret-file", "", "`FILE` with the secret (whsec_…) that signs what goes to URLs")
 	g.flags.StringArrayVar(&f.headers, "hook-header", nil, "`NAME` of a request header that hooks get to see; may be repeated")
-	g.flags.StringVar(&f.outbox, "hook-outbox", "", "`DIR` for what hooks were not told yet (default within that of --store)")
+	g.flags.StringVar(&f.outbox, "hook-outbox", "", "`DIR` for what hooks were not told yet (default within the directory of --store)")
 	return g
 }
 
-func (f *hookFlags) check(cmd *cobra.Command) error {
-	if f.timeout <= 0 {
+func (f *hookFlags) check(cmd *cobra.Command, defaultOutbox string) error {
+	switch {
+	case f.timeout <= 0:
 		return usagef(cmd, "--hook-timeout %v: want more than 0", f.timeout)
+	case len(f.targets) > 0 && f.outbox == "" && defaultOutbox == "":
+		return usagef(cmd, "--hook: with a bucket, --hook-outbox must say where messages wait that hooks were not told yet")
 	}
 	return nil
 }
 
 // open returns the hooks, or nil where there are none, and what closes them.
-func (f *hookFlags) open(ctx context.Context, storeDir string, st store.Store, mem *memory.Manager, logger *slog.Logger) (*hook.Hooks, func() error, error) {
+func (f *hookFlags) open(ctx context.Context, defaultOutbox string, st store.Store, mem *memory.Manager, logger *slog.Logger) (*hook.Hooks, func() error, error) {
 	if len(f.targets) == 0 {
 		return nil, func() error { return nil }, nil
 	}
@@ -70,11 +73,7 @@ func (f *hookFlags) open(ctx context.Context, storeDir string, st store.Store, m
 			return nil, nil, fmt.Errorf("--hook-secret-file %s: %w", f.secretFile, err)
 		}
 	}
-	outbox := f.outbox
-	if outbox == "" {
-		outbox = filepath.Join(storeDir, ".streamflow", "hooks")
-	}
-	hooks, err := hook.Open(ctx, f.targets, outbox, st, mem, opts)
+	hooks, err := hook.Open(ctx, f.targets, cmp.Or(f.outbox, defaultOutbox), st, mem, opts)
 	if err != nil {
 		return nil, nil, fmt.Errorf("--hook: %w", err)
 	}

@@ -72,6 +72,10 @@ type Policy struct {
 	ledger  *ledger       // where uploads are counted
 }
 
+// ReadsContents says whether BeforeFinish reads uploads, which then must be
+// store.Spec.Readable.
+func (p *Policy) ReadsContents() bool { return p.reader != nil }
+
 // New returns the policy of a server over st. With a Quota or MaxUploads it walks
 // the store first, and tells log of uploads that can't be read, and so don't
 // count.

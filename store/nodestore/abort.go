@@ -134,6 +134,9 @@ func (s *Store) removeOrphans(ctx context.Context, before time.Time) (removed in
 		}
 		return s.bucket.Remove(ctx, m.Key)
 	}
+	if err := s.removeAborted(ctx, before); err != nil {
+		return 0, err
+	}
 	for o, err := range s.bucket.Objects(ctx, s.prefix+dataDir) {
 		if err == nil {
 			err = remove(bucket.Multipart{Key: o.Key}, o.Modified)
@@ -151,6 +154,26 @@ func (s *Store) removeOrphans(ctx context.Context, before time.Time) (removed in
 		}
 	}
 	return removed, nil
+}
+
+// removeAborted finishes what an Abort began that was cut off.
+func (s *Store) removeAborted(ctx context.Context, before time.Time) error {
+	dir := s.prefix + uploadsDir
+	for o, err := range s.bucket.Objects(ctx, dir) {
+		if err != nil {
+			return err
+		}
+		id := o.Key[len(dir):]
+		if !validID(id) || !o.Modified.Before(before) {
+			continue
+		}
+		if rec, _ := s.load(ctx, id); rec.state != nil && rec.state.Aborted {
+			if err := s.discard(ctx, id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // namesOf knows what the state names of the upload that was asked for last: a

@@ -146,8 +146,8 @@ func (s *Store) Limits() store.Limits {
 	return store.Limits{ChosenIDs: true, Verified: true, MaxLength: s.opts.MaxLength}
 }
 
-// reserve takes the memory of so many requests at a time and of a state, or more
-// than one, of so many bytes in JSON.
+// reserve takes the memory of so many requests at a time, of a state of so many
+// bytes in JSON, and more.
 func (s *Store) reserve(ctx context.Context, requests int64, stateBytes int64, more ...int64) (memory.Reservation, error) {
 	return s.mem.Reserve(ctx, memory.KindConnection, append(more, requests*s.bucket.RequestBytes(), stateCost*stateBytes)...)
 }

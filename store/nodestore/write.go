@@ -185,7 +185,13 @@ func (t *transfer) charge(ctx context.Context) (err error) {
 	s := t.upload.store
 	// Parts that are added on the way make the state longer.
 	t.stateRoom = t.upload.record.bytes + smallStateBytes
-	t.memory, err = s.reserve(ctx, 1, t.stateRoom, bucket.PutBytes, leadBytes)
+	sizes := []int64{s.bucket.RequestBytes(), bucket.PutBytes, leadBytes, stateCost * t.stateRoom}
+	if ctx.Err() == nil {
+		t.memory, err = s.mem.Reserve(ctx, memory.KindConnection, sizes...)
+	} else {
+		// Nobody waits any more, but what came is kept if that needs no waiting.
+		t.memory, err = s.mem.TryReserve(memory.KindConnection, sizes...)
+	}
 	if err != nil {
 		return err
 	}

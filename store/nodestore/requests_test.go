@@ -1,0 +1,119 @@
+package nodestore_test
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+
+	"github.com/streamflow/streamflow/internal/s3test"
+	"github.com/streamflow/streamflow/internal/transport"
+	"github.com/streamflow/streamflow/store"
+	"github.com/streamflow/streamflow/store/nodestore"
+)
+
+// A counter counts requests: those that change something, those that read, and
+// DELETEs, which cost nothing.
+type counter struct {
+	next http.RoundTripper
+
+	mu                     sync.Mutex
+	writes, reads, deletes int
+}
+
+func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.mu.Lock()
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		c.reads++
+	case http.MethodDelete:
+		c.deletes++
+	default:
+		c.writes++
+	}
+	c.mu.Unlock()
+	return c.next.RoundTrip(r)
+}
+
+// take returns what there was since the last take.
+func (c *counter) take() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	text := fmt.Sprintf("%d writes, %d reads, %d deletes", c.writes, c.reads, c.deletes)
+	c.writes, c.reads, c.deletes = 0, 0, 0
+	return text
+}
+
+// TestRequests counts those that docs/design/s3.md has, for what a server does.
+func TestRequests(t *testing.T) {
+	gateway := s3test.Start(t, false)
+	bucket := newBucket(t, gateway)
+	mem := newMemory(t, 64<<20)
+	node := func() (*nodestore.Store, *counter) {
+		inner := transport.New(mem, nil)
+		t.Cleanup(inner.CloseIdleConnections)
+		c := &counter{next: inner}
+		st, err := nodestore.Open(bucket, prefix, mem, &nodestore.Options{
+			Endpoint: gateway.Endpoint, Region: s3test.Region, Transport: c,
+			Credentials: nodestore.Credentials{AccessKey: s3test.AccessKey, SecretKey: s3test.SecretKey},
+		})
+		check(t, err)
+		return st, c
+	}
+	st, count := node()
+	expect := func(what, want string) {
+		t.Helper()
+		if got := count.take(); got != want {
+			t.Errorf("%s took %s, want %s", what, got, want)
+		} else {
+			t.Logf("%s: %s", what, got)
+		}
+	}
+	create := func(length int64) string {
+		_, info, err := st.Create(t.Context(), store.Spec{Length: length})
+		check(t, err)
+		return info.ID
+	}
+	// patch is what the server does for a PATCH.
+	patch := func(id string, data []byte) store.Upload {
+		u, info, err := st.Open(t.Context(), id)
+		check(t, err)
+		_, err = u.Write(t.Context(), info.Offset, bytes.NewReader(data), int64(len(data)))
+		check(t, err)
+		_, err = u.Info(t.Context())
+		check(t, err)
+		return u
+	}
+
+	small := create(20)
+	expect("create", "1 writes, 0 reads, 0 deletes")
+	patch(small, []byte("0123456789"))
+	expect("a small body", "2 writes, 2 reads, 0 deletes")
+	u := patch(small, []byte("0123456789"))
+	expect("a second one, joined", "2 writes, 3 reads, 1 deletes")
+	_, err := u.Finish(t.Context(), store.Sum{})
+	check(t, err)
+	expect("finish of less than 5 MiB", "2 writes, 1 reads, 2 deletes")
+
+	large := create(48 * mib)
+	count.take()
+	patch(large, random(24*mib))
+	expect("24 MiB, the first", "5 writes, 2 reads, 0 deletes")
+	u = patch(large, random(24*mib))
+	expect("24 MiB more", "4 writes, 2 reads, 0 deletes")
+	_, err = u.Finish(t.Context(), store.Sum{})
+	check(t, err)
+	expect("finish", "2 writes, 0 reads, 1 deletes")
+
+	hopping := create(48 * mib)
+	count.take()
+	patch(hopping, random(24*mib))
+	count.take()
+	st, count = node()
+	u = patch(hopping, random(24*mib))
+	expect("24 MiB at another node", "6 writes, 2 reads, 0 deletes")
+	_, err = u.Finish(t.Context(), store.Sum{})
+	check(t, err)
+	expect("finish after a takeover", "4 writes, 0 reads, 2 deletes")
+}
