@@ -64,6 +64,7 @@ func TestScripts(t *testing.T) {
 			"certificate": certificate,
 			"gate":        gateCommand,
 			"bucket":      bucket,
+			"refusing":    refusing,
 		},
 	})
 }
@@ -279,8 +280,8 @@ func bucket(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("AWS_SECRET_ACCESS_KEY", s3test.SecretKey)
 }
 
-// website VARIABLE STATUS starts a web server that knows nothing of uploads,
-// answers everything with STATUS, and has VARIABLE as its URL.
+// website VARIABLE STATUS [PATH] starts a web server that knows nothing of uploads,
+// answers everything with STATUS, and has VARIABLE as its URL with PATH, which is /files/.
 func website(ts *testscript.TestScript, _ bool, args []string) {
 	status, err := strconv.Atoi(args[1])
 	ts.Check(err)
@@ -290,7 +291,11 @@ func website(ts *testscript.TestScript, _ bool, args []string) {
 		_, _ = w.Write([]byte("<!doctype html><title>Hello</title>"))
 	}))
 	ts.Defer(srv.Close)
-	ts.Setenv(args[0], srv.URL+"/files/")
+	path := "/files/"
+	if len(args) > 2 {
+		path = args[2]
+	}
+	ts.Setenv(args[0], srv.URL+path)
 }
 
 // ask [-host NAME] [-header 'NAME: VALUE']... METHOD URL STATUS FILE makes a

@@ -44,6 +44,9 @@ func (b *Bucket) call(ctx context.Context, a action, do func(context.Context) er
 	if x.sent != nil {
 		<-x.sent
 	}
+	if err == nil && x.html { // a success, but of what?
+		err = errNoS3
+	}
 	if err != nil {
 		return b.failure(ctx, a, x, err)
 	}

@@ -30,10 +30,10 @@ func (b *Bucket) failure(ctx context.Context, a action, x *exchange, err error) 
 		other   xml.UnmarshalError
 	)
 	switch {
-	case errors.Is(err, errNoS3):
-		return err
 	case x.html:
 		return fmt.Errorf("%w: %s answers with a web page, not as S3 does: check the endpoint", store.ErrUnsupported, b.endpoint)
+	case errors.Is(err, errNoS3):
+		return err
 	case errors.As(err, &answer):
 		return b.refusal(a, x, answer)
 	case errors.As(err, &request):
@@ -67,7 +67,7 @@ func (b *Bucket) refusal(a action, x *exchange, answer minio.ErrorResponse) erro
 		return b.denied(a, text)
 	case minio.AuthorizationHeaderMalformed, minio.InvalidRegion, "PermanentRedirect", "IllegalLocationConstraintException":
 		if answer.Region != "" && answer.Region != b.opts.Region {
-			return fmt.Errorf("%w: bucket %s is in region %s: say so", store.ErrInvalid, b.name, answer.Region)
+			return fmt.Errorf("%w: bucket %s is in region %s: set AWS_REGION or the option for it", store.ErrInvalid, b.name, answer.Region)
 		}
 		return fmt.Errorf("%w: another region or endpoint is meant: %w", store.ErrInvalid, text)
 	case "EntityTooLarge", "MaxMessageLengthExceeded":

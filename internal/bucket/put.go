@@ -70,6 +70,9 @@ func (b *Bucket) put(ctx context.Context, o Object, r io.Reader, when Preconditi
 	var info minio.UploadInfo
 	err := b.call(ctx, putObject, func(ctx context.Context) (err error) {
 		info, err = b.core.PutObject(ctx, b.name, o.Key, sent, o.Size, "", "", opts)
+		if err == nil && info.ETag == "" {
+			err = errNoS3
+		}
 		return err
 	})
 	if ctx.Err() != nil {

@@ -146,6 +146,35 @@ func TestNoReplaceRefused(t *testing.T) {
 	wants(t, err, store.ErrExists)
 }
 
+// What is there already isn't found out at the end.
+func TestNoReplaceLooksFirst(t *testing.T) {
+	s := &service{request: "HEAD", answer: func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
+	}}
+	wants(t, ask(t, s, s3store.Options{}), store.ErrExists)
+	if len(s.seen) != 1 {
+		t.Errorf("%d requests were made", len(s.seen))
+	}
+}
+
+// A web server may take anything.
+func TestPutToAWebServer(t *testing.T) {
+	for name, contentType := range map[string]string{"a page": "text/html", "no ETag": "text/plain"} {
+		t.Run(name, func(t *testing.T) {
+			hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", contentType)
+				_, _ = io.WriteString(w, "fine")
+			}))
+			defer hs.Close()
+			st, err := s3store.Open("bucket", "", newMemory(t), &s3store.Options{Endpoint: hs.URL, Region: "here"})
+			check(t, err)
+			defer func() { check(t, st.Close()) }()
+			_, err = st.Put(t.Context(), store.Spec{Name: "x", Length: 4}, strings.NewReader("text"), store.Sum{})
+			wants(t, err, store.ErrUnsupported)
+		})
+	}
+}
+
 func TestAnswersThatAreNotS3s(t *testing.T) {
 	body := func(status int, contentType, text string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -191,7 +220,7 @@ func TestWhatIsSent(t *testing.T) {
 	if !errors.Is(err, store.ErrNotFound) { // there is no object in the end
 		t.Fatal(err)
 	}
-	create, part, complete := s.seen[0].Header, s.seen[1].Header, s.seen[3].Header
+	create, part, complete := s.seen[1].Header, s.seen[2].Header, s.seen[4].Header // after a look whether it exists
 	for name, c := range map[string]struct{ got, want string }{
 		"content type":  {create.Get("Content-Type"), "text/html; charset=utf-8"},
 		"cache control": {create.Get("Cache-Control"), "no-cache"},

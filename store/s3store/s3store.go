@@ -113,6 +113,12 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, error) {
 	if err != nil {
 		return nil, err
 	}
+	if spec.NoReplace {
+		// Only the end decides, but what would come to nothing needn't be sent.
+		if _, err := s.bucket.Head(ctx, a.Key); err == nil {
+			return nil, store.ErrExists
+		}
+	}
 	a.Multipart, err = s.bucket.CreateMultipart(ctx, a.Key, bucket.Object{Metadata: spec.Metadata, Mark: a.Mark, Coding: spec.ContentCoding})
 	if err != nil {
 		return nil, err
