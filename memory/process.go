@@ -84,10 +84,10 @@ func OpenProcess(opts *Options) (*Process, error) {
 
 func heapShare(budget int64) int64 { return min(max(budget/16, minHeapShare), maxHeapShare) }
 
-// reserveFor never sets more than half of a budget aside for the program's own
-// pages: of a program larger than that, only what is resident counts.
+// reserveFor never sets more than a quarter of a budget aside for the program's
+// own pages: of a program larger than that, only what is resident counts.
 func (p *Process) reserveFor(budget int64) int64 {
-	return min(p.program, budget/2) + heapShare(budget)
+	return min(p.program, budget/4) + heapShare(budget)
 }
 
 // Manager returns the root of the tree.
