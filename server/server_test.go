@@ -213,7 +213,7 @@ func TestStoreErrors(t *testing.T) {
 			inner := newRig(t, nil)
 			faulty := storetest.NewFaulty(inner.files)
 			r := newRigOver(t, faulty, inner.mem, nil)
-			r.files = inner.files
+			r.files, r.dir = inner.files, inner.dir
 			upload := r.create("Upload-Length", "10")
 			faulty.Add(storetest.Fault{Op: c.op, Call: faulty.Calls(c.op) + 1, Err: c.err})
 			resp, text := r.do(c.method, upload, body(c.method), "Content-Type", tus.ContentType, "Upload-Offset", "0")
