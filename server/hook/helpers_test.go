@@ -189,10 +189,10 @@ type receiver struct {
 	*httptest.Server
 	t      *testing.T
 	secret hook.Secret
-	reply  func(hook.Message) (status int, body string) // nil: 204
 
-	mu  sync.Mutex
-	got []hook.Message
+	mu    sync.Mutex
+	reply func(hook.Message) (status int, body string) // nil: 204
+	got   []hook.Message
 }
 
 func newReceiver(t *testing.T, reply func(hook.Message) (int, string)) *receiver {
@@ -225,14 +225,22 @@ func (rec *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	rec.mu.Lock()
 	rec.got = append(rec.got, m)
+	reply := rec.reply
 	rec.mu.Unlock()
-	if rec.reply == nil {
+	if reply == nil {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	status, text := rec.reply(m)
+	status, text := reply(m)
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, text)
+}
+
+// accept has every message from now on answered with 204.
+func (rec *receiver) accept() {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	rec.reply = nil
 }
 
 func (rec *receiver) messages() []hook.Message {

@@ -207,7 +207,7 @@ func TestDamagedMessage(t *testing.T) {
 	names := r.messages()
 	slices.Sort(names)
 	r.must(os.WriteFile(names[0], []byte("{"), 0o600))
-	rec.reply = nil
+	rec.accept()
 	r.start()
 	r.eventually("delivery", func() bool { return rec.count(hook.PostFinish) == 1 })
 	if !strings.Contains(r.log.String(), "it is damaged") {
@@ -227,7 +227,7 @@ func TestManyMessages(t *testing.T) {
 	}
 	r.stop()
 	first := len(rec.messages())
-	rec.reply = nil
+	rec.accept()
 	r.start()
 	r.eventually("all messages", func() bool { return rec.count(hook.PostTerminate)-first >= uploads })
 	seen := map[string]bool{}
