@@ -34,6 +34,9 @@ func (u *Upload) finish(ctx context.Context, sum store.Sum) (store.Info, error) 
 	case length == store.UnknownLength:
 		return store.Info{}, fmt.Errorf("%w: its length is not known", store.ErrIncomplete)
 	}
+	if err := u.joinAll(ctx, length); err != nil {
+		return store.Info{}, err
+	}
 	charge, err := u.store.mem.Reserve(ctx, memory.KindTransfer, bucket.CompletePartBytes*min(length/u.address.Unit+1, int64(u.store.opts.MaxParts)))
 	if err != nil {
 		return store.Info{}, err
@@ -43,9 +46,6 @@ func (u *Upload) finish(ctx context.Context, sum store.Sum) (store.Info, error) 
 		if err := u.store.bucket.UploadNothing(ctx, u.address.Multipart); err != nil {
 			return u.orObject(ctx, err)
 		}
-	}
-	if err := u.joinAll(ctx, length); err != nil {
-		return store.Info{}, err
 	}
 	parts, stored, there, err := u.store.collect(ctx, u.address.Multipart, u.layout(), length)
 	if err != nil {

@@ -94,6 +94,9 @@ var errWhole = errors.New("the piece is whole")
 
 // wrotePiece notes a unit of a piece. Whoever writes the last one joins the
 // piece to the upload; the others go on with the next piece meanwhile.
+//
+// Where there is no memory for that now, the piece waits for Finish: the caller
+// holds a unit, and what it waited for might be held by others who wait behind it.
 func (u *Upload) wrotePiece(ctx context.Context, p *piece, number, size int64) error {
 	if err := p.take(ctx); err != nil {
 		return err
@@ -106,11 +109,22 @@ func (u *Upload) wrotePiece(ctx context.Context, p *piece, number, size int64) e
 	if int64(len(p.written)) < l.units {
 		return nil
 	}
+	charge, err := u.store.mem.TryReserve(memory.KindTransfer, joinBytes(l.units))
+	if errors.Is(err, memory.ErrFull) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = charge.Release() }()
 	return u.join(ctx, p, l.units*l.unit)
 }
 
+// joinBytes is what it takes to complete a piece of that many units.
+func joinBytes(units int64) int64 { return bucket.CompletePartBytes * (units + 1) }
+
 // join makes an object of the piece's size bytes, a part of the object, and
-// removes it. Each step is done once. It needs the turn.
+// removes it. Each step is done once. It needs the turn, and joinBytes reserved.
 func (u *Upload) join(ctx context.Context, p *piece, size int64) error {
 	if !p.whole {
 		if err := u.completePiece(ctx, p, size); err != nil {
@@ -133,11 +147,6 @@ func (u *Upload) join(ctx context.Context, p *piece, size int64) error {
 }
 
 func (u *Upload) completePiece(ctx context.Context, p *piece, size int64) error {
-	charge, err := u.store.mem.Reserve(ctx, memory.KindTransfer, bucket.CompletePartBytes*int64(len(p.written)+1))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = charge.Release() }()
 	l := layout{unit: u.address.Unit, direct: u.layout().units}
 	parts, sum, there, err := u.store.collect(ctx, p.Multipart, l, size)
 	if err != nil {
@@ -152,6 +161,11 @@ func (u *Upload) completePiece(ctx context.Context, p *piece, size int64) error 
 // joinAll joins the pieces that are left of length bytes: the last is shorter.
 func (u *Upload) joinAll(ctx context.Context, length int64) error {
 	return u.eachUnjoined(ctx, func(p *piece) error {
+		charge, err := u.store.mem.Reserve(ctx, memory.KindTransfer, joinBytes(int64(len(p.written))))
+		if err != nil {
+			return err
+		}
+		defer func() { _ = charge.Release() }()
 		start, size := u.layout().at(p.number)
 		return u.join(ctx, p, min(size, length-start))
 	})

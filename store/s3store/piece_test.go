@@ -2,13 +2,18 @@ package s3store_test
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/streamflow/streamflow"
+	"github.com/streamflow/streamflow/internal/checksum"
 	"github.com/streamflow/streamflow/internal/s3test"
+	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
 	"github.com/streamflow/streamflow/store/s3store"
 )
@@ -94,6 +99,74 @@ func TestPiecesAreFoundAgain(t *testing.T) {
 	listed, _, err := st.Open(t.Context(), found[0].ID)
 	check(t, err)
 	check(t, listed.Abort(t.Context()))
+	nothingBeside(t, gateway, st)
+}
+
+// A duringRead calls do once it is read.
+type duringRead struct {
+	io.Reader
+	do func()
+}
+
+func (r *duringRead) Read(p []byte) (int, error) {
+	if r.do != nil {
+		r.do()
+		r.do = nil
+	}
+	return r.Reader.Read(p)
+}
+
+// TestFullMemoryDoesNotHoldUpAPiece: while a piece's last unit is sent the memory
+// runs full and somebody waits for more, who may wait for the unit's in turn. So
+// the Write returns, and Finish joins the piece.
+func TestFullMemoryDoesNotHoldUpAPiece(t *testing.T) {
+	gateway, mem := s3test.Start(t, false), newMemory(t)
+	st := openWithin(t, gateway, mem, &fewParts)
+	u, _, err := st.Create(t.Context(), store.Spec{Name: "stream.bin", Length: store.UnknownLength, UnitBytes: unit})
+	check(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var held []memory.Reservation
+	waiting := make(chan memory.Reservation, 1)
+	fill := func() {
+		for size := mem.Stats().Limit; size > 0; size /= 2 {
+			if r, err := mem.TryReserve(memory.KindTransfer, size); err == nil {
+				held = append(held, r)
+			}
+		}
+		go func() {
+			r, err := mem.Reserve(ctx, memory.KindTransfer, mem.Stats().Limit/2)
+			if err != nil {
+				t.Error(err)
+			}
+			waiting <- r
+		}()
+		for mem.Stats().Waiters == 0 && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	data := random(6 * unit)
+	for at := range 6 {
+		r := &duringRead{Reader: bytes.NewReader(data[at*unit:][:unit])}
+		if at == 5 {
+			r.do = fill
+		}
+		_, err := u.Write(ctx, int64(at*unit), r, unit)
+		check(t, err)
+	}
+	for _, r := range held {
+		check(t, r.Release())
+	}
+	r := <-waiting
+	check(t, r.Release())
+	check(t, u.SetLength(ctx, 6*unit))
+	info, err := u.Finish(ctx, store.Sum{CRC32C: checksum.Update(0, data), Known: true})
+	check(t, err)
+	got, err := os.ReadFile(path(t, gateway, info))
+	check(t, err)
+	if !bytes.Equal(got, data) {
+		t.Errorf("%d bytes came, and aren't the %d that were sent", len(got), len(data))
+	}
 	nothingBeside(t, gateway, st)
 }
 

@@ -48,6 +48,12 @@ const prefix = "some/prefix"
 // open returns a store of a new bucket; opts may be nil.
 func open(t *testing.T, g *s3test.Gateway, opts *s3store.Options) *s3store.Store {
 	t.Helper()
+	return openWithin(t, g, newMemory(t), opts)
+}
+
+// openWithin is open with a budget of the caller's.
+func openWithin(t *testing.T, g *s3test.Gateway, mem *memory.Manager, opts *s3store.Options) *s3store.Store {
+	t.Helper()
 	bucket, err := g.NewBucket()
 	check(t, err)
 	var o s3store.Options
@@ -62,7 +68,7 @@ func open(t *testing.T, g *s3test.Gateway, opts *s3store.Options) *s3store.Store
 		o.RootCAs = x509.NewCertPool()
 		o.RootCAs.AppendCertsFromPEM(pem)
 	}
-	st, err := s3store.Open(bucket, prefix, newMemory(t), &o)
+	st, err := s3store.Open(bucket, prefix, mem, &o)
 	check(t, err)
 	t.Cleanup(func() { check(t, st.Close()) })
 	return st
