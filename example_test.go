@@ -3,6 +3,7 @@ package streamflow_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"log"
 	"os"
 	"path/filepath"
@@ -54,7 +55,7 @@ func ExampleNew() {
 }
 
 func ExampleStream() {
-	m, done := managerOfADirectory()
+	m, done := managerOfADirectory(nil)
 	defer done()
 	src := streamflow.Stream("notes/today.txt", strings.NewReader("of any length"))
 	u, err := m.Upload(context.Background(), src)
@@ -70,7 +71,7 @@ func ExampleStream() {
 }
 
 func ExampleManager_Subscribe() {
-	m, done := managerOfADirectory()
+	m, done := managerOfADirectory(nil)
 	defer done()
 	events := m.Subscribe()
 	defer events.Close()
@@ -93,15 +94,63 @@ func ExampleManager_Subscribe() {
 	// finished
 }
 
-// managerOfADirectory returns a Manager that uploads to a temporary directory.
-func managerOfADirectory() (m *streamflow.Manager, done func()) {
+// Several Managers, here of two destinations, share one budget, and so do buffers
+// of one's own.
+func ExampleOptions() {
+	budget, err := memory.New(&memory.Options{Limit: 16 << 20})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer budget.Close()
+	own, err := budget.Acquire(context.Background(), "thumbnails", 1<<20)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer own.Release()
+	near, done := managerOfADirectory(budget)
+	defer done()
+	far, done := managerOfADirectory(budget)
+	defer done()
+
+	for _, m := range []*streamflow.Manager{near, far} {
+		u, err := m.Upload(context.Background(), streamflow.Stream("zeros", io.LimitReader(zeros{}, 40<<20)))
+		if err != nil {
+			log.Fatal(err)
+		}
+		result, err := u.Wait(context.Background())
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(result.Bytes>>20, "MiB")
+	}
+	stats := budget.Stats()
+	fmt.Println("within the budget:", stats.Peak <= 16<<20, "- held now:", stats.Kinds["thumbnails"].Bytes>>20, "MiB")
+	// Output:
+	// 40 MiB
+	// 40 MiB
+	// within the budget: true - held now: 1 MiB
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// managerOfADirectory returns a Manager that uploads to a temporary directory,
+// within a budget of its own where mem is nil.
+func managerOfADirectory(mem *memory.Manager) (m *streamflow.Manager, done func()) {
 	dir, err := os.MkdirTemp("", "streamflow")
 	if err != nil {
 		log.Fatal(err)
 	}
-	mem, err := memory.New(nil)
-	if err != nil {
-		log.Fatal(err)
+	closeOwn := func() error { return nil }
+	if mem == nil {
+		if mem, err = memory.New(nil); err != nil {
+			log.Fatal(err)
+		}
+		closeOwn = mem.Close
 	}
 	dst, err := filestore.Open(dir, mem, nil)
 	if err != nil {
@@ -116,7 +165,7 @@ func managerOfADirectory() (m *streamflow.Manager, done func()) {
 			log.Print(err)
 		}
 		_ = dst.Close()
-		_ = mem.Close()
+		_ = closeOwn()
 		_ = os.RemoveAll(dir)
 	}
 }

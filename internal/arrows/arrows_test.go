@@ -48,6 +48,7 @@ var arrows = []struct {
 	{".", []string{"store", "memory", "internal/...", "golang.org/x/..."}},
 	{"cmd/streamflow/...", []string{"..."}},
 	{"examples/clamd", []string{"server/hook"}},
+	{"examples/relay", []string{".", "memory", "store", "store/s3store"}},
 	{"internal/bucket", []string{"store", "memory", "internal/...", "github.com/minio/minio-go/..."}},
 	{"internal/bytesize", nil},
 	{"internal/checksum", nil},
