@@ -47,7 +47,7 @@ func (u *Upload) encode(ctx context.Context) error {
 	}
 	room, err := u.m.encoders.Reserve(ctx, kind, sizes...)
 	if err != nil {
-		return explainLimit(err, u.m.mem)
+		return explainLimit(err, u.m.mem, u.m.encodersReserve())
 	}
 	u.room = &room
 	head, err := u.sample()

@@ -282,12 +282,24 @@ func TestEncodedSourceFails(t *testing.T) {
 }
 
 func TestEncodersNeedRoom(t *testing.T) {
-	m := manager(t, newMemStore(false), streamflow.Options{Memory: budget(t, 3<<20), Encoders: []streamflow.Encoder{compression.Zstd()}})
+	mem := budget(t, 3<<20)
+	m := manager(t, newMemStore(false), streamflow.Options{Memory: mem, Encoders: []streamflow.Encoder{compression.Zstd()}})
 	_, err := wait(t, begin(t, m, prose(100_000), false))
 	limit, ok := errors.AsType[*memory.LimitError](err)
 	if !ok || limit.Needed <= 3<<20 || limit.Limit != 3<<20 {
-		t.Errorf("error is %#v", err)
+		t.Fatalf("error is %#v", err)
 	}
+	// What it says would do, does.
+	if err := mem.SetLimit(limit.Needed - 4096); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := wait(t, begin(t, m, prose(100_000), false)); !errors.Is(err, memory.ErrLimit) {
+		t.Errorf("less than needed: got %v", err)
+	}
+	if err := mem.SetLimit(limit.Needed); err != nil {
+		t.Fatal(err)
+	}
+	mustWait(t, begin(t, m, prose(100_000), false))
 }
 
 // Many encoded uploads share a budget that has room for few encoders.

@@ -175,12 +175,14 @@ const storeReserve = 1 << 20
 // unitsLimit is how much of a budget of limit bytes units may fill.
 func unitsLimit(limit int64) int64 { return max(limit-storeReserve, 4<<10) }
 
-// encodersLimit leaves room for a unit: encoders are held for as long as an upload
-// takes, and one that waits for a unit needs another to end.
+// encodersReserve of the budget is never held by encoders: they are held for as
+// long as an upload takes, and one that waits for a unit needs another to end.
+func (m *Manager) encodersReserve() int64 {
+	return storeReserve + memory.Cost(max(m.opts.ChunkBytes, m.dst.Limits().MinUnitBytes))
+}
+
 func (m *Manager) encodersLimit() int64 {
-	limits := m.dst.Limits()
-	unit := max(m.opts.ChunkBytes, limits.MinUnitBytes)
-	return max(unitsLimit(m.mem.Limit())-memory.Cost(unit), 4<<10)
+	return max(m.mem.Limit()-m.encodersReserve(), 4<<10)
 }
 
 func (m *Manager) setLimits() error {
@@ -191,15 +193,15 @@ func (m *Manager) setLimits() error {
 	return err
 }
 
-// explainLimit turns an error about a unit that can never fit into one about
-// the whole budget.
-func explainLimit(err error, mem *memory.Manager) error {
+// explainLimit turns an error about what can never fit into one about the whole
+// budget, of which that leaves reserve to others.
+func explainLimit(err error, mem *memory.Manager, reserve int64) error {
 	e, ok := errors.AsType[*memory.LimitError](err)
 	if !ok {
 		return err
 	}
 	whole := *e
 	whole.Limit = mem.Limit()
-	whole.Needed = e.Needed + storeReserve
+	whole.Needed = e.Needed + reserve
 	return &whole
 }

@@ -87,7 +87,7 @@ func (s *stream) read(ctx context.Context) {
 func (s *stream) readUnit(ctx context.Context, off, size int64, sum uint32) (*unit, error) {
 	buf, err := s.u.mem.Acquire(ctx, s.u.object.kind, int(size))
 	if err != nil {
-		return nil, explainLimit(err, s.u.m.mem)
+		return nil, explainLimit(err, s.u.m.mem, storeReserve)
 	}
 	n := &unit{off: off, buf: buf}
 	filled, err := fill(s.u.object.reader, buf.Bytes()[:size])

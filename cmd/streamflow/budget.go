@@ -98,7 +98,7 @@ func explainRefusal(err error, name string, process *memory.Process) error {
 	}
 	smallest := max(memory.MinBudget, process.BudgetFor(refused.Needed))
 	return &budgetError{fmt.Errorf(
-		"upload %s: a chunk of %s doesn't fit the memory budget: the smallest that works is --max-memory %dMiB, or take a smaller --chunk-size",
+		"upload %s: it takes %s of memory at once, more than the budget has room for: the smallest that works is --max-memory %dMiB, or take a smaller --chunk-size",
 		name, bytesize.Format(refused.Requested), (smallest+bytesize.MiB-1)/bytesize.MiB)}
 }
 
