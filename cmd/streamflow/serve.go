@@ -32,7 +32,8 @@ On SIGTERM or SIGINT it takes nothing new, brings what is under way to a safe
 offset, and ends; nothing acknowledged is lost. On SIGHUP it reads tokens, keys
 and certificates again.
 
-At the same address are /healthz, /readyz, /metrics and /api/v1. Profiles
+Open that URL in a browser for a page that uploads files and shows the memory in
+use. At the same address are /healthz, /readyz, /metrics and /api/v1. Profiles
 (/debug/pprof/), the ids of uploads and the cleanup of memory are at
 --admin-listen, which only programs of this machine reach.`
 

@@ -16,7 +16,7 @@ export interface State {
 }
 
 /** Kinds that are shown; smaller ones are one line. */
-const lines = 3;
+const lines = 2;
 /** Seconds that the chart goes back. */
 const span = 60;
 

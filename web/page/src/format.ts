@@ -12,16 +12,13 @@ export function speed(bytesPerSecond: number): string {
 	return `${bytes(bytesPerSecond)}/s`;
 }
 
-/** The two largest units: `2 h 5 min`. */
+/** As exactly as it matters: `50 s`, `1 min 30 s`, `5 min`, `2 h 5 min`. */
 export function duration(seconds: number): string {
 	const s = Math.ceil(seconds);
-	if (s < 60) {
-		return `${s} s`;
+	if (s < 120) {
+		return s < 60 ? `${s} s` : `1 min ${s - 60} s`;
 	}
 	const minutes = Math.round(s / 60);
-	if (s < 600) {
-		return `${Math.floor(s / 60)} min ${s % 60} s`;
-	}
 	if (minutes < 60) {
 		return `${minutes} min`;
 	}

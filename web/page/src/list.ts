@@ -4,6 +4,9 @@ import { type Action, Row } from "./row.js";
 /** Rows that are drawn beyond what is in sight, on either side. */
 const margin = 6;
 
+/** Characters that surely fit into a line of a phone. */
+const lineLength = 44;
+
 /**
  * Shows items, however many: it draws those in sight, and scrolls with the page.
  * A row that has the focus stays, wherever it is.
@@ -66,9 +69,10 @@ export class List {
 		this.#rows.get(item.key)?.flash(text);
 	}
 
-	/** Sentences take a line or two of their own on a phone. The style sheet has these numbers, too. */
-	#height(item: Item): number {
-		return this.#narrow.matches && item.sentence ? 124 : 72;
+	/** A sentence takes up to three lines of its own on a phone. */
+	#height({ sentence }: Item): number {
+		const lines = Math.min(3, Math.ceil(sentence.length / lineLength));
+		return this.#narrow.matches && lines > 0 ? 66 + 18 * lines : 72;
 	}
 
 	#drawSoon(): void {
@@ -117,6 +121,10 @@ export class List {
 		const transform = `translateY(${this.#tops[i]}px)`;
 		if (element.style.transform !== transform) {
 			element.style.transform = transform;
+		}
+		const height = `${this.#height(item)}px`;
+		if (element.style.height !== height) {
+			element.style.height = height;
 		}
 		row.update(item, i, this.#items.length);
 		return element;
@@ -181,7 +189,7 @@ export class List {
 		scrollBy({ top: top + (this.#tops[next] as number) - middle, behavior: "instant" });
 		this.#draw();
 		const row = this.#rows.get(this.#items[next]?.key ?? "")?.element;
-		const same = row?.querySelector<HTMLElement>(button.matches(".act") ? ".act:not([hidden])" : ".cancel");
+		const same = row?.querySelector<HTMLElement>(button.matches(".cancel") ? ".cancel" : "button:not([hidden])");
 		(same ?? row?.querySelector<HTMLElement>(".cancel"))?.focus({ preventScroll: true });
 	}
 }

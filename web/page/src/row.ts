@@ -6,16 +6,15 @@ export type Action = "pause" | "resume" | "retry" | "copy" | "cancel";
 
 /** Characters of a name that stay in sight when its middle is cut. */
 const tail = 8;
-const copyLabel = "Copy link";
 
 const actions: Record<Status, [Action | null, string]> = {
 	waiting: ["pause", "Pause"],
 	uploading: ["pause", "Pause"],
 	retrying: ["pause", "Pause"],
 	paused: ["resume", "Resume"],
-	lost: ["resume", "Go on with"],
+	lost: ["resume", "Choose again"],
 	failed: ["retry", "Retry"],
-	done: ["copy", "Copy link of"],
+	done: [null, ""],
 };
 
 /** Shows one item. It touches only what has changed since the last time. */
@@ -26,10 +25,11 @@ export class Row {
 	readonly #percent: HTMLElement;
 	readonly #bar: HTMLElement;
 	readonly #act: HTMLButtonElement;
+	readonly #copy: HTMLButtonElement;
 	readonly #cancel: HTMLButtonElement;
 	readonly #name: string;
 	readonly #links: boolean;
-	#action = "";
+	#status: Status | undefined;
 
 	/** `links`: what is finished can be read, so its address is worth copying. */
 	constructor(item: Item, links: boolean) {
@@ -40,6 +40,7 @@ export class Row {
 		this.#percent = find(this.element, ".percent");
 		this.#bar = find(this.element, ".bar");
 		this.#act = find<HTMLButtonElement>(this.element, ".act");
+		this.#copy = find<HTMLButtonElement>(this.element, ".copy");
 		this.#cancel = find<HTMLButtonElement>(this.element, ".cancel");
 		this.#name = nameOf(item);
 		this.#links = links;
@@ -47,6 +48,7 @@ export class Row {
 		find(this.element, ".start").textContent = this.#name.slice(0, -tail);
 		find(this.element, ".end").textContent = this.#name.slice(-tail);
 		find(this.element, ".name").title = item.path;
+		this.#copy.setAttribute("aria-label", `Copy link of ${this.#name}`);
 		this.#badge.textContent = extension(this.#name);
 		this.#bar.setAttribute("aria-label", this.#name);
 	}
@@ -67,37 +69,38 @@ export class Row {
 		this.#buttons(status);
 	}
 
+	/** Says something on the button that copies the link, for a moment. */
 	flash(text: string): void {
-		const label = find(this.#act, "span");
+		const label = find(this.#copy, "span");
+		const before = this.#copy.title;
 		label.textContent = text;
 		this.element.classList.add("flash");
 		setTimeout(() => {
-			label.textContent = copyLabel;
+			label.textContent = before;
 			this.element.classList.remove("flash");
 		}, 2_000);
 	}
 
 	#buttons(status: Status): void {
-		const [action, verb] = actions[status];
-		const wanted = action === "copy" && !this.#links ? "" : (action ?? "");
-		if (this.#action === `${wanted} ${status}`) {
+		if (this.#status === status) {
 			return;
 		}
-		this.#action = `${wanted} ${status}`;
-		const focused = document.activeElement === this.#act;
-		this.#act.hidden = wanted === "";
-		this.#act.dataset.action = wanted;
-		this.#act.title = verb.split(" ")[0] ?? "";
-		this.#act.setAttribute("aria-label", `${verb} ${this.#name}`);
-		this.#act.replaceChildren(
-			icon(wanted === "copy" ? "link" : wanted),
-			...(wanted === "copy" ? [label(copyLabel)] : []),
-		);
+		this.#status = status;
+		const focused = document.activeElement;
+		const [action, verb] = actions[status];
+		this.#act.hidden = action === null;
+		this.#copy.hidden = status !== "done" || !this.#links;
+		if (action) {
+			this.#act.dataset.action = action;
+			this.#act.title = verb;
+			this.#act.setAttribute("aria-label", `${verb} ${this.#name}`);
+			this.#act.replaceChildren(icon(status === "lost" ? "up" : action));
+		}
 		const cancel = status === "done" || status === "failed" ? "Remove" : "Cancel";
 		this.#cancel.title = cancel;
 		this.#cancel.setAttribute("aria-label", `${cancel} ${this.#name}`);
-		if (focused && this.#act.hidden) {
-			this.#cancel.focus();
+		if (focused === this.#act && this.#act.hidden) {
+			(this.#copy.hidden ? this.#cancel : this.#copy).focus();
 		}
 	}
 }
@@ -117,12 +120,6 @@ function stateOf(item: Item): string {
 	const what = { waiting: "Waiting", paused: "Paused", uploading: "Starting" }[status as string] ?? "";
 	const much = sent > 0 ? `${format.bytes(sent)} of ${format.bytes(size)}` : format.bytes(size);
 	return `${what} · ${much}`;
-}
-
-function label(text: string): HTMLSpanElement {
-	const span = document.createElement("span");
-	span.textContent = text;
-	return span;
 }
 
 /** What a file seems to be, by the end of its name. */

@@ -40,9 +40,12 @@ export class Total {
 		const done = is("done");
 		const failed = is("failed");
 		const going = items.some(isMoving);
-		const size = items.reduce((sum, item) => sum + item.size, 0);
-		const sent = items.reduce((sum, item) => sum + Math.min(item.sent, item.size), 0);
-		const left = items.reduce((sum, item) => sum + (isPending(item) ? item.size - item.sent : 0), 0);
+		// What has failed isn't going to be sent, unless somebody has it tried again.
+		const sum = (of: (item: Item) => number) =>
+			items.reduce((sum, item) => sum + (item.status === "failed" ? 0 : of(item)), 0);
+		const size = sum((item) => item.size);
+		const sent = sum((item) => Math.min(item.sent, item.size));
+		const left = sum((item) => (isPending(item) ? item.size - item.sent : 0));
 		this.#measure(moved, going, now);
 		// Of files without bytes only their number tells.
 		const progress = size > 0 ? sent / size : done / Math.max(items.length, 1);
