@@ -39,8 +39,9 @@ man: build ## write the man pages into bin/man
 	$(BIN)/streamflow man $(BIN)/man/man1
 
 .PHONY: image
-image: ## make the picture in the README from a real run; takes tmux
+image: chromium ## make the pictures in the README from real runs; takes tmux
 	docs/images/record.sh
+	cd web && npm ci && npm run build && npm run pictures
 
 # Quick checks first, the tests last: their lines are what a CI judges by.
 # Every check runs though another has failed, so one run shows all there is.
