@@ -19,7 +19,7 @@ const readAhead = 4 << 10
 const maxEmpty = 100
 
 // copy moves the unit from r into the file. It waits for r with the sip alone:
-// whatever it has is in the file then, which the shelf may close. The second full
+// whatever it has is in the file then, which idle may close. The second full
 // sip in a row is taken for a burst: of those who send a little now and then,
 // nobody queues for the disk with a buffer.
 func (t *transfer) copy(ctx context.Context, r io.Reader) error {
@@ -27,7 +27,7 @@ func (t *transfer) copy(ctx context.Context, r io.Reader) error {
 		if t.missing() == 0 {
 			return t.wantEnd(ctx, r, t.sip[:1])
 		}
-		t.upload.store.shelf.put(t.upload.fence)
+		t.upload.store.idle.put(t.upload.fence)
 		p := t.sip[:min(t.missing(), sipBytes)]
 		n, err := t.read(ctx, r, p)
 		before := full

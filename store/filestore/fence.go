@@ -32,7 +32,7 @@ type fence struct {
 	users  int    // of the files, in this epoch
 	writes []*transfer
 
-	place *list.Element // on the store's shelf, whose mutex guards it
+	place *list.Element // in the store's idle, whose mutex guards it
 }
 
 func (f *fence) take(ctx context.Context) error {

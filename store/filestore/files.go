@@ -219,7 +219,7 @@ func (f *files) wake(s *Store) error {
 		return translate(f.failed)
 	}
 	var err error
-	apart(func() { err = f.reopen(s) })
+	onNewStack(func() { err = f.reopen(s) })
 	if err != nil {
 		return errors.Join(err, f.close())
 	}

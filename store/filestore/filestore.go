@@ -41,9 +41,9 @@ type Store struct {
 	boot     string // "" where the system has no boot id
 	log      *slog.Logger
 	fences   fences
-	shelf    shelf
+	idle     idle
 	syncer   durable.Syncer // of directories, for uploads that finish at the same time
-	desk     desk
+	disk     semaphore
 }
 
 var _ store.Store = (*Store)(nil)
@@ -71,7 +71,7 @@ func Open(dir string, mem *memory.Manager, opts *Options) (*Store, error) {
 	s := &Store{
 		root: root, dir: absolute, mem: mem,
 		byID: opts.ByID, syncAcks: opts.SyncAcks,
-		boot: bootID(), log: opts.Logger, desk: make(desk, deskPlaces),
+		boot: bootID(), log: opts.Logger, disk: make(semaphore, diskPlaces),
 	}
 	if s.boot == "" {
 		s.syncAcks = true
@@ -134,15 +134,15 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (_ string, err erro
 	if spec.NoReplace && !s.byID {
 		line = append(line, (&record{verb: verbNoReplace}).encode()...)
 	}
-	if err := s.desk.enter(ctx); err != nil {
+	if err := s.disk.acquire(ctx); err != nil {
 		return "", err
 	}
-	defer s.desk.leave()
+	defer s.disk.release()
 	id, chosen := spec.ID, spec.ID != ""
 	if !chosen {
 		id = newID()
 	}
-	apart(func() { err = translate(s.makeFiles(id, chosen, line)) })
+	onNewStack(func() { err = translate(s.makeFiles(id, chosen, line)) })
 	return id, err
 }
 
@@ -214,11 +214,11 @@ func (s *Store) look(ctx context.Context, id string) (st *state, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := s.desk.enter(ctx); err != nil {
+	if err := s.disk.acquire(ctx); err != nil {
 		return nil, err
 	}
-	defer s.desk.leave()
-	apart(func() { st, err = s.load(id) })
+	defer s.disk.release()
+	onNewStack(func() { st, err = s.load(id) })
 	return st, err
 }
 

@@ -27,7 +27,7 @@ func (u *Upload) Finish(ctx context.Context, sum store.Sum) (store.Info, error) 
 	defer u.leave()
 	var info store.Info
 	var err error
-	apart(func() { info, err = u.finish(ctx, sum) })
+	onNewStack(func() { info, err = u.finish(ctx, sum) })
 	if err != nil {
 		return store.Info{}, fmt.Errorf("finish upload %s: %w", u.id, err)
 	}

@@ -33,7 +33,7 @@ func (u *Upload) takeOver(ctx context.Context) (st *state, err error) {
 		return nil, err
 	}
 	defer u.leave()
-	apart(func() {
+	onNewStack(func() {
 		for _, t := range u.fence.writes {
 			if err := t.log(); err != nil {
 				u.store.log.Warn("what an ended request had sent is lost", "upload", u.id, "error", err)
@@ -66,7 +66,7 @@ func (u *Upload) enter(ctx context.Context) error {
 	if err := u.fence.take(ctx); err != nil {
 		return err
 	}
-	if err := u.store.desk.enter(ctx); err != nil {
+	if err := u.store.disk.acquire(ctx); err != nil {
 		u.fence.give()
 		return err
 	}
@@ -74,7 +74,7 @@ func (u *Upload) enter(ctx context.Context) error {
 }
 
 func (u *Upload) leave() {
-	u.store.desk.leave()
+	u.store.disk.release()
 	u.fence.give()
 }
 
@@ -98,7 +98,7 @@ func (u *Upload) detach() error {
 	if u.fence.users--; u.fence.users > 0 {
 		return nil
 	}
-	u.store.shelf.remove(u.fence)
+	u.store.idle.remove(u.fence)
 	return u.fence.drop()
 }
 
@@ -109,7 +109,7 @@ func (u *Upload) change(ctx context.Context, fn func(*files) error) error {
 	}
 	defer u.leave()
 	var err error
-	apart(func() {
+	onNewStack(func() {
 		var f *files
 		if f, err = u.attach(); err == nil {
 			err = errors.Join(fn(f), u.detach())

@@ -120,7 +120,7 @@ func (t *transfer) open(ctx context.Context) (err error) {
 		return err
 	}
 	defer u.leave()
-	apart(func() {
+	onNewStack(func() {
 		var f *files
 		if f, err = u.attach(); err != nil {
 			return
@@ -146,7 +146,7 @@ func (t *transfer) close(ctx context.Context, err error) error {
 	}
 	u.fence.writes = slices.DeleteFunc(u.fence.writes, func(w *transfer) bool { return w == t })
 	t.passed = err == nil
-	apart(func() { err = errors.Join(err, t.log(), u.detach()) })
+	onNewStack(func() { err = errors.Join(err, t.log(), u.detach()) })
 	return err
 }
 

@@ -5,26 +5,26 @@ import (
 	"sync"
 )
 
-// shelved is how many uploads that wait for their source keep their files open.
+// maxIdle is how many uploads that wait for their source keep their files open.
 // A process has thousands of such uploads, and maybe not three descriptors for
 // each; and one that goes on at once shouldn't open its files each time.
-const shelved = 128
+const maxIdle = 128
 
-// A shelf knows the uploads whose Writes wait and whose files are open.
-type shelf struct {
+// idle knows the uploads whose Writes wait and whose files are open.
+type idle struct {
 	mu      sync.Mutex
 	waiting list.List // of *fence, the one that has waited longest first
 }
 
 // put notes that a Write of f waits for its source, and has the upload that
 // has waited longest close its files, if there are too many now.
-func (s *shelf) put(f *fence) {
+func (s *idle) put(f *fence) {
 	if oldest := s.add(f); oldest != nil {
 		oldest.rest()
 	}
 }
 
-func (s *shelf) add(f *fence) (oldest *fence) {
+func (s *idle) add(f *fence) (oldest *fence) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f.place != nil {
@@ -32,7 +32,7 @@ func (s *shelf) add(f *fence) (oldest *fence) {
 		return nil
 	}
 	f.place = s.waiting.PushBack(f)
-	if s.waiting.Len() <= shelved {
+	if s.waiting.Len() <= maxIdle {
 		return nil
 	}
 	oldest = s.waiting.Remove(s.waiting.Front()).(*fence)
@@ -41,7 +41,7 @@ func (s *shelf) add(f *fence) (oldest *fence) {
 }
 
 // remove forgets f, whose files are closed.
-func (s *shelf) remove(f *fence) {
+func (s *idle) remove(f *fence) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f.place != nil {
