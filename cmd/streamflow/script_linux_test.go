@@ -39,6 +39,7 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			env.Setenv("PATH", env.Getenv("PATH")+string(filepath.ListSeparator)+peers)
+			env.Setenv("GORACE", "atexit_sleep_ms=10") // and not a second for each process
 			env.Values[runningKey{}] = &running{processes: map[string]*process{}}
 			return nil
 		},
@@ -163,7 +164,7 @@ func start(ts *testscript.TestScript, _ bool, args []string) {
 	name := args[0]
 	cmd := exec.Command(args[1], args[2:]...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"HOME", "PATH", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
+	for _, name := range []string{"HOME", "PATH", "GORACE", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
 	out, err := os.Create(ts.MkAbs(name + ".stdout"))
@@ -264,18 +265,23 @@ func finish(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// bucket VARIABLE starts an S3 server with a bucket that VARIABLE is the URL of.
+// bucket [-tls] VARIABLE starts an S3 server with a bucket that VARIABLE is the URL of.
 // Its objects are files in the directory bucket; the AWS_ variables lead to it.
 func bucket(ts *testscript.TestScript, _ bool, args []string) {
-	gateway, err := s3test.New(ts.MkAbs("."), false)
+	secure := args[0] == "-tls"
+	dir, err := os.MkdirTemp(ts.MkAbs("."), "gateway")
+	ts.Check(err)
+	gateway, err := s3test.New(dir, secure)
 	ts.Check(err)
 	ts.Defer(gateway.Kill)
 	ts.Check(gateway.Start())
 	name, err := gateway.NewBucket()
 	ts.Check(err)
+	_ = os.Remove(ts.MkAbs("bucket")) // of an earlier one
 	ts.Check(os.Symlink(filepath.Join(gateway.Dir, name), ts.MkAbs("bucket")))
-	ts.Setenv(args[0], "s3://"+name)
+	ts.Setenv(args[len(args)-1], "s3://"+name)
 	ts.Setenv("AWS_ENDPOINT_URL", gateway.Endpoint)
+	ts.Setenv("AWS_CA_BUNDLE", gateway.CAFile)
 	ts.Setenv("AWS_ACCESS_KEY_ID", s3test.AccessKey)
 	ts.Setenv("AWS_SECRET_ACCESS_KEY", s3test.SecretKey)
 }
