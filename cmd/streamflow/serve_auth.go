@@ -65,11 +65,9 @@ func (f *authFlags) apply(opts *server.Options, logger *slog.Logger) ([]reloader
 type reloader interface{ Reload() error }
 
 // reloadOnSignal reads the files again on each SIGHUP until stop is called. They
-// are looked at anyway when they change: this tells at once what is wrong.
+// are looked at anyway when they change: this tells at once what is wrong. Where
+// there are none the signal is no reason to end either: service managers send it.
 func reloadOnSignal(all []reloader, logger *slog.Logger) (stop func()) {
-	if len(all) == 0 {
-		return func() {} // the signal means what it always does: the terminal is gone
-	}
 	return onSignal(reloadSignal, func() {
 		for _, r := range all {
 			if err := r.Reload(); err != nil {
