@@ -24,7 +24,9 @@ type lifecycle struct {
 	finishing []func(context.Context, store.Info) error
 	// finished: Finish has succeeded.
 	finished []func(context.Context, store.Info)
-	// discarded: the upload is gone: by request, refused, or expired.
+	// discarding: the upload is about to go: by request, refused, or expired.
+	discarding []func(context.Context, store.Info)
+	// discarded: it is gone.
 	discarded []func(context.Context, store.Info)
 }
 
@@ -33,6 +35,7 @@ func (l *lifecycle) toldTo(hooks *hook.Hooks) {
 	l.created = append(l.created, hooks.Created)
 	l.finishing = append(l.finishing, hooks.Finishing)
 	l.finished = append(l.finished, hooks.Finished)
+	l.discarding = append(l.discarding, hooks.Discarding)
 	l.discarded = append(l.discarded, hooks.Discarded)
 }
 
@@ -100,6 +103,7 @@ func unsettled(info store.Info) store.Info {
 // discard removes an upload.
 func (s *Server) discard(ctx context.Context, up store.Upload, info store.Info) error {
 	ctx = context.WithoutCancel(ctx)
+	s.tell(ctx, s.lifecycle.discarding, info)
 	if err := up.Abort(ctx); err != nil {
 		return err
 	}

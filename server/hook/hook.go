@@ -12,8 +12,9 @@
 // stays as it is until the hook answers. What a hook is told afterwards is kept in
 // a directory, the outbox, until it was delivered, across restarts and the
 // death of the process: at least once, with an id that stays the same, and in
-// order for each upload. A finished upload yields one post-finish message. Only
-// post-receive may get lost.
+// order for each upload. A finished upload yields one post-finish message, one
+// that is gone one post-terminate. Only post-receive may get lost, and post-create
+// with a process that dies before it has answered.
 //
 // # Memory
 //

@@ -24,7 +24,7 @@ import (
 // is the order of delivery. So nothing is ever changed, and no two writers meet.
 const (
 	suffixMessage  = ".json"
-	suffixIntended = ".intended" // the upload is about to be finished
+	suffixIntended = ".intended" // the upload is about to be finished, or discarded
 	setAside       = "set-aside" // directory of what was given up
 	lockName       = "lock"
 )
@@ -123,7 +123,8 @@ func (b *outbox) put(m Message) error {
 	return nil
 }
 
-// intend records a message that is to be delivered once the upload is finished.
+// intend records a message that is to be delivered once what it tells of has
+// happened.
 func (b *outbox) intend(m Message) error {
 	key := shortHash(m.Upload.ID)
 	if err := durable.WriteFile(b.dir, fileName(key, m.Event, suffixIntended), m.encode(), true); err != nil {
@@ -132,18 +133,17 @@ func (b *outbox) intend(m Message) error {
 	return nil
 }
 
-// fulfil makes a message of what was intended, with the upload as it is now.
-func (b *outbox) fulfil(m Message, info store.Info) error {
-	m.Upload = newUpload(info)
+// fulfil makes m of what was intended.
+func (b *outbox) fulfil(m Message) error {
 	if err := b.put(m); err != nil {
 		return err
 	}
-	return b.forget(info.ID)
+	return b.forget(m.Upload.ID, m.Event)
 }
 
 // forget removes what was intended for an upload.
-func (b *outbox) forget(upload string) error {
-	err := b.dir.Remove(fileName(shortHash(upload), PostFinish, suffixIntended))
+func (b *outbox) forget(upload string, event Event) error {
+	err := b.dir.Remove(fileName(shortHash(upload), event, suffixIntended))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -162,13 +162,17 @@ func (b *outbox) recover(ctx context.Context, finder Finder) error {
 			return b.putAside(name, err)
 		}
 		info, err := finder.Stat(ctx, m.Upload.ID)
+		gone := errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrGone)
 		switch {
-		case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrGone):
-			return b.forget(m.Upload.ID)
-		case err != nil:
+		case err != nil && !gone:
 			return fmt.Errorf("look up upload %s: %w", m.Upload.ID, err)
+		case gone && m.Event == PostTerminate:
+			return b.fulfil(m)
+		case gone || m.Event == PostTerminate: // it isn't finished, or is there still
+			return b.forget(m.Upload.ID, m.Event)
 		case info.Complete:
-			return b.fulfil(m, info)
+			m.Upload = newUpload(info)
+			return b.fulfil(m)
 		default: // its next request finishes it
 			return nil
 		}

@@ -180,6 +180,40 @@ func TestDeathAroundFinish(t *testing.T) {
 	}
 }
 
+// Nor does who waits for the end of an upload wait for ever.
+func TestDeathAroundDiscard(t *testing.T) {
+	for name, goes := range map[string]bool{"before Abort": false, "after Abort": true} {
+		t.Run(name, func(t *testing.T) {
+			rec := newReceiver(t, nil)
+			r := newRig(t, signed(t, hook.PostTerminate), rec.URL)
+			path := r.create("5", nil).header.Get("Location")
+			id := path[strings.LastIndexByte(path, '/')+1:]
+			up, info, err := r.files.Open(t.Context(), id)
+			r.must(err)
+			r.hooks.Discarding(t.Context(), info)
+			if goes {
+				r.must(up.Abort(t.Context()))
+			}
+			r.stop()
+			r.start()
+			if !goes {
+				r.eventually("nothing intended", func() bool { return len(r.messages()) == 0 })
+				if n := rec.count(hook.PostTerminate); n != 0 {
+					t.Errorf("%d post-terminate of an upload that is there", n)
+				}
+				r.do("DELETE", path, nil)
+			}
+			r.eventually("the message", func() bool { return rec.count(hook.PostTerminate) == 1 })
+			r.eventually("an empty outbox", func() bool { return len(r.messages()) == 0 })
+			r.stop()
+			r.start()
+			if messages := rec.messages(); len(messages) != 1 || messages[0].Upload.ID != id {
+				t.Errorf("the messages are %+v", messages)
+			}
+		})
+	}
+}
+
 func TestDeliveryIsGivenUp(t *testing.T) {
 	rec := newReceiver(t, func(hook.Message) (int, string) { return 500, "" })
 	opts := signed(t, hook.PostFinish)

@@ -98,8 +98,22 @@ func (h *Hooks) Finished(ctx context.Context, info store.Info) {
 	}
 	m := newMessage(ctx, PostFinish, info)
 	for _, box := range h.outboxes {
-		if err := box.fulfil(m, info); err != nil {
+		if err := box.fulfil(m); err != nil {
 			box.trouble("record that an upload is finished: the next start does", err)
+		}
+	}
+}
+
+// Discarding records that an upload is about to go. Where that fails it goes all
+// the same: who discards may want room on a full disk.
+func (h *Hooks) Discarding(ctx context.Context, info store.Info) {
+	if !h.wanted[PostTerminate] {
+		return
+	}
+	m := newMessage(ctx, PostTerminate, info)
+	for _, box := range h.outboxes {
+		if err := box.intend(m); err != nil {
+			box.trouble("record that an upload is about to go", err)
 		}
 	}
 }
@@ -109,12 +123,18 @@ func (h *Hooks) Discarded(ctx context.Context, info store.Info) {
 	if h.progress != nil {
 		h.progress.forget(info.ID)
 	}
+	m := newMessage(ctx, PostTerminate, info)
 	for _, box := range h.outboxes {
-		if err := box.forget(info.ID); err != nil {
+		if err := box.forget(info.ID, PostFinish); err != nil {
 			box.trouble("forget an upload", err)
 		}
+		if !h.wanted[PostTerminate] {
+			continue
+		}
+		if err := box.fulfil(m); err != nil {
+			box.trouble("record that an upload is gone: the next start does", err)
+		}
 	}
-	h.record(ctx, PostTerminate, info)
 }
 
 func (h *Hooks) record(ctx context.Context, event Event, info store.Info) {
