@@ -18,9 +18,8 @@ import (
 const (
 	// connectionBytes is a connection with a request on it: the three buffers of
 	// net/http (10 KiB), the stack of a goroutine (8 KiB), headers, what there is
-	// of the request and its upload (8 KiB), and what the collector leaves of
-	// garbage and of pages that are used in part.
-	connectionBytes = 30 << 10
+	// of the request and its upload (7 KiB), and some of what the collector leaves.
+	connectionBytes = 28 << 10
 	// tlsBytes is what TLS has besides: a record being put together, and keys.
 	tlsBytes = 20 << 10
 	// requestBytes is a request alone, on somebody else's connection or a stream
