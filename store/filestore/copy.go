@@ -27,7 +27,6 @@ func (t *transfer) copy(ctx context.Context, r io.Reader) error {
 		if t.missing() == 0 {
 			return t.wantEnd(ctx, r, t.sip[:1])
 		}
-		t.upload.store.idle.put(t.upload.fence)
 		p := t.sip[:min(t.missing(), sipBytes)]
 		n, err := t.read(ctx, r, p)
 		before := full

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 
 	"github.com/streamflow/streamflow/store"
 )
@@ -17,6 +18,8 @@ func translate(err error) error {
 		return fmt.Errorf("%w: %w", store.ErrNoSpace, err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: %w", store.ErrDenied, err)
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return store.Transient(err) // descriptors come back
 	}
 	return err
 }

@@ -62,3 +62,15 @@ func ReadLog(r io.Reader) (info store.Info, valid int64, again []byte, err error
 	}
 	return st.info(), valid, again, nil
 }
+
+// SlowDisk leaves one place at the disk, until it is undone.
+func SlowDisk(s *Store) (undo func()) {
+	for range cap(s.disk) - 1 {
+		s.disk <- struct{}{}
+	}
+	return func() {
+		for range cap(s.disk) - 1 {
+			<-s.disk
+		}
+	}
+}

@@ -23,11 +23,16 @@ import (
 //
 // A takeover takes the turn and moves the epoch on. So no write of an older
 // epoch is under way when it returns, and none begins afterwards.
+//
+// Who has the turn may have to queue for the disk, and uploads that do are many.
+// So there is a second token, for as long as the files are used: between two
+// changes anybody may take it and close them.
 type fence struct {
 	turn  chan struct{}
+	inUse chan struct{}
 	epoch atomic.Uint64 // changed with the turn only
 
-	// With the turn:
+	// With both:
 	files  *files // there while users > 0, and open unless they rest
 	users  int    // of the files, in this epoch
 	writes []*transfer
@@ -49,17 +54,20 @@ func (f *fence) take(ctx context.Context) error {
 
 func (f *fence) give() { <-f.turn }
 
+// open says whether there are files that are open.
+func (f *fence) open() bool { return f.files != nil && f.files.resting == nil }
+
 // rest closes the files until the next change, unless one is under way.
 func (f *fence) rest() {
 	select {
-	case f.turn <- struct{}{}:
-		defer f.give()
+	case f.inUse <- struct{}{}:
 	default:
 		return
 	}
 	if f.files != nil {
 		f.files.rest()
 	}
+	<-f.inUse
 }
 
 // drop closes the files under the hands of their users, who find that out at
@@ -96,7 +104,7 @@ func (fs *fences) get(id string) *fence {
 	if f := fs.byID[id].Value(); f != nil {
 		return f
 	}
-	f := &fence{turn: make(chan struct{}, 1)}
+	f := &fence{turn: make(chan struct{}, 1), inUse: make(chan struct{}, 1)}
 	if fs.byID == nil {
 		fs.byID = make(map[string]weak.Pointer[fence])
 	}

@@ -5,19 +5,20 @@ import (
 	"sync"
 )
 
-// maxIdle is how many uploads that wait for their source keep their files open.
-// A process has thousands of such uploads, and maybe not three descriptors for
-// each; and one that goes on at once shouldn't open its files each time.
+// maxIdle is how many uploads keep their files open while they wait, for their
+// source or for the disk. A process has thousands of such uploads, and maybe not
+// three descriptors for each; and one that goes on at once shouldn't open its
+// files each time.
 const maxIdle = 128
 
-// idle knows the uploads whose Writes wait and whose files are open.
+// idle knows the uploads that wait and whose files are open.
 type idle struct {
 	mu      sync.Mutex
 	waiting list.List // of *fence, the one that has waited longest first
 }
 
-// put notes that a Write of f waits for its source, and has the upload that
-// has waited longest close its files, if there are too many now.
+// put notes that f, which has just changed, waits now, and has the upload that
+// has waited longest close its files, if there are too many.
 func (s *idle) put(f *fence) {
 	if oldest := s.add(f); oldest != nil {
 		oldest.rest()

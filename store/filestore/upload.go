@@ -70,10 +70,20 @@ func (u *Upload) enter(ctx context.Context) error {
 		u.fence.give()
 		return err
 	}
+	u.fence.inUse <- struct{}{}
 	return nil
 }
 
+// leave gives all back. Files that stay open are counted before anybody else has
+// the disk, so there are never more than idle and disk allow.
 func (u *Upload) leave() {
+	open := u.fence.open()
+	<-u.fence.inUse
+	if open {
+		u.store.idle.put(u.fence)
+	} else {
+		u.store.idle.remove(u.fence)
+	}
 	u.store.disk.release()
 	u.fence.give()
 }
@@ -98,7 +108,6 @@ func (u *Upload) detach() error {
 	if u.fence.users--; u.fence.users > 0 {
 		return nil
 	}
-	u.store.idle.remove(u.fence)
 	return u.fence.drop()
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"testing"
+	"testing/iotest"
 
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
@@ -107,6 +108,41 @@ func TestWritesThatWaitTakeLittle(t *testing.T) {
 		if stored, err := os.ReadFile(info.Location); err != nil || !bytes.Equal(stored, data) {
 			t.Fatalf("stored %d bytes, %v", len(stored), err)
 		}
+	}
+}
+
+// Of Writes that have bytes and wait for the disk, few have files open.
+func TestWritesThatQueueHoldNoFiles(t *testing.T) {
+	const writes, pieces = 300, 5
+	s := openStore(t, t.TempDir(), newMemory(t, 64<<20), &filestore.Options{ByID: true})
+	ups := make([]store.Upload, writes)
+	for i := range ups {
+		var err error
+		if ups[i], _, err = s.Create(t.Context(), store.Spec{Length: pieces}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer filestore.SlowDisk(s)()
+	before, most := openFilesOf(t), 0
+	done := make(chan error)
+	for _, up := range ups {
+		go func() {
+			content := iotest.OneByteReader(bytes.NewReader(make([]byte, pieces)))
+			_, err := up.Write(context.WithoutCancel(t.Context()), 0, content, pieces)
+			done <- err
+		}()
+	}
+	for left := writes; left > 0; most = max(most, openFilesOf(t)-before) {
+		select {
+		case err := <-done:
+			if left--; err != nil {
+				t.Error(err)
+			}
+		default:
+		}
+	}
+	if bound := writes * 2; most > bound {
+		t.Errorf("%d writes have %d descriptors, want at most %d", writes, most, bound)
 	}
 }
 
