@@ -19,7 +19,8 @@ type Problem struct {
 	Type   string `json:"type"`
 	Title  string `json:"title"`
 	Status int    `json:"status"`
-	Detail string `json:"detail,omitempty"`
+	// Detail is a sentence for a person.
+	Detail string `json:"detail"`
 	// Code is stable; programs branch on it.
 	Code string `json:"code"`
 	// Limit is the number that the request went beyond, where there is one.
@@ -73,7 +74,7 @@ func problemOf(err error) Problem {
 	var offset *store.OffsetError
 	switch {
 	case errors.As(err, &refusal):
-		p := problem(refusal.Status, refusal.Code, refusal.Detail)
+		p := problem(refusal.Status, refusal.Code, refusal.Error())
 		if refusal.Type != "" {
 			p.Type = refusal.Type
 		}
@@ -85,47 +86,47 @@ func problemOf(err error) Problem {
 		return p
 	}
 	code, name, detail := status(err)
-	if !detail {
-		return problem(code, name, "")
+	if detail == "" {
+		detail = err.Error()
 	}
-	return problem(code, name, err.Error())
+	return problem(code, name, detail)
 }
 
-// status is the part of problemOf for errors that are no more than a kind.
-// detail is whether the error's text is for the client: it's about the request,
-// not our insides.
-func status(err error) (code int, name string, detail bool) {
+// status is the part of problemOf for errors that are no more than a kind. Where
+// an error's text is about our insides and not about the request, detail is what
+// the client hears instead.
+func status(err error) (code int, name, detail string) {
 	switch transient := (*store.TransientError)(nil); {
 	case errors.Is(err, store.ErrSuperseded):
-		return http.StatusConflict, CodeSuperseded, true
+		return http.StatusConflict, CodeSuperseded, ""
 	case errors.Is(err, store.ErrInvalid):
-		return http.StatusBadRequest, CodeValidation, true
+		return http.StatusBadRequest, CodeValidation, ""
 	case errors.Is(err, store.ErrTooLarge):
-		return http.StatusRequestEntityTooLarge, CodeFile, true
+		return http.StatusRequestEntityTooLarge, CodeFile, ""
 	case errors.Is(err, store.ErrNotFound):
-		return http.StatusNotFound, CodeNotFound, false
+		return http.StatusNotFound, CodeNotFound, "there is nothing at this address"
 	case errors.Is(err, store.ErrGone):
-		return http.StatusGone, CodeGone, false
+		return http.StatusGone, CodeGone, "the upload has expired or was ended: begin another one"
 	case errors.Is(err, store.ErrDenied):
-		return http.StatusForbidden, CodeDenied, false
+		return http.StatusForbidden, CodeDenied, "this is not allowed"
 	case errors.Is(err, store.ErrChecksum):
-		return StatusChecksumMismatch, CodeChecksum, false
+		return StatusChecksumMismatch, CodeChecksum, "the bytes that came are not those of the checksum: send them again"
 	case errors.Is(err, store.ErrRateLimited):
-		return http.StatusTooManyRequests, CodeRateLimit, false
+		return http.StatusTooManyRequests, CodeRateLimit, "this is more than the store takes at once: try again"
 	case errors.Is(err, store.ErrUnsupported):
-		return http.StatusNotImplemented, CodeUnsupported, false
+		return http.StatusNotImplemented, CodeUnsupported, "the store of this server can't do that"
 	case errors.Is(err, store.ErrNoSpace):
-		return http.StatusInsufficientStorage, CodeNoSpace, false
+		return http.StatusInsufficientStorage, CodeNoSpace, "the store is full: go on when it has room again"
 	case errors.Is(err, memory.ErrLimit):
-		return http.StatusServiceUnavailable, CodeMemory, false
+		return http.StatusServiceUnavailable, CodeMemory, "the server has too little memory for this"
 	case errors.As(err, &transient):
-		return http.StatusServiceUnavailable, CodeUnavailable, true
+		return http.StatusServiceUnavailable, CodeUnavailable, ""
 	case errors.Is(err, context.Canceled): // the client is gone, or its connection is
-		return http.StatusServiceUnavailable, CodeUnavailable, false
+		return http.StatusServiceUnavailable, CodeUnavailable, "the request was cut off: try again"
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return http.StatusBadRequest, CodeIncomplete, false
+		return http.StatusBadRequest, CodeIncomplete, "the body ended too early: ask for the offset and go on there"
 	default:
-		return http.StatusInternalServerError, CodeInternal, false
+		return http.StatusInternalServerError, CodeInternal, "the server failed, and its log says why"
 	}
 }
 

@@ -30,7 +30,7 @@ func TestWriteProblem(t *testing.T) {
 		},
 		"refusal for now": {
 			&protocol.Refusal{Status: 429, Code: protocol.CodeRateLimit},
-			`{"type":"about:blank","status":429,"code":"RATE_LIMIT_EXCEEDED"}`,
+			`{"type":"about:blank","status":429,"detail":"Too Many Requests","code":"RATE_LIMIT_EXCEEDED"}`,
 			http.Header{"Retry-After": {"1"}},
 		},
 		"method": {
@@ -55,12 +55,12 @@ func TestWriteProblem(t *testing.T) {
 		},
 		"rate limited": {
 			&store.TransientError{Err: store.ErrRateLimited, RetryAfter: 3 * time.Second},
-			`{"type":"about:blank","status":429,"code":"RATE_LIMIT_EXCEEDED"}`,
+			`{"type":"about:blank","status":429,"detail":"this is more than the store takes at once: try again","code":"RATE_LIMIT_EXCEEDED"}`,
 			http.Header{"Retry-After": {"3"}},
 		},
 		"secret": {
 			errors.New("the password is 1234"),
-			`{"type":"about:blank","status":500,"code":"INTERNAL_ERROR"}`,
+			`{"type":"about:blank","status":500,"detail":"the server failed, and its log says why","code":"INTERNAL_ERROR"}`,
 			nil,
 		},
 	} {

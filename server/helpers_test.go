@@ -202,7 +202,7 @@ func (r *rig) wantProblem(resp *http.Response, text []byte, status int, code str
 	if err := json.Unmarshal(text, &p); err != nil || resp.Header.Get("Content-Type") != protocol.ProblemType {
 		r.Fatalf("%s is no problem: %s", resp.Header.Get("Content-Type"), text)
 	}
-	if p.Code != code || p.Status != status || p.Title == "" || p.Type == "" {
+	if p.Code != code || p.Status != status || p.Title == "" || p.Type == "" || p.Detail == "" {
 		r.Errorf("problem is %s, want code %s", text, code)
 	}
 }

@@ -56,7 +56,7 @@ func FuzzRequest(f *testing.F) {
 			return
 		}
 		var p protocol.Problem
-		if err := json.Unmarshal(text, &p); err != nil || p.Code == "" || p.Status != resp.StatusCode {
+		if err := json.Unmarshal(text, &p); err != nil || p.Code == "" || p.Detail == "" || p.Status != resp.StatusCode {
 			t.Fatalf("%q is answered %s with %s", request, resp.Status, text)
 		}
 	})
