@@ -148,7 +148,7 @@ func (m *Manager) publish(e LevelChange) {
 		}
 	})
 	severity := slog.LevelInfo
-	if e.To > e.From {
+	if e.To > e.From && m.parent == nil { // parts of a budget may well be full
 		severity = slog.LevelWarn
 	}
 	m.tree.log(severity, "memory level changed", slog.String("manager", m.name), slog.String("from", e.From.String()), slog.String("to", e.To.String()),

@@ -147,7 +147,7 @@ func (f *serveFlags) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer closing(&err, process)
-	defer watchMemory(process.Manager(), logger, stderr)()
+	defer cleanUpOnSignal(process.Manager(), stderr)()
 	st, err := f.store.open(cmd.Context(), process.Manager(), logger)
 	if err != nil {
 		return err

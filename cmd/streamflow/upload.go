@@ -173,7 +173,7 @@ func (f *uploadFlags) upload(cmd *cobra.Command, all sources, dst destination, e
 		return err
 	}
 	defer closing(&err, s)
-	defer watchMemory(s.process.Manager(), s.logger, s.console)()
+	defer cleanUpOnSignal(s.process.Manager(), s.console)()
 	u := &uploader{
 		manager:  s.manager,
 		process:  s.process,
