@@ -25,6 +25,10 @@ func refusing(ts *testscript.TestScript, _ bool, args []string) {
 		if strings.HasPrefix(r.Method+" "+r.RequestURI, args[1]) {
 			w.Header().Set("Content-Type", "application/xml")
 			w.WriteHeader(status)
+			if strings.HasPrefix(args[3], "<") {
+				_, _ = io.WriteString(w, args[3])
+				return
+			}
 			fmt.Fprintf(w, "<Error><Code>%s</Code><Message>no</Message>%s</Error>", args[3], extra)
 			return
 		}

@@ -12,23 +12,27 @@ import (
 	"github.com/streamflow/streamflow/internal/transport"
 )
 
-// An action is a request of S3's, for texts: what it does, and the permission
-// it needs.
-type action struct{ does, permission string }
+// An action is a request of S3's, for texts: what it does, the permission it needs,
+// and what can't be promised where a service doesn't know it.
+type action struct{ does, permission, lost string }
+
+const noConditions = "it has no conditional writes, so nothing is safe from being replaced"
 
 var (
-	createMultipart   = action{"begin a multipart upload", "s3:PutObject"}
-	putObject         = action{"upload the object", "s3:PutObject"}
-	uploadPart        = action{"upload a part", "s3:PutObject"}
-	listParts         = action{"list the parts that are there", "s3:ListMultipartUploadParts"}
-	completeMultipart = action{"complete the multipart upload", "s3:PutObject"}
-	abortMultipart    = action{"abort the multipart upload", "s3:AbortMultipartUpload"}
-	listMultiparts    = action{"list multipart uploads", "s3:ListBucketMultipartUploads"}
-	copyPart          = action{"join a piece to the upload", "s3:PutObject and s3:GetObject"}
-	listObjects       = action{"list objects", "s3:ListBucket"}
-	removeObject      = action{"remove an object", "s3:DeleteObject"}
-	getObject         = action{"read an object", "s3:GetObject"}
-	headObject        = action{"look at the object", "s3:GetObject"}
+	createMultipart   = action{"begin a multipart upload", "s3:PutObject", ""}
+	putObject         = action{"upload the object", "s3:PutObject", ""}
+	conditionalPut    = action{"upload the object", "s3:PutObject", noConditions}
+	uploadPart        = action{"upload a part", "s3:PutObject", ""}
+	listParts         = action{"list the parts that are there", "s3:ListMultipartUploadParts", "nothing tells what has arrived there"}
+	completeMultipart = action{"complete the multipart upload", "s3:PutObject", ""}
+	conditionalEnd    = action{"complete the multipart upload", "s3:PutObject", noConditions}
+	abortMultipart    = action{"abort the multipart upload", "s3:AbortMultipartUpload", ""}
+	listMultiparts    = action{"list multipart uploads", "s3:ListBucketMultipartUploads", "what others have begun can't be found there"}
+	copyPart          = action{"join a piece to the upload", "s3:PutObject and s3:GetObject", ""}
+	listObjects       = action{"list objects", "s3:ListBucket", ""}
+	removeObject      = action{"remove an object", "s3:DeleteObject", ""}
+	getObject         = action{"read an object", "s3:GetObject", ""}
+	headObject        = action{"look at the object", "s3:GetObject", ""}
 )
 
 // call makes one request and explains its error. Whatever do returns of S3's

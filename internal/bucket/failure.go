@@ -74,7 +74,7 @@ func (b *Bucket) refusal(a action, x *exchange, answer minio.ErrorResponse) erro
 		return fmt.Errorf("%w: %w", store.ErrTooLarge, text)
 	case "BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch":
 		err := fmt.Errorf("%w: %w", store.ErrChecksum, text)
-		if a == uploadPart || a == putObject {
+		if a == uploadPart || a == putObject || a == conditionalPut {
 			return x.transient(err) // it came to harm on the way
 		}
 		return err
@@ -110,13 +110,20 @@ func (b *Bucket) refusedBy(a action, x *exchange, answer minio.ErrorResponse, te
 	case http.StatusInsufficientStorage:
 		return x.transient(fmt.Errorf("%w: %w", store.ErrNoSpace, text))
 	case http.StatusNotImplemented:
-		return fmt.Errorf("%w: %w", store.ErrUnsupported, text)
+		return unsupported(a, text)
 	default:
 		if status >= 500 || status/100 == 2 || status == http.StatusRequestTimeout || status == http.StatusConflict {
 			return x.transient(text) // 2xx: an error in the body of a success
 		}
+		return unsupported(a, text)
+	}
+}
+
+func unsupported(a action, text error) error {
+	if a.lost == "" {
 		return fmt.Errorf("%w: %w", store.ErrUnsupported, text)
 	}
+	return fmt.Errorf("%w: %s: %w", store.ErrUnsupported, a.lost, text)
 }
 
 func (b *Bucket) denied(a action, text error) error {

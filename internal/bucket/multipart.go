@@ -63,8 +63,10 @@ func (b *Bucket) CompleteMultipart(ctx context.Context, m Multipart, parts []Par
 		headers[headerChecksum], headers[headerChecksumType] = formatSum(sum.CRC32C), fullObject
 	}
 	opts := minio.PutObjectOptions{UserMetadata: headers}
+	end := completeMultipart
 	if noReplace {
 		opts.SetMatchETagExcept("*")
+		end = conditionalEnd
 	}
 	complete := make([]minio.CompletePart, len(parts))
 	for i, p := range parts {
@@ -73,7 +75,7 @@ func (b *Bucket) CompleteMultipart(ctx context.Context, m Multipart, parts []Par
 			complete[i].ChecksumCRC32C = formatSum(p.Sum.CRC32C)
 		}
 	}
-	return b.call(ctx, completeMultipart, func(ctx context.Context) error {
+	return b.call(ctx, end, func(ctx context.Context) error {
 		_, err := b.core.CompleteMultipartUpload(ctx, b.name, m.Key, m.ID, complete, opts)
 		return err
 	})

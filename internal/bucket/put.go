@@ -45,12 +45,15 @@ func (b *Bucket) PutPiece(ctx context.Context, o Object, r io.Reader, when Preco
 const PutBytes = transport.ConnectionBytes + 192<<10
 
 func (b *Bucket) put(ctx context.Context, o Object, r io.Reader, when Precondition, opts minio.PutObjectOptions) (Object, error) {
+	put := putObject
 	switch when {
 	case Always:
 	case Absent:
 		opts.SetMatchETagExcept("*")
+		put = conditionalPut
 	default:
 		opts.SetMatchETag(string(when))
+		put = conditionalPut
 	}
 	for name := range summed() {
 		delete(opts.UserMetadata, name) // they are of multipart uploads
@@ -68,7 +71,7 @@ func (b *Bucket) put(ctx context.Context, o Object, r io.Reader, when Preconditi
 	defer source.Detach() // the transport may still be reading
 	sent := &body{r: source, left: o.Size, signed: true}
 	var info minio.UploadInfo
-	err := b.call(ctx, putObject, func(ctx context.Context) (err error) {
+	err := b.call(ctx, put, func(ctx context.Context) (err error) {
 		info, err = b.core.PutObject(ctx, b.name, o.Key, sent, o.Size, "", "", opts)
 		if err == nil && info.ETag == "" {
 			err = errNoS3

@@ -157,6 +157,15 @@ func TestNoReplaceLooksFirst(t *testing.T) {
 	}
 }
 
+// What can't be stored is refused before its first byte.
+func TestTooLargeSendsNothing(t *testing.T) {
+	s := &service{}
+	wants(t, ask(t, s, s3store.Options{MaxLength: 9}), store.ErrTooLarge)
+	if len(s.seen) != 0 {
+		t.Errorf("%d requests were made", len(s.seen))
+	}
+}
+
 // A web server may take anything.
 func TestPutToAWebServer(t *testing.T) {
 	for name, contentType := range map[string]string{"a page": "text/html", "no ETag": "text/plain"} {
