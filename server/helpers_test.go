@@ -108,10 +108,10 @@ func newRigOver(t *testing.T, st store.Store, mem *memory.Manager, opts *server.
 		t.Fatal(err)
 	}
 	hs := httptest.NewServer(srv)
-	t.Cleanup(func() {
-		http.DefaultClient.CloseIdleConnections()
-	})
-	r := &rig{T: t, mem: mem, server: srv, url: hs.URL, client: http.DefaultClient}
+	// Of its own: whoever closes idle connections breaks those that others dial.
+	client := &http.Client{Transport: &http.Transport{}}
+	t.Cleanup(client.CloseIdleConnections)
+	r := &rig{T: t, mem: mem, server: srv, url: hs.URL, client: client}
 	t.Cleanup(hs.Close)
 	return r
 }

@@ -300,7 +300,7 @@ func (r *rig) follow() *stream {
 	r.Helper()
 	req, err := http.NewRequestWithContext(r.Context(), "GET", r.url+"/api/v1/events", nil)
 	r.must(err)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := r.client.Do(req)
 	r.must(err)
 	r.Cleanup(func() {
 		resp.Body.Close()

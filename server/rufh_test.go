@@ -220,7 +220,7 @@ func (r *rig) interims(method, path string, body io.Reader, headers ...string) (
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := r.client.Do(req)
 	r.must(err)
 	_, err = io.Copy(io.Discard, resp.Body)
 	r.must(err)

@@ -152,7 +152,7 @@ func TestLoopbackOnly(t *testing.T) {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, r.url+"/files/", nil)
 		r.must(err)
 		req.Host = host
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := r.client.Do(req)
 		r.must(err)
 		r.must(resp.Body.Close())
 		if resp.StatusCode != want {
