@@ -6,7 +6,9 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -40,6 +42,9 @@ type listener struct {
 	logger *slog.Logger
 	ctx    context.Context // of Accept; it ends with Close
 	cancel context.CancelFunc
+
+	mu   sync.Mutex
+	open map[*connection]struct{}
 }
 
 // connectionShare is the part of the budget that connections may have, in
@@ -54,7 +59,10 @@ func (s *Server) listen(ln net.Listener) (*listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &listener{Listener: ln, mem: mem, sizes: []int64{20 << 10, connectionBytes - 20<<10}, logger: s.opts.Logger}
+	l := &listener{
+		Listener: ln, mem: mem, sizes: []int64{20 << 10, connectionBytes - 20<<10},
+		logger: s.opts.Logger, open: map[*connection]struct{}{},
+	}
 	if s.opts.TLS != nil {
 		l.sizes = append(l.sizes, tlsBytes)
 	}
@@ -75,13 +83,28 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, errors.Join(err, charge.Release())
 	}
-	return &connection{Conn: conn, listener: l, charges: []memory.Reservation{charge}}, nil
+	c := &connection{Conn: conn, listener: l, charges: []memory.Reservation{charge}}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open[c] = struct{}{}
+	return c, nil
 }
 
 // Close implements net.Listener.
 func (l *listener) Close() error {
 	l.cancel()
 	return l.Listener.Close()
+}
+
+// drop closes the connections that are left. After its Shutdown net/http may
+// still be about to close some, and one that was just accepted it doesn't know.
+func (l *listener) drop() {
+	l.mu.Lock()
+	left := slices.Collect(maps.Keys(l.open))
+	l.mu.Unlock()
+	for _, c := range left {
+		_ = c.Close() // also where somebody else has
+	}
 }
 
 // A connection gives back what it was charged for when it is closed.
@@ -145,6 +168,9 @@ func (c *connection) Read(p []byte) (int, error) {
 // Close implements net.Conn.
 func (c *connection) Close() error {
 	err := c.Conn.Close()
+	c.listener.mu.Lock()
+	delete(c.listener.open, c)
+	c.listener.mu.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true

@@ -46,7 +46,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	}()
 	select {
 	case err := <-failed:
-		return fmt.Errorf("serve: %w", err)
+		return fmt.Errorf("serve: %w", errors.Join(err, hs.Close()))
 	case <-ctx.Done():
 	}
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opts.ShutdownTimeout)
@@ -93,6 +93,7 @@ func (s *Server) httpServer() *http.Server {
 
 func (s *Server) unlisten(l *listener) {
 	l.cancel()
+	l.drop()
 	if err := l.mem.Close(); err != nil {
 		s.opts.Logger.Warn("connections outlive the server", "error", err)
 	}
