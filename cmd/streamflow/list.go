@@ -24,11 +24,15 @@ import (
 const (
 	listLong = `List what is at a destination.
 
+That is what is whole, each line with size and name: the files of a directory, or
+the objects of a bucket. A tus server doesn't tell.
+
 With --incomplete these are the unfinished uploads: those that this machine has
 begun, and where the destination can list them, all others. Each line has id,
 bytes there of bytes in all, when it last got any, and where it comes from.`
 
 	listExample = `  streamflow list /mnt/backup
+  streamflow list s3://backups/images
   streamflow list --incomplete https://example.com/files/
   streamflow list --incomplete --json /mnt/backup | jq -r .id`
 )
@@ -71,17 +75,21 @@ func (f *listFlags) run(cmd *cobra.Command, at string) (err error) {
 		return err
 	}
 	out := listing{w: cmd.OutOrStdout(), json: f.json}
-	if !f.incomplete {
-		if !dst.directory() {
-			return usagef(cmd, "destination %s: only a directory says what is whole; --incomplete lists what isn't", dst.name)
-		}
+	switch {
+	case f.incomplete:
+	case dst.directory():
 		return listFiles(dst.name, out)
+	case dst.bucket == "":
+		return usagef(cmd, "destination %s: a tus server doesn't say what is whole; --incomplete lists what isn't", dst.name)
 	}
 	s, err := f.destination.open(cmd, dst, &f.memory, logLevel{slog.LevelWarn}, streamflow.Options{})
 	if err != nil {
 		return err
 	}
 	defer closing(&err, s)
+	if !f.incomplete {
+		return listObjects(cmd.Context(), s.store, out)
+	}
 	for u, err := range s.unfinished(cmd.Context()) {
 		if err != nil {
 			return fmt.Errorf("list %s: %w", dst.name, err)
@@ -128,6 +136,27 @@ func listedID(id string) string {
 	return listed
 }
 
+// objectLister is a store that can say what is whole.
+type objectLister interface {
+	Objects(ctx context.Context) iter.Seq2[store.Info, error]
+}
+
+func listObjects(ctx context.Context, st store.Store, out listing) error {
+	lister, ok := st.(objectLister)
+	if !ok {
+		return fmt.Errorf("%w: this destination doesn't list what is whole", store.ErrUnsupported)
+	}
+	for info, err := range lister.Objects(ctx) {
+		if err != nil {
+			return err
+		}
+		if err := out.file(info.Name, info.Length); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // listFiles lists a directory without what is unfinished.
 func listFiles(dir string, out listing) error {
 	finder, err := tree.New(tree.Options{Exclude: []string{"/" + filestore.StateDir + "/"}})
@@ -145,7 +174,7 @@ func listFiles(dir string, out listing) error {
 			continue
 		}
 		count++
-		if err := out.file(f); err != nil {
+		if err := out.file(f.Name, f.Size); err != nil {
 			return err
 		}
 	}
@@ -166,11 +195,11 @@ type fileLine struct {
 	Bytes int64  `json:"bytes"`
 }
 
-func (l listing) file(f tree.File) error {
+func (l listing) file(name string, size int64) error {
 	if l.json {
-		return json.NewEncoder(l.w).Encode(fileLine{f.Name, f.Size})
+		return json.NewEncoder(l.w).Encode(fileLine{name, size})
 	}
-	_, err := fmt.Fprintf(l.w, "%9s  %s\n", bytesize.Format(f.Size), escapeControls(f.Name))
+	_, err := fmt.Fprintf(l.w, "%9s  %s\n", bytesize.Format(size), escapeControls(name))
 	return err
 }
 

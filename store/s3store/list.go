@@ -50,3 +50,27 @@ func (s *Store) Finished(ctx context.Context) iter.Seq2[store.Info, error] {
 		}
 	}
 }
+
+// Objects yields what is whole, by whomever: the Name, Length and Location of each
+// object below the prefix, a page of 1000 at a time. It leaves out what belongs to
+// uploads under way. An error is the last.
+func (s *Store) Objects(ctx context.Context) iter.Seq2[store.Info, error] {
+	return func(yield func(store.Info, error) bool) {
+		for o, err := range s.bucket.Objects(ctx, s.prefix) {
+			switch {
+			case err != nil:
+				yield(store.Info{}, fmt.Errorf("list objects in %s: %w", s.uri(s.prefix), err))
+				return
+			case strings.HasPrefix(o.Key, s.prefix+piecesDir):
+			case !yield(s.listedObject(o), nil):
+				return
+			}
+		}
+	}
+}
+
+func (s *Store) listedObject(o bucket.Object) store.Info {
+	return store.Info{
+		Name: o.Key[len(s.prefix):], Length: o.Size, Offset: o.Size, Complete: true, ModifiedAt: o.Modified, Location: s.uri(o.Key),
+	}
+}
