@@ -12,9 +12,9 @@ import (
 
 // dryRun says what upload would do. What can't be read is an error at the end,
 // and doesn't keep the rest from being told.
-func dryRun(ctx context.Context, stdout io.Writer, console io.Writer, all sources, dst destination) error {
+func dryRun(ctx context.Context, p plan, console io.Writer, all sources, dst destination) error {
 	var failed tally
-	count := 0
+	var total summary
 	for src, err := range all.all() {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -24,18 +24,64 @@ func dryRun(ctx context.Context, stdout io.Writer, console io.Writer, all source
 			printSkipped(console, err)
 			continue
 		case err != nil:
+			p.failed(src.path, err)
 			printError(console, err)
 			failed.add(err)
 			continue
 		}
-		count++
-		amount := "what comes"
-		if !src.stdin() {
-			amount = bytesize.Format(src.size)
-		}
-		if _, err := fmt.Fprintf(stdout, "would upload %s (%s) as %s to %s\n", src.path, amount, src.name+all.extension, dst.name); err != nil {
+		total.files++
+		total.bytes += max(0, src.size)
+		if err := p.would(src, src.name+all.extension, dst.name); err != nil {
 			return err
 		}
 	}
-	return failed.outcome(count)
+	total.failed = failed.failed
+	p.close(total)
+	return failed.outcome(total.files)
 }
+
+// A plan is how a dry run tells what it finds.
+type plan interface {
+	would(src source, name, destination string) error
+	failed(path string, err error)
+	close(summary)
+}
+
+func (f *uploadFlags) plan(stdout io.Writer) plan {
+	if f.json || f.progress.chosen == "json" {
+		return jsonPlan{newJSONProgress(stdout)}
+	}
+	return textPlan{stdout}
+}
+
+// A textPlan is for people. What fails is on the console.
+type textPlan struct{ w io.Writer }
+
+func (p textPlan) would(src source, name, destination string) error {
+	amount := "what comes"
+	if !src.stdin() {
+		amount = bytesize.Format(src.size)
+	}
+	_, err := fmt.Fprintf(p.w, "would upload %s (%s) as %s to %s\n", src.path, amount, name, destination)
+	return err
+}
+
+func (textPlan) failed(string, error) {}
+func (textPlan) close(summary)        {}
+
+// A jsonPlan writes JSON Lines.
+type jsonPlan struct{ *jsonProgress }
+
+type plannedMessage struct {
+	message
+	Status      string `json:"status"`
+	Path        string `json:"path"`
+	Destination string `json:"destination"`
+	TotalBytes  *int64 `json:"total_bytes"`
+}
+
+func (p jsonPlan) would(src source, name, destination string) error {
+	return p.out.Encode(plannedMessage{message{"status", name}, "planned", src.path, destination, known(src.size)})
+}
+
+func (p jsonPlan) failed(path string, err error) { p.jsonProgress.failed(path, nil, err) }

@@ -162,7 +162,7 @@ func (f *uploadFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	all.extension, all.openEnded = encoding.extension, encoding.openEnded
 	if f.dryRun {
-		return dryRun(cmd.Context(), cmd.OutOrStdout(), &console{w: cmd.ErrOrStderr()}, all, dst)
+		return dryRun(cmd.Context(), f.plan(cmd.OutOrStdout()), &console{w: cmd.ErrOrStderr()}, all, dst)
 	}
 	return f.upload(cmd, all, dst, encoding)
 }
