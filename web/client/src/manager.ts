@@ -1,6 +1,5 @@
 import type { Summer } from "./checksum/summer.js";
 import {
-	type AccessToken,
 	check,
 	isCallback,
 	isText,
@@ -14,29 +13,14 @@ import {
 	type UploadConfig,
 } from "./config.js";
 import { abortError, disposedError, type UploadError } from "./errors.js";
-import { Emitter, type Listener, type ManagerEvents, type ProgressEvent } from "./events.js";
+import { Emitter, type Listener, type ManagerEvents } from "./events.js";
 import { type MemoryConfig, settleMemory } from "./memory/config.js";
 import { MemoryManager, type MemoryStats } from "./memory/manager.js";
-import { fingerprint } from "./resume/fingerprint.js";
-import { Tus } from "./transport/tus.js";
 import { type Engine, load } from "./upload/engine.js";
 import type { UploadSource } from "./upload/source.js";
 import { type StreamingState, sum, type UploadResult, type UploadState } from "./upload/state.js";
 import { Streams } from "./upload/streams.js";
-import { Upload } from "./upload/upload.js";
-
-/** Options of one upload. They win over those of the manager. */
-export interface StreamOptions {
-	onProgress?: (event: ProgressEvent) => unknown;
-	userId?: string;
-	accessToken?: AccessToken;
-	/** Its name, where the source has none. */
-	name?: string;
-	/** Its path below a folder, told to the server as `relativePath`. */
-	path?: string;
-	/** Told to the server with the upload. */
-	metadata?: Record<string, string>;
-}
+import { type StreamOptions, Upload } from "./upload/upload.js";
 
 const isSource: Rule = [(v) => v instanceof Blob || v instanceof ReadableStream, "a File, a Blob or a ReadableStream"];
 
@@ -117,7 +101,18 @@ export class StreamUploadManager {
 			throw disposedError();
 		}
 		check("The file", file, isSource);
-		const upload = this.#make(file, endpoint, settle<StreamOptions>("options", options, streamOptions));
+		const { name = file instanceof File ? file.name : "stream", ...others } = settle<StreamOptions>(
+			"options",
+			options,
+			streamOptions,
+		);
+		const upload = new Upload(this.#engine, {
+			...others,
+			id: `upload-${++this.#next}`,
+			name,
+			source: file,
+			endpoint: endpoint === undefined ? this.#engine.settings.endpoint : resolveEndpoint(endpoint),
+		});
 		this.#uploads.set(upload.id, upload);
 		upload.start();
 		return upload;
@@ -161,44 +156,13 @@ export class StreamUploadManager {
 			return;
 		}
 		const reason = abortError("The manager was disposed.");
-		for (const upload of [...this.#uploads.values()]) {
+		for (const upload of this.#uploads.values()) {
 			upload.end(reason);
 		}
 		this.#end.abort(reason);
-		this.#uploads.clear();
-		this.#engine.servers.clear();
 		void this.#summer?.then((summer) => summer.dispose(reason)).catch(() => {}); // it was never there
 		this.memoryManager.dispose(reason);
 		this.#engine.events.clear();
-	}
-
-	#make(source: UploadSource, endpoint: string | undefined, options: StreamOptions): Upload {
-		const { settings, servers, signal } = this.#engine;
-		const file = source instanceof File ? source : undefined;
-		const name = options.name ?? file?.name ?? "stream";
-		const connection = {
-			...settings,
-			endpoint: endpoint === undefined ? settings.endpoint : resolveEndpoint(endpoint),
-			accessToken: options.accessToken ?? settings.accessToken,
-			signal,
-		};
-		const userId = options.userId ?? settings.userId;
-		const path = options.path ?? file?.webkitRelativePath;
-		return new Upload(this.#engine, {
-			id: `upload-${++this.#next}`,
-			name,
-			source,
-			tus: new Tus(connection, servers),
-			fingerprint: settings.resume ? fingerprint(source, connection.endpoint, userId, path) : null,
-			metadata: {
-				filename: name,
-				...(source instanceof Blob && source.type && { filetype: source.type }),
-				...(path && { relativePath: path }),
-				...(userId && { userId }),
-				...options.metadata,
-			},
-			onProgress: options.onProgress,
-		});
 	}
 
 	#summing(): Promise<Summer> {

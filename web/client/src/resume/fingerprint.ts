@@ -3,7 +3,7 @@ export function fingerprint(
 	source: unknown,
 	endpoint: string,
 	userId: string | undefined,
-	path: string | undefined,
+	path: string,
 ): string | null {
 	return source instanceof File
 		? JSON.stringify([endpoint, userId, path || source.name, source.type, source.size, source.lastModified])

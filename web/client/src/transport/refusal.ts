@@ -3,13 +3,13 @@ import type { Answer } from "./request.js";
 
 type Meaning = [code: ErrorCode, sentence: string];
 
-const noServer: Meaning = ["VALIDATION_ERROR", "There is no tus 1.0 server at this address: check config.endpoint."];
+const noServer: Meaning = ["VALIDATION_ERROR", "Is this a tus 1.0 server? Check config.endpoint."];
 const interfered: Meaning = ["NETWORK_ERROR", "Somebody else sends to this upload: try again."];
 const refused: Meaning = ["VALIDATION_ERROR", "The server refused."];
 const troubled: Meaning = ["NETWORK_ERROR", "The server is in trouble, or full: try again later."];
 
 const meanings: Record<number, Meaning> = {
-	401: ["INVALID_TOKEN", "The server wants a valid access token: sign in again, or check config.accessToken."],
+	401: ["INVALID_TOKEN", "The server wants a valid access token: sign in again."],
 	403: ["INVALID_TOKEN", "The server doesn't allow this upload: check what the access token may do."],
 	404: noServer,
 	405: noServer,
@@ -45,9 +45,8 @@ export function refusal(answer: Answer): UploadError {
 
 /** The error in an answer that no tus server gives. */
 export function malformed({ doing, url, status }: Answer, what: string): UploadError {
-	return new UploadError("VALIDATION_ERROR", `${doing}: ${what} Is ${url} a tus 1.0 server? Check config.endpoint.`, {
-		status,
-	});
+	const [code, sentence] = noServer;
+	return new UploadError(code, `${doing} at ${url}: ${what} ${sentence}`, { status });
 }
 
 /** Milliseconds of a Retry-After (RFC 9110, 10.2.3), up to an hour. */

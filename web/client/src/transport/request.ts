@@ -58,9 +58,9 @@ export function send(request: Request): Promise<Answer> {
 				header: (name) => xhr.getResponseHeader(name),
 				text: xhr.responseText,
 			});
-		xhr.onerror = () =>
-			fail("got no answer: check the connection, and that the server allows this page to send to it (CORS).");
+		xhr.onerror = () => fail("got no answer: check the connection, and that the server allows this page (CORS).");
 		xhr.open(method, url);
+		xhr.responseType = "text"; // else Firefox reads it as XML, and complains
 		for (const [name, value] of Object.entries(request.headers)) {
 			xhr.setRequestHeader(name, value);
 		}

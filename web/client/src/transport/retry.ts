@@ -32,7 +32,7 @@ export class Backoff {
 		this.#failures++;
 		const lasted = now - this.#first;
 		if (this.#failures >= this.#limit && lasted >= patience) {
-			const tries = `Gave up after ${this.#failures} failure${this.#failures > 1 ? "s" : ""} in ${Math.round(lasted / 1000)} s.`;
+			const tries = `Gave up after ${this.#failures} failures in ${Math.round(lasted / 1000)} s.`;
 			const { status, detail } = error;
 			throw new UploadError(error.code, `${tries} ${error.message}`, { status, detail, cause: error });
 		}

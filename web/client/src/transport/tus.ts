@@ -158,10 +158,7 @@ export class Tus {
 		}
 		const token = typeof accessToken === "string" ? accessToken : await ask(accessToken);
 		if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)) {
-			throw new UploadError(
-				"INVALID_TOKEN",
-				"config.accessToken must give a token of visible ASCII characters: sign in again.",
-			);
+			throw new UploadError("INVALID_TOKEN", "config.accessToken must give visible ASCII characters: sign in again.");
 		}
 		return token;
 	}

@@ -1,3 +1,9 @@
+/**
+ * The files in what was dropped on a page, folders included.
+ *
+ * @packageDocumentation
+ */
+
 /** A file with its path below the folder that was dropped. */
 export interface DroppedFile {
 	file: File;

@@ -24,13 +24,19 @@ export class ParallelTransfer {
 		return this.#transfers.reduce((total, { sent }) => total + sent, 0);
 	}
 
+	/** As that of a Transfer: the stream entered by its caller is the first part's. */
 	async run(signal: AbortSignal): Promise<string> {
+		const { streams } = this.#engine;
 		const { tus, headers } = this.#route;
-		if (this.#transfers.length === 0) {
-			const { extensions } = await this.#persist(signal, () => tus.capabilities());
-			this.#plan(extensions.has("concatenation") ? this.#engine.settings.parallelStreams : 1);
-		}
-		const urls = await Promise.all(this.#transfers.map((transfer) => transfer.run(signal)));
+		await streams.leaveIfFails(this.#plan(signal));
+		const urls = await Promise.all(
+			this.#transfers.map(async (transfer, i) => {
+				if (i > 0) {
+					await streams.enter(signal, true);
+				}
+				return transfer.run(signal);
+			}),
+		);
 		if (urls.length === 1) {
 			return urls[0] as string;
 		}
@@ -43,7 +49,13 @@ export class ParallelTransfer {
 		await Promise.all(this.#transfers.map((transfer) => transfer.discard()));
 	}
 
-	#plan(wanted: number): void {
+	/** Decides on the parts, once. */
+	async #plan(signal: AbortSignal): Promise<void> {
+		if (this.#transfers.length > 0) {
+			return;
+		}
+		const { extensions } = await this.#persist(signal, () => this.#route.tus.capabilities());
+		const wanted = extensions.has("concatenation") ? this.#engine.settings.parallelStreams : 1;
 		const { size } = this.#file;
 		const parts = Math.max(1, Math.min(wanted, Math.floor(size / minPartBytes)));
 		if (parts === 1) {

@@ -16,9 +16,19 @@ export class Streams {
 		});
 	}
 
-	/** Waits for its turn. Whoever has entered must leave. */
-	enter(signal: AbortSignal): Promise<void> {
-		return this.#queue.enter(undefined, signal);
+	/** Waits for its turn, ahead of others where it belongs to one that sends. Whoever has entered must leave. */
+	enter(signal: AbortSignal, first = false): Promise<void> {
+		return this.#queue.enter(undefined, signal, first);
+	}
+
+	/** For who has entered and is to leave at the end of what this prepares. */
+	async leaveIfFails<T>(preparation: Promise<T>): Promise<T> {
+		try {
+			return await preparation;
+		} catch (error) {
+			this.leave();
+			throw error;
+		}
 	}
 
 	leave(): void {
@@ -32,7 +42,7 @@ export class Streams {
 		if (this.#active > this.#allowed()) {
 			this.#active--;
 			// An aborted wait has to leave what the caller believes to hold.
-			await this.#queue.enter(undefined, signal, true).catch((error: unknown) => {
+			await this.enter(signal, true).catch((error: unknown) => {
 				this.#active++;
 				throw error;
 			});

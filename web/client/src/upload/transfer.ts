@@ -51,11 +51,13 @@ export class Transfer {
 		this.#route = route;
 	}
 
-	/** Waits for its turn, and returns the URL of the upload when the server has all of it. After an abort it can run again. */
+	/**
+	 * Returns the URL of the upload when the server has all of it. After an abort it
+	 * can run again. Its caller has entered the streams; it leaves them.
+	 */
 	async run(signal: AbortSignal): Promise<string> {
 		const { settings, streams } = this.#engine;
 		const { watcher } = this.#route;
-		await streams.enter(signal);
 		try {
 			return await persist(settings.retryAttempts, signal, {
 				attempt: (progressed) => {

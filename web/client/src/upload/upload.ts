@@ -1,25 +1,36 @@
+import type { AccessToken } from "../config.js";
 import { abortError, UploadError } from "../errors.js";
 import { guard, type ProgressEvent } from "../events.js";
-import { encodeMetadata, type Tus } from "../transport/tus.js";
+import { fingerprint } from "../resume/fingerprint.js";
+import { encodeMetadata, Tus } from "../transport/tus.js";
 import type { Compression } from "./compression.js";
 import { type Engine, load } from "./engine.js";
 import { Meter } from "./meter.js";
 import type { ParallelTransfer } from "./parallel.js";
 import { BlobSource, type Source, type UploadSource } from "./source.js";
 import { percentage, remaining, type UploadResult, type UploadState, type UploadStatus } from "./state.js";
-import { Transfer, type Watcher } from "./transfer.js";
+import { type Route, Transfer, type Watcher } from "./transfer.js";
+
+/** Options of one upload. They win over those of the manager. */
+export interface StreamOptions {
+	onProgress?: (event: ProgressEvent) => unknown;
+	userId?: string;
+	accessToken?: AccessToken;
+	/** Its name, where the source has none. */
+	name?: string;
+	/** Its path below a folder, told to the server as `relativePath`. */
+	path?: string;
+	/** Told to the server with the upload. */
+	metadata?: Record<string, string>;
+}
 
 /** What is to be uploaded, and where to. */
-export interface Job {
+interface Job extends StreamOptions {
 	id: string;
 	name: string;
 	source: UploadSource;
-	tus: Tus;
-	/** Sent to the server as Upload-Metadata. */
-	metadata: Record<string, string>;
-	/** Null where it isn't to be found again after a reload. */
-	fingerprint: string | null;
-	onProgress: ((event: ProgressEvent) => unknown) | undefined;
+	/** A whole URL. */
+	endpoint: string;
 }
 
 /** The least milliseconds between two performance events. */
@@ -136,9 +147,10 @@ export class Upload implements PromiseLike<UploadResult> {
 	async #run(): Promise<void> {
 		const { signal } = this.#stop;
 		try {
-			signal.throwIfAborted();
-			this.#transfer ??= await this.#plan();
-			const url = await this.#transfer.run(signal);
+			const { streams } = this.#engine;
+			await streams.enter(signal);
+			const transfer = await streams.leaveIfFails(this.#plan());
+			const url = await transfer.run(signal);
 			this.#url = url;
 			const { id, name } = this;
 			const result = { id, name, url, size: this.#size() ?? 0, savedBytes: this.#savedBytes() };
@@ -150,41 +162,62 @@ export class Upload implements PromiseLike<UploadResult> {
 				this.#stop.abort(known);
 			}
 		}
+		if (this.over) {
+			this.#source?.close(); // it may have been opened while the upload was ended
+		}
 	}
 
-	/** What few uploads need is loaded by those. */
+	/** Decides how, once. What few uploads need is loaded by those. */
 	async #plan(): Promise<Transfer | ParallelTransfer> {
 		const { settings, memory } = this.#engine;
-		const { source: file, tus, fingerprint, metadata } = this.#job;
-		const blob = file instanceof Blob ? file : null;
-		const encoded = encodeMetadata(metadata);
+		const { source: file, name } = this.#job;
+		if (this.#transfer) {
+			return this.#transfer;
+		}
 		if (settings.maxFileSize ?? settings.allowedMimeTypes ?? settings.allowedExtensions) {
 			const { checkFile } = await load(import("./accept.js"));
-			checkFile(file, this.name, settings);
+			checkFile(file, name, settings);
 		}
 		if (settings.compressionEnabled) {
 			const { Compression } = await load(import("./compression.js"));
-			this.#compression = new Compression(blob?.type ?? "");
+			this.#compression = new Compression(file instanceof Blob ? file.type : "");
 		}
-		if (file instanceof Blob) {
-			this.#source = new BlobSource(file, memory);
-		} else {
+		if (file instanceof ReadableStream) {
 			const { StreamSource } = await load(import("./streamsource.js"));
 			this.#source = new StreamSource(file, memory);
+		} else {
+			this.#source = new BlobSource(file, memory);
+			if (settings.parallelStreams > 1) {
+				const { ParallelTransfer } = await load(import("./parallel.js"));
+				this.#transfer = new ParallelTransfer(this.#engine, file, this.#route(this.#source));
+			}
 		}
-		const route = {
-			source: this.#source,
-			tus,
-			headers: encoded ? { "Upload-Metadata": encoded } : {},
-			fingerprint,
+		this.#transfer ??= new Transfer(this.#engine, this.#route(this.#source));
+		return this.#transfer;
+	}
+
+	#route(source: Source): Route {
+		const { settings, servers, signal } = this.#engine;
+		const { name, source: file, endpoint, metadata, ...options } = this.#job;
+		const userId = options.userId ?? settings.userId;
+		const accessToken = options.accessToken ?? settings.accessToken;
+		const path = options.path ?? (file instanceof File ? file.webkitRelativePath : "");
+		const type = file instanceof Blob && file.type;
+		const told = {
+			filename: name,
+			...(type && { filetype: type }),
+			...(path && { relativePath: path }),
+			...(userId && { userId }),
+			...metadata,
+		};
+		return {
+			source,
+			tus: new Tus({ ...settings, endpoint, accessToken, signal }, servers),
+			headers: { "Upload-Metadata": encodeMetadata(told) },
+			fingerprint: settings.resume ? fingerprint(file, endpoint, userId, path) : null,
 			compression: this.#compression ?? null,
 			watcher: this.#watcher(),
 		};
-		if (blob && settings.parallelStreams > 1) {
-			const { ParallelTransfer } = await load(import("./parallel.js"));
-			return new ParallelTransfer(this.#engine, blob, route);
-		}
-		return new Transfer(this.#engine, route);
 	}
 
 	#watcher(): Watcher {
