@@ -126,12 +126,12 @@ interop-ours: peers chromium curl ## the same, without others among themselves
 	cd interop && $(GO) vet ./... && $(GO) test -count=1 -short ./...
 
 .PHONY: web
-web: chromium peers ## check, build and test the browser client and the page
-	cd web && npm ci && npm run lint && npm run build && npm run page -- --check && npm run check && npm run size && npm test && npm run test:browser
+web: browsers peers ## check, build and test the browser client and the page
+	cd web && npm ci && npm run lint && npm run build && npm run page -- --check && npm run check && npm run api && npm run size && npm test && npm run test:browser
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf $(BIN) bench/out peers/node_modules web/node_modules web/*/dist web/test/out
+	rm -rf $(BIN) bench/out peers/node_modules web/node_modules web/*/dist web/api web/test/out
 
 
 # tools/go.mod pins them, so that they stay out of the product's go.mod.
@@ -153,12 +153,14 @@ $(PEERS): peers/go.mod peers/go.sum peers/synced/main.go
 peers/node_modules/.package-lock.json: peers/package-lock.json
 	cd peers && npm ci --no-audit --no-fund
 
-# $(call ensure,PROGRAM,PACKAGES,WHAT FOR)
+# $(call ensure,PROGRAM,PACKAGES,WHAT FOR). Others may hold apt's locks: it
+# waits for that of the packages by itself, and for that of the lists it doesn't.
 define ensure
 @command -v $(1) >/dev/null || { \
 	echo "$(3), and there is none: installing $(2)"; \
 	sudo=; [[ $$(id -u) == 0 ]] || sudo=sudo; \
-	$$sudo apt-get update -q; $$sudo apt-get install -qy --no-install-recommends $(2); }
+	for wait in 5 10 20 40 0; do $$sudo apt-get update -q && break || sleep $$wait; done; \
+	$$sudo apt-get install -qy --no-install-recommends -o DPkg::Lock::Timeout=300 $(2); }
 endef
 
 .PHONY: compiler
@@ -169,6 +171,13 @@ compiler:
 curl:
 	$(call ensure,curl,curl ca-certificates,the tests need curl)
 
+.PHONY: browsers
+browsers: chromium firefox
+
 .PHONY: chromium
 chromium:
 	$(call ensure,$${CHROMIUM:-chromium},chromium,the tests of web/ and interop/ need Chromium)
+
+.PHONY: firefox
+firefox:
+	$(call ensure,$${FIREFOX:-firefox-esr},firefox-esr,the tests of web/ need Firefox)

@@ -1,7 +1,6 @@
-import { statSync } from "node:fs";
-import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { beforeAll, beforeEach, expect, test } from "vitest";
+import { isFirefox } from "./harness/browser.js";
 import { sparseFile } from "./harness/files.js";
 import { loaded, openClient } from "./harness/page.js";
 import { Site } from "./harness/site.js";
@@ -9,20 +8,8 @@ import { Streamflow, sha256 } from "./harness/streamflow.js";
 
 const MiB = 1 << 20;
 
-interface Network {
-	offline?: boolean;
-	/** Bytes per second; -1 is as fast as it goes. */
-	uploadThroughput?: number;
-}
-
-/** Slows the network of a page down, so that there is a middle, or cuts it. */
-async function emulate(page: Page): Promise<(network: Network) => Promise<unknown>> {
-	const session = await page.context().newCDPSession(page);
-	const as = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: -1 };
-	return (network) => session.send("Network.emulateNetworkConditions", { ...as, ...network });
-}
-
-const slow = { uploadThroughput: 8 << 20 };
+/** Bytes a second. */
+const slow = 8 * MiB;
 
 /** Begins to upload the file chosen in the page. */
 async function begin(page: Page, path: string, config: object = {}): Promise<void> {
@@ -38,7 +25,7 @@ async function begin(page: Page, path: string, config: object = {}): Promise<voi
 }
 
 const halfway = (page: Page) =>
-	page.waitForFunction(() => window.kept.upload.state.percentage > 30, undefined, { polling: 20 });
+	page.waitForFunction(() => window.kept.upload.state.percentage > 50, undefined, { polling: 20 });
 const result = (page: Page) =>
 	page.evaluate(() => window.kept.upload.then((r: object) => ({ ...r, statuses: window.kept.statuses })));
 
@@ -54,34 +41,15 @@ beforeAll(async () => {
 });
 beforeEach(() => site.reset());
 
-test("a file of 2 GiB goes in one request, and takes no memory", { timeout: 240_000 }, async () => {
-	const { page, path } = await setUp(2048 * MiB);
-	const idle = await page.evaluate(() => {
-		window.gc?.();
-		return performance.memory.usedJSHeapSize;
-	});
-	await begin(page, path);
-	const { url, stats, used } = await page.evaluate(async () => {
-		const { url } = await window.kept.upload;
-		window.gc?.();
-		return { url, stats: window.kept.manager.getMemoryStats(), used: performance.memory.usedJSHeapSize };
-	});
-	expect(statSync(join(server.store, new URL(url).pathname.split("/").pop() ?? "")).size).toBe(2048 * MiB);
-	expect(site.requests.map(({ method }) => method)).toEqual(["OPTIONS", "POST", "PATCH"]);
-	expect(stats.peakMemoryUsage).toBeLessThanOrEqual(64 * 1024);
-	expect(used - idle).toBeLessThan(MiB);
-});
-
 test("goes on after a reload, with the same file", async () => {
 	const { page, path } = await setUp(24 * MiB);
-	const network = await emulate(page);
-	await network(slow);
+	site.pace = slow;
 	await begin(page, path);
 	await halfway(page);
 	await page.reload();
 	await loaded(page);
 	site.requests.length = 0;
-	await network({});
+	site.pace = Number.POSITIVE_INFINITY;
 	await begin(page, path);
 	const { url } = await result(page);
 	expect(await server.sha256(url)).toBe(await sha256(path));
@@ -93,16 +61,15 @@ test("goes on after a reload, with the same file", async () => {
 
 test("survives ten seconds offline", async () => {
 	const { page, path } = await setUp(24 * MiB);
-	const network = await emulate(page);
-	await network(slow);
+	site.pace = slow;
 	await begin(page, path);
 	await halfway(page);
-	await network({ offline: true });
+	await page.context().setOffline(true);
 	site.drop();
 	await page.waitForFunction(() => window.kept.upload.state.status === "retrying");
 	await new Promise((resolve) => setTimeout(resolve, 10_000));
 	expect(await page.evaluate(() => window.kept.upload.state.status)).toBe("retrying");
-	await network(slow);
+	await page.context().setOffline(false);
 	const { url, statuses } = await result(page);
 	expect(await server.sha256(url)).toBe(await sha256(path));
 	expect(statuses.slice(0, 3)).toEqual(["uploading", "retrying", "uploading"]);
@@ -110,8 +77,7 @@ test("survives ten seconds offline", async () => {
 
 test("survives a server that is killed and comes back", async () => {
 	const { page, path } = await setUp(24 * MiB);
-	const network = await emulate(page);
-	await network(slow);
+	site.pace = slow;
 	await begin(page, path);
 	await halfway(page);
 	await server.kill();
@@ -123,15 +89,14 @@ test("survives a server that is killed and comes back", async () => {
 
 test("waits while the server is full, as long as it says", async () => {
 	const { page, path } = await setUp(4 * MiB);
-	const busy = new Map<string, number>();
+	const busy = new Set<string>();
 	const refused: number[] = [];
 	site.intercept = (incoming, answer) => {
 		const { method = "" } = incoming;
-		const times = busy.get(method) ?? 0;
-		busy.set(method, times + 1);
-		if (times >= 2) {
+		if (busy.has(method)) {
 			return false;
 		}
+		busy.add(method);
 		refused.push(Date.now());
 		incoming.resume();
 		answer.writeHead(503, { "Retry-After": "1" }).end();
@@ -140,7 +105,7 @@ test("waits while the server is full, as long as it says", async () => {
 	await begin(page, path);
 	const { url } = await result(page);
 	expect(await server.sha256(url)).toBe(await sha256(path));
-	expect(refused.length).toBe(8); // OPTIONS, POST, PATCH and HEAD, twice each
+	expect([...busy]).toEqual(["OPTIONS", "POST", "PATCH", "HEAD"]);
 	const gaps = refused.slice(1).map((at, i) => at - (refused[i] as number));
 	expect(Math.min(...gaps)).toBeGreaterThan(900);
 });
@@ -148,8 +113,7 @@ test("waits while the server is full, as long as it says", async () => {
 test("pauses, resumes, and aborts on the server, too", async () => {
 	const { page, path } = await setUp(24 * MiB);
 	const before = server.finished();
-	const network = await emulate(page);
-	await network(slow);
+	site.pace = slow;
 	await begin(page, path);
 	await halfway(page);
 	const paused = await page.evaluate(async () => {
@@ -162,7 +126,7 @@ test("pauses, resumes, and aborts on the server, too", async () => {
 	expect(paused.status).toBe("paused");
 	expect(paused.after).toBe(paused.before);
 	await page.evaluate(() => window.kept.manager.resume(window.kept.upload.id));
-	await page.waitForFunction(() => window.kept.upload.state.percentage > 60);
+	await page.waitForFunction(() => window.kept.upload.state.percentage > 70);
 	const aborted = await page.evaluate(async () => {
 		const { manager, upload } = window.kept;
 		const failure = upload.then(
@@ -201,11 +165,11 @@ test("a thousand files take one request each, three at a time", { timeout: 180_0
 	expect(server.finished()).toEqual(expect.arrayContaining(urls.map((url) => url.split("/").pop())));
 });
 
-test("after dispose in the middle nothing is left", async () => {
+// Only Chromium can be told to collect garbage.
+test.skipIf(isFirefox)("after dispose in the middle nothing is left", async () => {
 	const { page, path } = await setUp(24 * MiB);
 	const before = server.finished();
-	const network = await emulate(page);
-	await network(slow);
+	site.pace = slow;
 	await begin(page, path, { validateChunks: true });
 	await halfway(page);
 	await page.evaluate(() => {

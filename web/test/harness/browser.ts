@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { type Browser, chromium, firefox, type Page } from "playwright-core";
 import { onTestFinished } from "vitest";
 import { atEnd } from "./scope.js";
 
-const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+/** Which browser the tests run in: vitest.config.ts has a project for each. */
+export const isFirefox = process.env.BROWSER === "firefox";
 
 /** Background traffic off: a test speaks to this machine only. */
 const quiet = [
@@ -18,20 +19,38 @@ let browser: Promise<Browser> | undefined;
 
 /** A browser for all tests of a file. */
 export function launch(): Promise<Browser> {
-	if (!existsSync(executablePath)) {
-		throw new Error(`there is no browser at ${executablePath}: run make chromium, or set CHROMIUM`);
-	}
 	browser ??= begin();
 	return browser;
 }
 
 async function begin(): Promise<Browser> {
-	const begun = await chromium.launch({
-		executablePath,
-		args: [...quiet, "--disable-gpu", "--js-flags=--expose-gc", "--enable-precise-memory-info", "--no-sandbox"],
-	});
+	const begun = await (isFirefox ? beginFirefox() : beginChromium());
 	atEnd(() => begun.close());
 	return begun;
+}
+
+function beginChromium(): Promise<Browser> {
+	return chromium.launch({
+		executablePath: installed("CHROMIUM", "/usr/bin/chromium"),
+		args: [...quiet, "--disable-gpu", "--js-flags=--expose-gc", "--enable-precise-memory-info", "--no-sandbox"],
+	});
+}
+
+/** As Debian builds it, over WebDriver BiDi: no build of Playwright's own. */
+function beginFirefox(): Promise<Browser> {
+	return firefox.launch({
+		channel: "moz-firefox",
+		executablePath: installed("FIREFOX", "/usr/bin/firefox-esr"),
+		timeout: 60_000,
+	});
+}
+
+function installed(variable: string, usual: string): string {
+	const path = process.env[variable] ?? usual;
+	if (!existsSync(path)) {
+		throw new Error(`there is no browser at ${path}: run make browsers, or set ${variable}`);
+	}
+	return path;
 }
 
 /** Opens a page in a profile of its own. What goes wrong in it fails the test. */
@@ -39,7 +58,12 @@ export async function open(url: string): Promise<Page> {
 	const context = await (await launch()).newContext();
 	const page = await context.newPage();
 	const errors: Error[] = [];
-	page.on("pageerror", (error) => errors.push(error));
+	page.on("pageerror", (error) => {
+		// Firefox reports a request that it refuses as though the page had thrown.
+		if (error.name !== "Cross-Origin Request Blocked") {
+			errors.push(error);
+		}
+	});
 	onTestFinished(async () => {
 		await context.close();
 		if (errors.length > 0) {

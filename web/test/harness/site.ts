@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
+import { PassThrough, Transform } from "node:stream";
 import { root } from "./paths.js";
 import { atEnd } from "./scope.js";
 
@@ -19,6 +20,8 @@ export class Site {
 	target: string;
 	/** Answers in place of the target where it returns true. */
 	intercept: Handler = () => false;
+	/** Bytes a second that a body gets through with, so that an upload has a middle. */
+	pace = Number.POSITIVE_INFINITY;
 	/** The Content-Security-Policy of pages. */
 	policy = "";
 	/** Pages and scripts made by the test, by path. */
@@ -54,6 +57,7 @@ export class Site {
 	reset(): void {
 		this.intercept = () => false;
 		this.policy = "";
+		this.pace = Number.POSITIVE_INFINITY;
 		this.requests.length = 0;
 	}
 
@@ -83,6 +87,15 @@ export class Site {
 		answer.writeHead(200, headers).end(made ?? readFileSync(file));
 	}
 
+	#paced(): Transform {
+		return new Transform({
+			transform: (bytes: Buffer, _, pass) => {
+				const milliseconds = (bytes.length / this.pace) * 1000;
+				setTimeout(() => pass(null, bytes), milliseconds);
+			},
+		});
+	}
+
 	/** Passes a request on. A connection that breaks on one side breaks on the other. */
 	#pass(incoming: IncomingMessage, answer: ServerResponse): void {
 		const { method, url, headers } = incoming;
@@ -98,6 +111,6 @@ export class Site {
 		onward.on("error", () => answer.destroy());
 		incoming.on("error", () => onward.destroy());
 		answer.on("close", () => onward.destroy());
-		incoming.pipe(onward);
+		incoming.pipe(Number.isFinite(this.pace) ? this.#paced() : new PassThrough()).pipe(onward);
 	}
 }

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { createReadStream, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createReadStream, existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { temporary } from "./files.js";
 import { out } from "./paths.js";
@@ -72,7 +72,16 @@ export class Streamflow {
 
 	/** The SHA-256 of the finished upload at a URL. */
 	async sha256(url: string): Promise<string> {
-		return sha256(join(this.store, new URL(url).pathname.split("/").pop() ?? ""));
+		return sha256(this.#path(url));
+	}
+
+	/** Bytes of the finished upload at a URL. */
+	size(url: string): number {
+		return statSync(this.#path(url)).size;
+	}
+
+	#path(url: string): string {
+		return join(this.store, new URL(url).pathname.split("/").pop() ?? "");
 	}
 }
 
