@@ -52,6 +52,7 @@ func (s *memStore) Create(ctx context.Context, spec store.Spec) (store.Upload, s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.created++
+	spec.Head = bytes.Clone(spec.Head) // of a buffer that goes
 	s.specs = append(s.specs, spec)
 	id := fmt.Sprintf("upload-%d", s.created)
 	u := &memUpload{s: s, info: store.Info{

@@ -39,6 +39,7 @@ func (s *putStore) Put(ctx context.Context, spec store.Spec, r io.Reader, sum st
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	spec.Head = bytes.Clone(spec.Head) // of a buffer that goes
 	s.specs = append(s.specs, spec)
 	old := s.uploads[spec.Name]
 	if spec.NoReplace && old != nil && old.info.ID != spec.ID {
@@ -66,6 +67,31 @@ func TestPut(t *testing.T) {
 					t.Errorf("%d uploads were created", made)
 				}
 			})
+		}
+	}
+}
+
+// A destination that keeps media types hears how an object begins, but not what
+// its ciphertext begins with.
+func TestHead(t *testing.T) {
+	sealed, _ := encrypted(t)
+	for _, size := range []int{0, 300, 2000, 10_000} { // the last is no single unit
+		for source, stream := range map[string]bool{"file": false, "stream": true} {
+			for encoded, encoders := range map[string][]streamflow.Encoder{"": nil, "encrypted": {sealed}} {
+				t.Run(fmt.Sprint(source, size, encoded), func(t *testing.T) {
+					p, s := content(size), newPutStore()
+					s.limits.ContentCoding = true
+					m := manager(t, s, streamflow.Options{ChunkBytes: 4096, Encoders: encoders})
+					mustWait(t, begin(t, m, p, stream))
+					want := p[:min(size, 512)]
+					if encoders != nil {
+						want = nil
+					}
+					if got := s.specs[0].Head; !bytes.Equal(got, want) {
+						t.Errorf("%d bytes, want %d", len(got), len(want))
+					}
+				})
+			}
 		}
 	}
 }

@@ -46,10 +46,33 @@ func (u *Upload) spec() store.Spec {
 		Name: u.object.name, Length: u.object.length, UnitBytes: u.unitBytes, Metadata: u.src.metadata,
 		ContentCoding: u.object.coding, NoReplace: u.m.opts.NoReplace,
 	}
+	if u.m.dst.Limits().ContentCoding {
+		spec.Head = u.head()
+	}
 	if u.stream != nil && u.stream.ended {
 		spec.Length = u.stream.held[len(u.stream.held)-1].end()
 	}
 	return spec
+}
+
+// headBytes of an object tell its media type.
+const headBytes = 512
+
+// head returns how the object begins, or nil where nothing is known of it.
+func (u *Upload) head() []byte {
+	switch {
+	case u.object.encoded && u.object.coding == "": // encrypted, say
+		return nil
+	case u.src.file != nil:
+		head := make([]byte, headBytes)
+		n, _ := u.src.file.ReadAt(head, 0) // trouble comes up again when it is sent
+		return head[:n]
+	case u.object.encoded || u.stream.base > 0 || len(u.stream.held) == 0:
+		return nil
+	default:
+		p := u.stream.held[0].p
+		return p[:min(len(p), headBytes)]
+	}
 }
 
 // reopen opens the unfinished upload that the journal knows. It returns nil,

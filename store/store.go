@@ -123,6 +123,10 @@ type Spec struct {
 	// ContentCoding says by its registered name (RFC 9110, section 8.4.1) how the
 	// bytes are encoded, or is empty. Only where [Limits].ContentCoding is set.
 	ContentCoding string
+	// Head is how the object begins, at most 512 bytes, before it was given a content
+	// coding; or nil where that isn't known. A store that keeps media types may tell
+	// one by it, and must not keep the slice. Only where [Limits].ContentCoding is set.
+	Head []byte
 	// NoReplace has the object only appear where there is none of its name: Finish
 	// is [ErrExists] then, also Create where the store knows already. Nothing comes
 	// between the look and the object. A store that names objects itself replaces
@@ -144,7 +148,8 @@ type Limits struct {
 	Verified bool
 	// Compressed: every Upload is a [Compressor].
 	Compressed bool
-	// ContentCoding: objects keep a content coding, and tell it to who reads them.
+	// ContentCoding: objects keep a content coding and a media type, and tell them to
+	// who reads them.
 	ContentCoding bool
 	// MinUnitBytes and MaxUnitBytes bound a unit, but the last may be smaller.
 	MinUnitBytes, MaxUnitBytes int64

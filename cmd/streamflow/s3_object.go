@@ -16,7 +16,7 @@ type s3ObjectFlags struct {
 
 func (f *s3ObjectFlags) group() flagGroup {
 	g := newFlagGroup("S3 objects")
-	g.flags.StringVar(&f.contentType, "content-type", "", "media `TYPE` of every object (default by the extension of its name)")
+	g.flags.StringVar(&f.contentType, "content-type", "", "media `TYPE` of every object (default by the extension of its name, else by its first bytes)")
 	g.flags.StringVar(&f.cacheControl, "cache-control", "", "Cache-Control of every object")
 	g.flags.StringVar(&f.storageClass, "s3-storage-class", "", "`CLASS` that objects are stored in, as STANDARD_IA")
 	g.flags.StringVar(&f.acl, "s3-acl", "", "canned `ACL` of objects, as bucket-owner-full-control")

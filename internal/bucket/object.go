@@ -15,6 +15,7 @@ import (
 type Object struct {
 	Key      string
 	Name     string    // whose extension says the content type; default: the key
+	Head     []byte    // which says it where the extension doesn't; may be nil
 	Size     int64     // in bytes
 	Sum      store.Sum // known where it was uploaded with a CRC-32C of the whole
 	Modified time.Time

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"mime"
+	"net/http"
 	"path"
 
 	"github.com/minio/minio-go/v7"
@@ -17,7 +18,7 @@ import (
 // ObjectOptions are what S3 keeps with every object. The zero value
 // leaves all to the bucket.
 type ObjectOptions struct {
-	// ContentType; default: by the extension of the name.
+	// ContentType; default: by the extension of the name, else by the first bytes.
 	ContentType string
 	// CacheControl is the header of that name.
 	CacheControl string
@@ -80,9 +81,9 @@ func (o *ObjectOptions) headers(key string, object Object) (minio.PutObjectOptio
 	if o.ACL != "" {
 		user["X-Amz-Acl"] = o.ACL
 	}
-	contentType := o.ContentType
-	if contentType == "" {
-		contentType = mime.TypeByExtension(path.Ext(cmp.Or(object.Name, key)))
+	contentType := cmp.Or(o.ContentType, mime.TypeByExtension(path.Ext(cmp.Or(object.Name, key))))
+	if contentType == "" && len(object.Head) > 0 {
+		contentType = http.DetectContentType(object.Head)
 	}
 	return minio.PutObjectOptions{
 		UserMetadata: user, UserTags: o.Tags, ContentType: contentType, ContentEncoding: object.Coding, CacheControl: o.CacheControl,

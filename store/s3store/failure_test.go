@@ -248,6 +248,39 @@ func TestWhatIsSent(t *testing.T) {
 	}
 }
 
+func TestContentType(t *testing.T) {
+	pdf := []byte("%PDF-1.7 and so on")
+	for name, c := range map[string]struct {
+		spec store.Spec
+		opts s3store.ObjectOptions
+		want string
+	}{
+		"by extension":   {store.Spec{Name: "x.html", Head: pdf}, s3store.ObjectOptions{}, "text/html; charset=utf-8"},
+		"by first bytes": {store.Spec{Name: "x", Head: pdf}, s3store.ObjectOptions{}, "application/pdf"},
+		"by option":      {store.Spec{Name: "x.html", Head: pdf}, s3store.ObjectOptions{ContentType: "text/x-y"}, "text/x-y"},
+		"unknown":        {store.Spec{Name: "x"}, s3store.ObjectOptions{}, "application/octet-stream"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &service{}
+			hs := httptest.NewServer(s)
+			defer hs.Close()
+			st, err := s3store.Open("bucket", "", newMemory(t), &s3store.Options{Endpoint: hs.URL, Region: "here", Object: c.opts})
+			check(t, err)
+			defer func() { check(t, st.Close()) }()
+			_, err = st.Put(t.Context(), c.spec, strings.NewReader(""), store.Sum{})
+			check(t, err)
+			c.spec.Length = 10
+			_, _, err = st.Create(t.Context(), c.spec)
+			check(t, err)
+			for _, r := range s.seen {
+				if got := r.Header.Get("Content-Type"); got != c.want {
+					t.Errorf("%s: content type %q, want %q", r.Method, got, c.want)
+				}
+			}
+		})
+	}
+}
+
 func TestOptionsThatCannotBe(t *testing.T) {
 	for name, opts := range map[string]s3store.Options{
 		"endpoint without a scheme": {Endpoint: "127.0.0.1:9000"},
