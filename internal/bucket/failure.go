@@ -18,8 +18,28 @@ import (
 // errNoS3 is an answer that says success and isn't S3's.
 var errNoS3 = fmt.Errorf("%w: the answer is not S3's: check the endpoint", store.ErrUnsupported)
 
+var errNoBucket = fmt.Errorf("%w: there is no bucket", store.ErrNotFound)
+
+// A ConfigurationError is a refusal that stays until whoever runs the program has
+// seen to it: the bucket, the credentials, the region or the endpoint is wrong.
+type ConfigurationError struct{ Err error }
+
+func (e *ConfigurationError) Error() string { return e.Err.Error() }
+
+func (e *ConfigurationError) Unwrap() error { return e.Err }
+
 // failure is the one place where an answer of S3 becomes an error.
 func (b *Bucket) failure(ctx context.Context, a action, x *exchange, err error) error {
+	err = b.failed(ctx, a, x, err)
+	for _, kind := range []error{errNoBucket, store.ErrDenied, store.ErrInvalid, store.ErrUnsupported} {
+		if errors.Is(err, kind) {
+			return &ConfigurationError{err}
+		}
+	}
+	return err
+}
+
+func (b *Bucket) failed(ctx context.Context, a action, x *exchange, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -51,7 +71,7 @@ func (b *Bucket) refusal(a action, x *exchange, answer minio.ErrorResponse) erro
 	text := errors.New(describe(a, answer))
 	switch answer.Code {
 	case minio.NoSuchBucket:
-		return fmt.Errorf("%w: there is no bucket %s at %s: check its name, or make it", store.ErrNotFound, b.name, b.endpoint)
+		return fmt.Errorf("%w %s at %s: check its name, or make it", errNoBucket, b.name, b.endpoint)
 	case minio.NoSuchUpload, minio.NoSuchKey:
 		return fmt.Errorf("%w: %w", store.ErrNotFound, text)
 	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":

@@ -14,14 +14,14 @@ import (
 // somebody else has put another in its place.
 func (u *Upload) Abort(ctx context.Context) error {
 	if err := u.abort(ctx); err != nil {
-		return fmt.Errorf("abort upload %s: %w", u.id, err)
+		return fmt.Errorf("abort upload %s: %w", u.id, outward(err))
 	}
 	return nil
 }
 
 func (u *Upload) abort(ctx context.Context) error {
 	err := u.begin(ctx)
-	if errors.Is(err, store.ErrNotFound) {
+	if isAbsent(err) {
 		return nil // it is aborted
 	}
 	if err != nil {
@@ -39,7 +39,7 @@ func (u *Upload) abort(ctx context.Context) error {
 			err = s.condemn(ctx, u.id, rec)
 		case rec.state != nil && rec.state.Aborted:
 			err = s.discard(ctx, u.id)
-		case errors.Is(err, store.ErrNotFound):
+		case isAbsent(err):
 			err = nil
 		}
 		if errors.Is(err, store.ErrSuperseded) && try < attempts {
@@ -62,7 +62,7 @@ func (s *Store) condemn(ctx context.Context, id string, rec record) error {
 	next.Epoch++
 	next.Aborted = true
 	switch _, err := s.write(ctx, s.uploadKey(id), next, bucket.Precondition(rec.etag)); {
-	case errors.Is(err, store.ErrNotFound):
+	case isAbsent(err):
 		return store.ErrSuperseded // finished just now
 	case err != nil:
 		return err
@@ -99,7 +99,7 @@ func (s *Store) removeFinished(ctx context.Context, id string) error {
 	if err == nil && o.Mark == id {
 		err = s.bucket.Remove(ctx, s.target(id))
 	}
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	if err != nil && !isAbsent(err) {
 		return err
 	}
 	return s.bucket.Remove(ctx, s.finishedKey(id))
@@ -112,7 +112,7 @@ var _ store.Cleaner = (*Store)(nil)
 func (s *Store) RemoveOrphans(ctx context.Context, before time.Time) (int, error) {
 	removed, err := s.removeOrphans(ctx, before)
 	if err != nil {
-		return removed, fmt.Errorf("remove orphans in %s: %w", s.bucket.URI(s.prefix), err)
+		return removed, fmt.Errorf("remove orphans in %s: %w", s.bucket.URI(s.prefix), outward(err))
 	}
 	return removed, nil
 }
@@ -187,7 +187,7 @@ type namesOf struct {
 func (n *namesOf) has(ctx context.Context, id string, m bucket.Multipart) (bool, error) {
 	if n.id != id {
 		rec, err := n.store.load(ctx, id)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
+		if err != nil && !isAbsent(err) {
 			return false, err
 		}
 		n.id, n.names = id, make(map[bucket.Multipart]struct{})

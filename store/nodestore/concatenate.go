@@ -17,7 +17,7 @@ var _ store.Concatenator = (*Store)(nil)
 func (s *Store) Concatenate(ctx context.Context, spec store.Spec, ids []string) (store.Upload, store.Info, error) {
 	u, info, err := s.concatenate(ctx, spec, ids)
 	if err != nil {
-		return nil, store.Info{}, fmt.Errorf("concatenate %d uploads: %w", len(ids), err)
+		return nil, store.Info{}, fmt.Errorf("concatenate %d uploads: %w", len(ids), outward(err))
 	}
 	return u, info, nil
 }

@@ -15,7 +15,7 @@ import (
 func (u *Upload) Finish(ctx context.Context, sum store.Sum) (store.Info, error) {
 	info, err := u.finish(ctx, sum)
 	if err != nil {
-		return store.Info{}, fmt.Errorf("finish upload %s: %w", u.id, err)
+		return store.Info{}, fmt.Errorf("finish upload %s: %w", u.id, outward(err))
 	}
 	return info, nil
 }
@@ -106,7 +106,7 @@ func (s *Store) appear(ctx context.Context, id string, st *state) error {
 		if err == nil {
 			return nil
 		}
-		met := errors.Is(err, store.ErrExists) || errors.Is(err, store.ErrNotFound)
+		met := errors.Is(err, store.ErrExists) || isAbsent(err)
 		if !met && !isUnsure(err) {
 			return err
 		}
@@ -116,7 +116,7 @@ func (s *Store) appear(ctx context.Context, id string, st *state) error {
 			return nil // an earlier Finish, or another node's, got further
 		case headErr == nil && met, try == attempts:
 			return err
-		case headErr != nil && !errors.Is(headErr, store.ErrNotFound) && !isUnsure(headErr):
+		case headErr != nil && !isAbsent(headErr) && !isUnsure(headErr):
 			return headErr
 		}
 		if err := pause(ctx, try); err != nil {
@@ -135,7 +135,7 @@ func (s *Store) assemble(ctx context.Context, id string, st *state) (err error) 
 		return errors.Join(err, tails.Close())
 	}
 	st = st.clone()
-	if err := s.completeRuns(ctx, id, st); err != nil {
+	if err := s.completeRuns(ctx, id, st.Runs); err != nil {
 		return err
 	}
 	final, rest := st.Runs[0], st.Runs[1:]
@@ -155,7 +155,25 @@ func (s *Store) assemble(ctx context.Context, id string, st *state) (err error) 
 	if err != nil {
 		return err
 	}
-	return s.bucket.CompleteMultipart(ctx, final.multipart(), parts, st.sum(), true)
+	if err := s.bucket.CompleteMultipart(ctx, final.multipart(), parts, st.sum(), true); err != nil {
+		return err
+	}
+	return s.confirm(ctx, id)
+}
+
+// confirm looks whether the object is there, before what it is made of goes: a
+// service may say that an upload is complete while another request is still at it.
+func (s *Store) confirm(ctx context.Context, id string) error {
+	o, err := s.bucket.Head(ctx, s.target(id))
+	switch {
+	case isAbsent(err):
+		return store.Transient(errors.New("the upload is said to be complete, and there is no object"))
+	case err != nil:
+		return err
+	case o.Mark != id:
+		return fmt.Errorf("%w: it is somebody else's object", store.ErrExists)
+	}
+	return nil
 }
 
 // asObjects is what runs are once they are completed.

@@ -2,7 +2,6 @@ package nodestore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 
@@ -21,7 +20,7 @@ func (s *Store) Unfinished(ctx context.Context) iter.Seq2[store.Info, error] {
 func (s *Store) Finished(ctx context.Context) iter.Seq2[store.Info, error] {
 	return s.list(ctx, s.prefix+finishedDir, func(info store.Info) (bool, error) {
 		o, err := s.bucket.Head(ctx, s.target(info.ID))
-		if errors.Is(err, store.ErrNotFound) {
+		if isAbsent(err) {
 			return false, nil
 		}
 		return o.Mark == info.ID, err
@@ -32,7 +31,7 @@ func (s *Store) list(ctx context.Context, dir string, wanted func(store.Info) (b
 	return func(yield func(store.Info, error) bool) {
 		for o, err := range s.bucket.Objects(ctx, dir) {
 			if err != nil {
-				yield(store.Info{}, fmt.Errorf("list uploads in %s: %w", s.bucket.URI(s.prefix), err))
+				yield(store.Info{}, fmt.Errorf("list uploads in %s: %w", s.bucket.URI(s.prefix), outward(err)))
 				return
 			}
 			if id := o.Key[len(dir):]; validID(id) && !s.yieldListed(ctx, id, wanted, yield) {
@@ -50,7 +49,7 @@ func (s *Store) yieldListed(ctx context.Context, id string, wanted func(store.In
 		want, err = wanted(info)
 	}
 	switch {
-	case errors.Is(err, store.ErrNotFound), err == nil && !want:
+	case isAbsent(err), err == nil && !want:
 		return true
 	case err != nil && ctx.Err() != nil:
 		yield(store.Info{}, err)

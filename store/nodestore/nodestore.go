@@ -41,6 +41,13 @@
 // buffer and the state; more where bytes are held. Other calls are charged for
 // their connection and the state.
 //
+// # Errors
+//
+// Those of package store, where they are about the upload. What is wrong with the
+// bucket, the credentials or the service is none of those, however long it stays:
+// the upload is as it was, and goes on once that is right. Only [Store.Probe] says
+// which it is.
+//
 // # Concurrency
 //
 // A Store and its Uploads are safe for concurrent use. The calls of one Upload
@@ -112,33 +119,88 @@ func Open(name, prefix string, mem *memory.Manager, opts *Options) (*Store, erro
 // Close closes idle connections. Uploads may still be used.
 func (s *Store) Close() error { return s.bucket.Close() }
 
-// Probe asks whether the service keeps its word about conditional writes, on
-// which everything here rests. A server does so before it takes anything.
+// Probe makes each kind of request once, so that a missing permission shows before
+// anything is taken, and asks whether the service keeps its word about conditional
+// writes, on which everything here rests.
 //
-// Errors: store.ErrUnsupported where it doesn't; those of the requests.
-func (s *Store) Probe(ctx context.Context) (err error) {
+// Errors: store.ErrUnsupported where it doesn't; store.ErrDenied and
+// store.ErrNotFound, of the bucket; those of the requests.
+func (s *Store) Probe(ctx context.Context) error {
 	key := s.prefix + stateDir + "probe-" + rand.Text()
+	err := s.probeConditions(ctx, key)
+	if err == nil {
+		err = s.probeReads(ctx, key)
+	}
+	if err == nil {
+		err = s.probeMultipart(ctx, key)
+	}
+	if removed := s.bucket.Remove(context.WithoutCancel(ctx), key); err == nil {
+		err = removed
+	}
+	if err != nil {
+		return fmt.Errorf("probe %s: %w", s.bucket.URI(s.prefix), err)
+	}
+	return nil
+}
+
+func (s *Store) probeConditions(ctx context.Context, key string) error {
 	put := func(when bucket.Precondition) (bucket.Object, error) {
 		return s.bucket.PutPiece(ctx, bucket.Object{Key: key, Size: 1}, strings.NewReader("?"), when)
 	}
 	first, err := put(bucket.Absent)
 	if err != nil {
-		return fmt.Errorf("probe bucket %s: %w", s.bucket.URI(s.prefix), err)
+		return err
 	}
-	defer func() { err = errors.Join(err, s.bucket.Remove(context.WithoutCancel(ctx), key)) }()
 	for _, when := range []bucket.Precondition{bucket.Absent, bucket.Precondition(strings.Repeat("0", 32))} {
 		switch _, err := put(when); {
 		case err == nil:
-			return fmt.Errorf("probe bucket %s: %w: the service ignores If-Match and If-None-Match, and without them "+
-				"two requests for one upload would lose acknowledged bytes", s.bucket.URI(s.prefix), store.ErrUnsupported)
+			return fmt.Errorf("%w: the service ignores If-Match and If-None-Match, and without them "+
+				"two requests for one upload would lose acknowledged bytes", store.ErrUnsupported)
 		case !errors.Is(err, store.ErrExists):
-			return fmt.Errorf("probe bucket %s with a conditional write: %w", s.bucket.URI(s.prefix), err)
+			return fmt.Errorf("a conditional write: %w", err)
 		}
 	}
 	if _, err := put(bucket.Precondition(first.ETag)); err != nil {
-		return fmt.Errorf("probe bucket %s with a conditional write: %w", s.bucket.URI(s.prefix), err)
+		return fmt.Errorf("a conditional write: %w", err)
 	}
 	return nil
+}
+
+// probeReads also has S3 say of an object that it isn't there, which it does only to
+// those who may list.
+func (s *Store) probeReads(ctx context.Context, key string) error {
+	r, _, err := s.bucket.Get(ctx, key, 0, -1)
+	if err != nil {
+		return err
+	}
+	if err := r.Close(); err != nil {
+		return err
+	}
+	if _, err := s.bucket.Head(ctx, key+"-none"); err != nil && !isAbsent(err) {
+		return err
+	}
+	for _, err := range s.bucket.Objects(ctx, key) {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) probeMultipart(ctx context.Context, key string) error {
+	m, err := s.bucket.CreatePiece(ctx, key)
+	if err != nil {
+		return err
+	}
+	for _, listErr := range s.bucket.Multiparts(ctx, key) {
+		if listErr != nil {
+			err = fmt.Errorf("without it what nodes leave that die would stay forever: %w", listErr)
+		}
+	}
+	if aborted := s.bucket.AbortMultipart(context.WithoutCancel(ctx), m); err == nil {
+		err = aborted
+	}
+	return err
 }
 
 // Limits implements store.Store.

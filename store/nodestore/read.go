@@ -17,7 +17,7 @@ var _ store.Reader = (*Store)(nil)
 func (s *Store) OpenReader(ctx context.Context, id string) (io.ReadSeekCloser, store.Info, error) {
 	r, info, err := s.openReader(ctx, id)
 	if err != nil {
-		return nil, store.Info{}, fmt.Errorf("read upload %.40s: %w", id, err)
+		return nil, store.Info{}, fmt.Errorf("read upload %.40s: %w", id, outward(err))
 	}
 	return r, info, nil
 }
@@ -50,7 +50,7 @@ func (s *Store) readable(ctx context.Context, id string, st *state) ([]object, e
 	if len(st.Runs) > 0 && s.isFinal(id, &st.Runs[0]) {
 		return nil, fmt.Errorf("%w: it isn't finished, and was not created to be read before", store.ErrUnsupported)
 	}
-	if err := s.completeRuns(ctx, id, st); err != nil {
+	if err := s.completeRuns(ctx, id, st.Runs); err != nil {
 		return nil, err
 	}
 	return append(asObjects(st.Runs), st.Tails...), nil
@@ -81,7 +81,7 @@ func (r *reader) Read(p []byte) (int, error) {
 		}
 		n, err := r.open.Read(p)
 		r.off += int64(n)
-		if n == 0 && errors.Is(err, store.ErrNotFound) && !r.final {
+		if n == 0 && isAbsent(err) && !r.final {
 			// It may have been finished meanwhile.
 			rec, loadErr := r.store.load(r.ctx, r.id)
 			if loadErr == nil && rec.state.Sum != nil {

@@ -33,11 +33,11 @@ func (s *Store) load(ctx context.Context, id string) (record, error) {
 		return record{}, fmt.Errorf("%w: %.40q is no id", store.ErrNotFound, id)
 	}
 	rec, err := s.read(ctx, s.uploadKey(id))
-	if errors.Is(err, store.ErrNotFound) {
+	if isAbsent(err) {
 		rec, err = s.read(ctx, s.finishedKey(id))
 	}
 	switch {
-	case errors.Is(err, store.ErrNotFound):
+	case isAbsent(err):
 		return record{}, err
 	case err != nil:
 		return record{}, err
@@ -108,7 +108,7 @@ func (s *Store) write(ctx context.Context, key string, st *state, when bucket.Pr
 		}
 		var transient *store.TransientError
 		switch {
-		case errors.Is(err, store.ErrExists), errors.Is(err, store.ErrNotFound):
+		case errors.Is(err, store.ErrExists), isAbsent(err):
 			there, size, readErr := s.tryRead(ctx, key, int64(len(text)))
 			switch {
 			case readErr == nil && size <= int64(len(text)) && there.state.Revision == st.Revision:
@@ -117,11 +117,11 @@ func (s *Store) write(ctx context.Context, key string, st *state, when bucket.Pr
 				return record{}, store.ErrTaken
 			case readErr == nil:
 				return record{}, store.ErrSuperseded
-			case errors.Is(readErr, store.ErrNotFound), !sent:
+			case isAbsent(readErr), !sent:
 				return record{}, readErr // it was refused, whatever is there
 			}
 			err = readErr
-		case !errors.As(err, &transient):
+		case !errors.As(err, &transient) && !sent:
 			return record{}, err
 		default:
 			sent = true

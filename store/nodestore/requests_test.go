@@ -104,7 +104,7 @@ func TestRequests(t *testing.T) {
 	expect("24 MiB more", "4 writes, 2 reads, 0 deletes")
 	_, err = u.Finish(t.Context(), store.Sum{})
 	check(t, err)
-	expect("finish", "2 writes, 0 reads, 1 deletes")
+	expect("finish", "2 writes, 1 reads, 1 deletes")
 
 	hopping := create(48 * mib)
 	count.take()
@@ -115,5 +115,5 @@ func TestRequests(t *testing.T) {
 	expect("24 MiB at another node", "6 writes, 2 reads, 0 deletes")
 	_, err = u.Finish(t.Context(), store.Sum{})
 	check(t, err)
-	expect("finish after a takeover", "4 writes, 0 reads, 2 deletes")
+	expect("finish after a takeover", "4 writes, 1 reads, 2 deletes")
 }

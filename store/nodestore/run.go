@@ -2,7 +2,6 @@ package nodestore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/streamflow/streamflow/internal/bucket"
@@ -12,13 +11,15 @@ import (
 // beginRun makes sure that there is an open run with a part to spare.
 func (t *transfer) beginRun(ctx context.Context) error {
 	st, s := t.next, t.upload.store
+	ended := st.Runs
 	if r := st.openRun(); r != nil {
 		if len(r.Parts) < s.opts.MaxParts-s.opts.MaxParts/10 {
 			return nil
 		}
 		st.freeze()
+		ended = ended[:len(ended)-1] // it has parts that the state doesn't name yet
 	}
-	if err := s.completeRuns(ctx, t.upload.id, st); err != nil {
+	if err := s.completeRuns(ctx, t.upload.id, ended); err != nil {
 		return t.lost(ctx, err)
 	}
 	r, err := s.newRun(ctx, t.upload.id, st)
@@ -68,11 +69,12 @@ func (s *Store) object(id string, st *state) bucket.Object {
 // isFinal: the run's multipart upload is the one that becomes the object.
 func (s *Store) isFinal(id string, r *run) bool { return r.Key == s.target(id) }
 
-// completeRuns, for which the memory is the caller's, makes objects of the runs that take no more parts, which also ends
+// completeRuns makes objects of the runs that take no more parts, which also ends
 // what late parts of theirs could go to. It may be done twice, and at two places.
-func (s *Store) completeRuns(ctx context.Context, id string, st *state) error {
-	for i := range st.Runs {
-		r := &st.Runs[i]
+// The memory for it is the caller's.
+func (s *Store) completeRuns(ctx context.Context, id string, runs []run) error {
+	for i := range runs {
+		r := &runs[i]
 		if r.Multipart == "" || s.isFinal(id, r) {
 			continue
 		}
@@ -85,7 +87,7 @@ func (s *Store) completeRuns(ctx context.Context, id string, st *state) error {
 
 func (s *Store) completeRun(ctx context.Context, r *run) error {
 	err := s.bucket.CompleteMultipart(ctx, r.multipart(), r.list(), store.Sum{CRC32C: r.Sum, Known: true}, false)
-	if errors.Is(err, store.ErrNotFound) {
+	if isAbsent(err) || isUnsure(err) {
 		if o, headErr := s.bucket.Head(ctx, r.Key); headErr == nil && o.Size == r.Size {
 			err = nil // somebody did
 		}

@@ -109,12 +109,12 @@ func (t *transfer) drop(objects []object) {
 // lost explains where a request failed because of what there is: mostly a newer
 // state.
 func (t *transfer) lost(ctx context.Context, err error) error {
-	gone := errors.Is(err, store.ErrNotFound)
+	gone := isAbsent(err)
 	if !gone && !isUnsure(err) {
 		return err
 	}
 	switch rec, readErr := t.upload.store.load(ctx, t.upload.id); {
-	case errors.Is(readErr, store.ErrNotFound):
+	case isAbsent(readErr):
 		return readErr
 	case readErr != nil:
 	case rec.etag != t.upload.record.etag:
@@ -124,10 +124,4 @@ func (t *transfer) lost(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: somebody else removed bytes of it: %v", store.ErrGone, err)
 	}
 	return err
-}
-
-// isUnsure: a request that was sent whole may have been carried out.
-func isUnsure(err error) bool {
-	var transient *store.TransientError
-	return errors.As(err, &transient)
 }

@@ -91,7 +91,7 @@ func (s *Store) supersede(id string) {
 func (s *Store) Create(ctx context.Context, spec store.Spec) (store.Upload, store.Info, error) {
 	u, info, err := s.create(ctx, spec)
 	if err != nil {
-		return nil, store.Info{}, fmt.Errorf("create upload: %w", err)
+		return nil, store.Info{}, fmt.Errorf("create upload: %w", outward(err))
 	}
 	return u, info, nil
 }
@@ -139,7 +139,7 @@ func (s *Store) vacant(ctx context.Context, id string) error {
 		return store.ErrTaken
 	case rec.state != nil && rec.state.Aborted:
 		return s.discard(ctx, id)
-	case errors.Is(err, store.ErrNotFound):
+	case isAbsent(err):
 		return nil
 	}
 	return err
@@ -149,7 +149,7 @@ func (s *Store) vacant(ctx context.Context, id string) error {
 func (s *Store) Open(ctx context.Context, id string) (store.Upload, store.Info, error) {
 	u, info, err := s.takeOver(ctx, id)
 	if err != nil {
-		return nil, store.Info{}, fmt.Errorf("open upload %.40s: %w", id, err)
+		return nil, store.Info{}, fmt.Errorf("open upload %.40s: %w", id, outward(err))
 	}
 	return u, info, nil
 }
@@ -172,7 +172,7 @@ func (s *Store) takeOver(ctx context.Context, id string) (*Upload, store.Info, e
 		}
 		// Somebody else wrote meanwhile: it is theirs, but this is newer. Or finished
 		// it, and the state is another one.
-		if !errors.Is(err, store.ErrSuperseded) && !errors.Is(err, store.ErrNotFound) || try == attempts {
+		if !errors.Is(err, store.ErrSuperseded) && !isAbsent(err) || try == attempts {
 			return nil, store.Info{}, err
 		}
 	}
@@ -269,7 +269,7 @@ func (u *Upload) Info(ctx context.Context) (store.Info, error) {
 func (s *Store) Stat(ctx context.Context, id string) (store.Info, error) {
 	rec, err := s.load(ctx, id)
 	if err != nil {
-		return store.Info{}, fmt.Errorf("look up upload %.40s: %w", id, err)
+		return store.Info{}, fmt.Errorf("look up upload %.40s: %w", id, outward(err))
 	}
 	return s.info(id, rec.state), nil
 }
@@ -277,7 +277,7 @@ func (s *Store) Stat(ctx context.Context, id string) (store.Info, error) {
 // SetLength implements store.Upload.
 func (u *Upload) SetLength(ctx context.Context, length int64) error {
 	if err := u.setLength(ctx, length); err != nil {
-		return fmt.Errorf("set length of upload %s to %d: %w", u.id, length, err)
+		return fmt.Errorf("set length of upload %s to %d: %w", u.id, length, outward(err))
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ func (u *Upload) WriteVerified(ctx context.Context, off int64, r io.Reader, size
 func (u *Upload) write(ctx context.Context, off int64, r io.Reader, size int64, verify func() error) (int64, error) {
 	t := &transfer{upload: u, start: off, size: size, verify: verify}
 	if err := t.run(ctx, r); err != nil {
-		return t.acknowledged, fmt.Errorf("write upload %s at %d: %w", u.id, off, err)
+		return t.acknowledged, fmt.Errorf("write upload %s at %d: %w", u.id, off, outward(err))
 	}
 	return t.acknowledged, nil
 }
@@ -296,11 +296,24 @@ func (t *transfer) close(ctx context.Context, err error) error {
 		err = context.Cause(u.taken)
 	}
 	if !t.unsure {
-		for _, m := range t.fresh {
-			u.store.removeData(ctx, m)
-		}
+		t.discard(ctx, errors.Is(err, store.ErrSuperseded))
 	}
 	return err
+}
+
+// discard removes what no state names. A commit whose answer was lost may have been
+// carried out before the newer state was written, which then names it too. What that
+// one doesn't name no later one will.
+func (t *transfer) discard(ctx context.Context, superseded bool) {
+	named := namesOf{store: t.upload.store}
+	for _, m := range t.fresh {
+		if superseded {
+			if has, err := named.has(ctx, t.upload.id, m); has || err != nil {
+				continue // RemoveOrphans knows it later
+			}
+		}
+		t.upload.store.removeData(ctx, m)
+	}
 }
 
 // removeData removes an object or ends a multipart upload that no state names. If
