@@ -27,14 +27,17 @@ func (s *Store) dataPrefix(id string) string  { return s.prefix + dataDir + id +
 // newDataKey is used once: what lies under it never changes.
 func (s *Store) newDataKey(id string) string { return s.dataPrefix(id) + rand.Text() }
 
-// owner returns whose data lies under a key.
+// owner returns whose data lies under a key, or whose state: of that there is a
+// multipart upload where a node died that asked why a write of it was refused.
 func (s *Store) owner(key string) (id string, ok bool) {
 	rest, ok := strings.CutPrefix(key, s.prefix)
 	if !ok {
 		return "", false
 	}
-	if data, ok := strings.CutPrefix(rest, dataDir); ok {
-		rest, _, _ = strings.Cut(data, "/")
+	for _, dir := range []string{dataDir, uploadsDir, finishedDir} {
+		if below, ok := strings.CutPrefix(rest, dir); ok {
+			rest, _, _ = strings.Cut(below, "/")
+		}
 	}
 	return rest, validID(rest)
 }

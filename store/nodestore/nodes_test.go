@@ -17,6 +17,7 @@ import (
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
 	"github.com/streamflow/streamflow/store/nodestore"
+	"github.com/streamflow/streamflow/store/s3store"
 )
 
 const mib = 1 << 20
@@ -252,6 +253,20 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
+// beginMultipart leaves a part of a multipart upload of any key.
+func (f *fleet) beginMultipart(prefix, name string) {
+	f.Helper()
+	st, err := s3store.Open(f.bucket, prefix, f.mem, &s3store.Options{
+		Endpoint: f.gateway.Endpoint, Region: s3test.Region,
+		Credentials: s3store.Credentials{AccessKey: s3test.AccessKey, SecretKey: s3test.SecretKey},
+	})
+	check(f.T, err)
+	u, _, err := st.Create(f.Context(), store.Spec{Name: name, Length: 6 * mib})
+	check(f.T, err)
+	_, err = u.Write(f.Context(), 0, bytes.NewReader(random(5*mib)), 5*mib)
+	check(f.T, errors.Join(err, st.Close()))
+}
+
 // TestOrphans: what a dead node left is removed once it is old, and nothing else.
 func TestOrphans(t *testing.T) {
 	f := newFleet(t, 1)
@@ -270,14 +285,15 @@ func TestOrphans(t *testing.T) {
 		check(t, os.WriteFile(filepath.Join(dir, "data", id, "LEFT"), data[:10], 0o644))
 	}
 	check(t, os.Remove(filepath.Join(dir, "uploads", gone.ID)))
+	f.beginMultipart(prefix+"/.streamflow/uploads", tailInfo.ID)
 	before := len(f.files())
 	if n, err := f.nodes[0].RemoveOrphans(t.Context(), time.Now().Add(-time.Hour)); n != 0 || err != nil {
 		t.Errorf("removed %d that are new, %v", n, err)
 	}
-	if n, err := f.nodes[0].RemoveOrphans(t.Context(), time.Now().Add(time.Hour)); n != 2 || err != nil {
+	if n, err := f.nodes[0].RemoveOrphans(t.Context(), time.Now().Add(time.Hour)); n != 3 || err != nil {
 		t.Errorf("removed %d orphans, %v", n, err)
 	}
-	if after := len(f.files()); after != before-2 {
+	if after := len(f.files()); after != before-3 {
 		t.Errorf("of %d files %d are left", before, after)
 	}
 	f.write(u, 7*mib, data[7*mib:])
