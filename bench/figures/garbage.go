@@ -14,6 +14,8 @@ var (
 		"/", "/files/", "/files", "/files/0123456789abcdef0123456789abcdef", "/files/../../etc/passwd", "/files/%2e%2e%2fx", "/files/a%00b",
 		"//", "*", "http://other/files/", "/metrics", "/healthz", "/api/v1/memory", "/api/v1/uploads", "/api/v1/events", "/files/?a=%zz",
 	}
+	// On loopback the server answers to no other name, and looks no further.
+	garbageHosts  = []string{"localhost", "localhost", "127.0.0.1", "127.0.0.1:8080", "[::1]", "localhost", "x", "x:y"}
 	garbageFields = []string{
 		"Tus-Resumable", "Upload-Length", "Upload-Offset", "Upload-Defer-Length", "Upload-Metadata", "Upload-Concat", "Upload-Checksum",
 		"Content-Type", "Content-Length", "Content-Encoding", "Transfer-Encoding", "Expect", "X-HTTP-Method-Override", "Trailer",
@@ -32,7 +34,7 @@ var (
 // garbage is the bytes of one request, or nearly.
 func garbage(random *rand.Rand) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: x\r\n", pick(random, garbageMethods), pick(random, garbagePaths))
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\n", pick(random, garbageMethods), pick(random, garbagePaths), pick(random, garbageHosts))
 	if random.IntN(4) > 0 {
 		b.WriteString("Tus-Resumable: 1.0.0\r\n")
 	}

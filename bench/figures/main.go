@@ -36,6 +36,7 @@ func figures() []figure {
 		{"crash", "kill -9 of the server while 50 uploads are under way", measureCrash},
 		{"disk", "the disk runs full while 50 uploads are under way", measureDisk},
 		{"storm", "garbage at a high rate: no crash, no growth", measureStorm},
+		{"fuzz", "ten minutes of fuzzing each of what reads requests", measureFuzz},
 		{"profile", "the memory manager's share of the CPU", measureProfile},
 		{"s3-file", "2 GiB from a file to S3, beside five peers", measureS3File},
 		{"s3-pipe", "2 GiB from a pipe to S3, beside five peers", measureS3Pipe},

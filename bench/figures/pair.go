@@ -18,14 +18,14 @@ const syncedServer = "tusd, synced"
 type delivery struct {
 	Server    string  `json:"server"`
 	Uploads   int     `json:"uploads"`
-	Checksum  bool    `json:"checksum"`
 	MiBPerSec float64 `json:"mib_per_second"`
 	CPU       float64 `json:"cpu_seconds_per_gib"`
 	PeakMiB   float64 `json:"peak_mib"`
 }
 
 // measurePair sends 2 GiB as one upload and as eight at once, by the same client
-// to our server, to tusd, and to tusd with syncs, in interleaved rounds.
+// to our server, to tusd, and to tusd with syncs, in interleaved rounds, and then
+// to ours with a checksum.
 func measurePair(ctx context.Context, b *bench) error {
 	if err := b.build(ctx); err != nil {
 		return err
@@ -57,7 +57,7 @@ func measurePair(ctx context.Context, b *bench) error {
 		b.report.atLeast(what+"throughput", ratio(runs[ours], runs[syncedServer], func(d delivery) float64 { return d.MiBPerSec }), 1)
 		b.report.atMost(what+"CPU", ratio(runs[ours], runs[syncedServer], func(d delivery) float64 { return d.CPU }), 0.9)
 	}
-	return nil
+	return b.pairChecksum(ctx, tools, source, size)
 }
 
 func (b *bench) pairRounds(ctx context.Context, tools peerTools, source string, size int64, uploads int) (map[string][]delivery, error) {
@@ -93,8 +93,9 @@ func (b *bench) startNamed(ctx context.Context, tools peerTools, name string) (*
 	}
 }
 
-// deliver sends the source in so many parts at once, each an upload.
-func (b *bench) deliver(ctx context.Context, tools peerTools, name, source string, size int64, uploads int) (delivery, error) {
+// deliver sends the source in so many parts at once, each an upload. Headers are
+// pairs for their PATCH.
+func (b *bench) deliver(ctx context.Context, tools peerTools, name, source string, size int64, uploads int, headers ...string) (delivery, error) {
 	s, err := b.startNamed(ctx, tools, name)
 	if err != nil {
 		return delivery{}, err
@@ -103,7 +104,7 @@ func (b *bench) deliver(ctx context.Context, tools peerTools, name, source strin
 	client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
 	start := time.Now()
 	err = inParallel(uploads, uploads, func(i int) error {
-		return sendPart(ctx, client, s.url, source, int64(i)*part, part)
+		return sendPart(ctx, client, s.url, source, int64(i)*part, part, headers)
 	})
 	took := time.Since(start)
 	client.CloseIdleConnections()
@@ -118,7 +119,7 @@ func (b *bench) deliver(ctx context.Context, tools peerTools, name, source strin
 }
 
 // sendPart creates an upload and sends a part of a file as one PATCH.
-func sendPart(ctx context.Context, client *http.Client, url, source string, offset, size int64) error {
+func sendPart(ctx context.Context, client *http.Client, url, source string, offset, size int64, headers []string) error {
 	file, err := os.Open(source)
 	if err != nil {
 		return fmt.Errorf("send: %w", err)
@@ -136,6 +137,9 @@ func sendPart(ctx context.Context, client *http.Client, url, source string, offs
 	req.Header.Set("Tus-Resumable", "1.0.0")
 	req.Header.Set("Content-Type", "application/offset+octet-stream")
 	req.Header.Set("Upload-Offset", "0")
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
 	_, err = roundTrip(client, req, http.StatusNoContent)
 	return err
 }

@@ -131,14 +131,12 @@ func (s *storm) part(ctx context.Context, part int, each time.Duration) error {
 // connection sends a few requests one after the other, whatever the answers.
 // That the server ends it is no error: garbage deserves it.
 func (s *storm) connection(ctx context.Context, host string, random *rand.Rand) error {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", host)
-	if err != nil && ctx.Err() == nil {
+	conn, err := (&net.Dialer{Timeout: 30 * time.Second}).DialContext(context.WithoutCancel(ctx), "tcp", host)
+	if err != nil {
 		return fmt.Errorf("the server takes no connection: %w", err)
 	}
-	if err == nil {
-		s.talk(conn, random)
-		_ = conn.Close()
-	}
+	s.talk(conn, random)
+	_ = conn.Close()
 	return nil
 }
 

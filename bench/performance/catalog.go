@@ -178,6 +178,7 @@ func catalog() []chapter {
 			{"crash", "kill -9 while 50 uploads are under way", "No acknowledged offset may be less afterwards.", nil},
 			{"disk", "A disk that runs full", "While 50 uploads are under way, and has room again.", nil},
 			{"storm", "Garbage at a high rate", "What an operator looks at is that nothing grows from the first round on.", nil},
+			{"fuzz", "What reads requests, fuzzed", "The head of a request, and what is in three of its fields. A finding ends the run.", nil},
 		}},
 		{"The memory manager", []figure{
 			{
