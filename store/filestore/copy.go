@@ -19,22 +19,29 @@ const readAhead = 4 << 10
 const maxEmpty = 100
 
 // copy moves the unit from r into the file. It waits for r with the sip alone:
-// whatever it has is in the file then, which idle may close. The second full
-// sip in a row is taken for a burst: of those who send a little now and then,
-// nobody queues for the disk with a buffer.
+// whatever it has is in the file then, and the files may be closed. The second full
+// sip in a row is taken for a burst, and after a long one the first: of those who
+// send a little now and then, nobody queues for the disk with a buffer.
 func (t *transfer) copy(ctx context.Context, r io.Reader) error {
-	for full := false; t.span.end-t.start != t.size; {
+	fast := false
+	for before := 0; t.span.end-t.start != t.size; {
 		if t.missing() == 0 {
 			return t.wantEnd(ctx, r, t.sip[:1])
 		}
 		p := t.sip[:min(t.missing(), sipBytes)]
 		n, err := t.read(ctx, r, p)
-		before := full
-		full = err == nil && n == sipBytes && t.missing() > sipBytes
-		if full && before {
-			full, err = false, t.burst(ctx, r, p)
+		full := err == nil && n == sipBytes && t.missing() > sipBytes
+		if full && (fast || before > 0) {
+			start := t.span.end
+			err = t.burst(ctx, r, p, readAhead-before)
+			fast, before = t.span.end-start > readAhead, 0
 		} else if putErr := t.put(ctx, p[:n]); putErr != nil {
 			return putErr
+		} else {
+			fast, before = false, 0
+			if full {
+				before = n
+			}
 		}
 		if err != nil {
 			return t.reason(err)
@@ -53,9 +60,9 @@ func (t *transfer) missing() int64 {
 }
 
 // burst moves p, which was just read of r, and what follows through a buffer,
-// for as long as r fills it: who gives less has no more at the moment. It
-// returns an error of r as it is.
-func (t *transfer) burst(ctx context.Context, r io.Reader, p []byte) (err error) {
+// for as long as r fills it: who gives less has no more at the moment, unless it
+// is ahead, all that was read ahead. It returns an error of r as it is.
+func (t *transfer) burst(ctx context.Context, r io.Reader, p []byte, ahead int) (err error) {
 	b, err := t.buffer(t.missing())
 	if err != nil {
 		return err
@@ -71,11 +78,11 @@ func (t *transfer) burst(ctx context.Context, r io.Reader, p []byte) (err error)
 		if err := t.put(ctx, buffer[:n+m]); err != nil {
 			return err
 		}
-		over := n+m < len(buffer) && n+m != readAhead
+		over := n+m < len(buffer) && n+m != ahead
 		if readErr != nil || over || t.missing() == 0 {
 			return readErr
 		}
-		n = 0
+		n, ahead = 0, readAhead
 	}
 }
 

@@ -1,6 +1,7 @@
 package filestore_test
 
 import (
+	"bufio"
 	"bytes"
 	"hash/crc32"
 	"io"
@@ -44,6 +45,30 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) {
 	clear(p)
 	return len(p), nil
+}
+
+// A source that has bytes at once is read in large pieces, also behind the 4 KiB that
+// net/http reads of a body ahead.
+func TestBurstsAreRead(t *testing.T) {
+	const size = 8 << 20
+	u := create(t, openStore(t, t.TempDir(), newMemory(t, 16<<20), nil), store.Spec{Name: "f", Length: size})
+	source := &counted{}
+	if n, err := u.Write(t.Context(), 0, bufio.NewReaderSize(source, 4<<10), size); n != size || err != nil {
+		t.Fatalf("wrote %d bytes: %v", n, err)
+	}
+	if most := size / (128 << 10); source.reads > most {
+		t.Errorf("%d bytes were read in %d pieces, want at most %d", size, source.reads, most)
+	}
+}
+
+type counted struct {
+	zeros
+	reads int
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	c.reads++
+	return c.zeros.Read(p)
 }
 
 // Under pressure buffers are smaller, and a Write always gets one.
