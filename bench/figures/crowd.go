@@ -24,7 +24,7 @@ const crowdSize = 50
 // each asks where it stands and goes on, until it is whole.
 type crowd struct {
 	source []byte // of every upload, each from another byte on
-	piece  int    // bytes of one PATCH
+	pieces []int  // bytes of one PATCH, for one upload after the other
 
 	mu       sync.Mutex
 	url      string // of the server's uploads
@@ -42,7 +42,7 @@ type crowdTally struct {
 	Refusals     map[int]int `json:"refusals"` // by status
 }
 
-func (b *bench) newCrowd(size int64, piece int) (*crowd, error) {
+func (b *bench) newCrowd(size int64, pieces ...int) (*crowd, error) {
 	source, err := b.source("source", size)
 	if err != nil {
 		return nil, err
@@ -51,7 +51,7 @@ func (b *bench) newCrowd(size int64, piece int) (*crowd, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the source: %w", err)
 	}
-	return &crowd{source: content, piece: piece, restless: true, tally: crowdTally{Refusals: map[int]int{}}}, nil
+	return &crowd{source: content, pieces: pieces, restless: true, tally: crowdTally{Refusals: map[int]int{}}}, nil
 }
 
 // A gathering is a crowd at work.
@@ -121,7 +121,7 @@ func (c *crowd) upload(ctx context.Context, number int, store string) error {
 	defer client.CloseIdleConnections()
 	for again := true; again; {
 		number += crowdSize
-		m := &member{crowd: c, client: client, from: number * 4099 % len(c.source)}
+		m := &member{crowd: c, client: client, from: number * 4099 % len(c.source), piece: c.pieces[number%len(c.pieces)]}
 		if err := m.bring(ctx); err != nil {
 			return err
 		}
@@ -130,7 +130,7 @@ func (c *crowd) upload(ctx context.Context, number int, store string) error {
 			c.count(func(t *crowdTally) { t.Differ++ })
 			return err
 		}
-		if err := os.Remove(stored); err != nil {
+		if err := os.Truncate(stored, 0); err != nil { // its name stays taken
 			return fmt.Errorf("make room: %w", err)
 		}
 		c.mu.Lock()
@@ -146,6 +146,7 @@ type member struct {
 	*crowd
 	client *http.Client
 	from   int    // where in the source its bytes begin
+	piece  int    // bytes of one PATCH
 	id     string // "" before it was created
 	acked  int    // the furthest offset that an answer named
 }

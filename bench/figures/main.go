@@ -46,6 +46,8 @@ func figures() []figure {
 		{"s3-million", "a million tiny files: memory", measureS3Million},
 		{"s3-many", "four files to S3 at once under 64 MiB, beside rclone", measureS3Many},
 		{"s3-kill", "kill -9 of client and S3 server during uploads", measureS3Kill},
+		{"s3-serve", "uploads to our server and tusd, both over S3", measureS3Serve},
+		{"nodes", "kill -9 and pauses of three nodes over one bucket", measureNodes},
 		{"fault", "uploads through connections that are slow, cut, stalled or corrupt", measureFault},
 		{"peers", "build and install the peers, and nothing else", setUpPeers},
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -85,7 +86,10 @@ func verify(source, store string) error {
 }
 
 // same compares two files byte by byte.
-func same(a, b string) error {
+func same(a, b string) error { return sameBeginning(a, b, math.MaxInt64) }
+
+// sameBeginning compares the first n bytes of a file with all of another.
+func sameBeginning(a, b string, n int64) error {
 	left, err := os.Open(a)
 	if err != nil {
 		return fmt.Errorf("compare: %w", err)
@@ -96,9 +100,10 @@ func same(a, b string) error {
 		return fmt.Errorf("compare: %w", err)
 	}
 	defer right.Close()
+	beginning := io.LimitReader(left, n)
 	x, y := make([]byte, mib), make([]byte, mib)
 	for off := int64(0); ; off += mib {
-		n, errLeft := io.ReadFull(left, x)
+		n, errLeft := io.ReadFull(beginning, x)
 		m, errRight := io.ReadFull(right, y)
 		if !bytes.Equal(x[:n], y[:m]) {
 			return fmt.Errorf("compare: %s and %s differ after byte %d", a, b, off)

@@ -124,6 +124,14 @@ func catalog() []chapter {
 				}},
 			},
 			{"s3-kill", "kill -9 of client or S3 server", "At random moments of one upload after the other. What is given up at last leaves nothing behind after `abort`.", nil},
+			{
+				"s3-serve", "Servers that keep uploads in S3", "One upload and fifty at once by the same client, to our server and to tusd, both over versitygw.",
+				[]plot{{
+					name: "s3-serve", title: "50 uploads of 100 MiB at once to a server over S3", group: "server", where: map[string]string{"uploads": "50"},
+					panels: speedAndPeak(),
+				}},
+			},
+			{"nodes", "Nodes that share a bucket, killed and paused", "Three nodes over one bucket; each request of an upload meets another. Nodes are killed or stopped in the middle of what they do, and the S3 server is killed.", nil},
 			{"fault", "Connections that are slow, cut, stalled or corrupt", "Uploads through Toxiproxy, to our server by tus and to versitygw. Every one ends with the right bytes or with an error.", nil},
 		}},
 		{"Client and server, over tus", []figure{

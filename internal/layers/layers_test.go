@@ -70,6 +70,7 @@ var testOnly = []string{
 	"go.yaml.in/yaml/...",
 	"filippo.io/age",
 	"github.com/klauspost/compress/zstd",
+	"github.com/minio/minio-go/...",
 	"golang.org/x/...",
 	module + "/...",
 }
