@@ -190,6 +190,28 @@ func (f *fleet) lifeOf(id string, data []byte) error {
 	return err
 }
 
+// TestLongBody: the memory for a list of parts that grows is taken on the way.
+func TestLongBody(t *testing.T) {
+	const size = 3 << 30
+	f := newFleet(t, 0)
+	st, tr := openTroubled(t, f.gateway, f.bucket, f.mem)
+	f.nodes = append(f.nodes, st)
+	u, _ := f.begin(0, size)
+	tr.set(&trouble{request: "PUT part", status: 200, etag: `"1"`})
+	if n, err := u.Write(t.Context(), 0, io.LimitReader(zeros{}, size), size); n != size || err != nil {
+		t.Errorf("%d bytes are acknowledged, %v", n, err)
+	}
+	tr.set(nil)
+	check(t, u.Abort(t.Context()))
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
 // TestLostAnswer: a state is written, but its writer doesn't hear of it before another
 // node takes the upload over. What that state names stays.
 func TestLostAnswer(t *testing.T) {

@@ -59,8 +59,10 @@ type transfer struct {
 
 	source *source
 	memory memory.Reservation
-	// stateRoom is how long a state there is memory for.
+	// stateRoom is how long a state there is memory for; more is what of it was taken
+	// on the way.
 	stateRoom int64
+	more      []memory.Reservation
 	buffer    memory.Buffer
 	// hold has bytes be held until they are stored, whatever the size.
 	hold bool
@@ -109,7 +111,7 @@ func (t *transfer) run(ctx context.Context, r io.Reader) error {
 	ctx = context.WithoutCancel(ctx)
 	err = t.copy(ctx, t.sip[:head], err)
 	err = errors.Join(err, t.buffer.Release())
-	return errors.Join(t.close(ctx, err), t.memory.Release())
+	return errors.Join(t.close(ctx, err), t.release())
 }
 
 // admit checks the unit against its upload.
@@ -268,11 +270,31 @@ func (t *transfer) commit(ctx context.Context) error {
 	}
 	t.fresh, t.stale = nil, nil
 	t.next = u.record.state.clone()
-	if u.record.bytes > t.stateRoom {
-		// More can't be waited for while this is held, but by the next Write.
-		return store.Transient(fmt.Errorf("%w: the list of parts has grown", memory.ErrFull))
+	return t.makeRoom()
+}
+
+// makeRoom takes memory for a state whose list of parts has grown. It can't be waited
+// for while other memory is held, but by the next Write.
+func (t *transfer) makeRoom() error {
+	if t.upload.record.bytes <= t.stateRoom {
+		return nil
 	}
+	more, err := t.upload.store.mem.TryReserve(memory.KindConnection, stateCost*t.upload.record.bytes)
+	if err != nil {
+		return store.Transient(fmt.Errorf("the list of parts has grown: %w", err))
+	}
+	t.more = append(t.more, more)
+	t.stateRoom += t.upload.record.bytes
 	return nil
+}
+
+// release gives all memory back.
+func (t *transfer) release() error {
+	err := t.memory.Release()
+	for _, more := range t.more {
+		err = errors.Join(err, more.Release())
+	}
+	return err
 }
 
 // close acknowledges what is left after err, and removes what came to nothing.
