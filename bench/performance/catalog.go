@@ -188,6 +188,38 @@ func catalog() []chapter {
 			{"storm", "Garbage at a high rate", "What an operator looks at is that nothing grows from the first round on.", nil},
 			{"fuzz", "What reads requests, fuzzed", "The head of a request, and what is in three of its fields. A finding ends the run.", nil},
 		}},
+		{"The browser", []figure{
+			{
+				"browser-bundle", "What a page loads", "Beside tus-js-client, and Uppy's core with its tus; minified, by gzip at its best. " +
+					"What few uploads need comes later, and isn't in it.",
+				[]plot{{
+					name: "browser-bundle", title: "What a page loads", group: "client",
+					panels: []panel{{title: "gzip", field: "bytes", unit: "bytes"}},
+				}},
+			},
+			{
+				"browser-file", "2 GiB from a page", "One file to our server, in Chromium, with nothing between. The heap is what survives a forced collection, sampled through the run.",
+				[]plot{{
+					name: "browser-file", title: "2 GiB from a page", group: "client",
+					panels: []panel{
+						{title: "throughput", field: "mib_per_second", unit: "MiB/s", more: true},
+						{title: "JS heap over idle", field: "heap_mib", unit: "MiB", most: true},
+					},
+				}},
+			},
+			{
+				"browser-many", "1,000 files of 100 KiB from a page", "All begun at once, three and six under way. A task of the main thread is what keeps the page from answering.",
+				[]plot{{
+					name: "browser-many", title: "1,000 files of 100 KiB from a page", group: "client",
+					panels: []panel{
+						{title: "time", field: "seconds", unit: "s"},
+						{title: "longest task", field: "longest_task_ms", unit: "ms", most: true},
+					},
+				}},
+			},
+			{"browser-ledger", "The ledger and what array buffers take", "Read by the browser's own count of backing stores, after a forced collection, while all chunks are held on their way.", nil},
+			{"browser-track", "Track and release", "In the page: what somebody else tracks, with its WeakRef and registry, and what the engine takes for a chunk.", nil},
+		}},
 		{"The memory manager", []figure{
 			{
 				"memory", "Take and give back one 64 KiB buffer", "Only ours does all of pooling, limits at every level, and tracking: [bench/README.md](../bench/README.md) says who does what.",
