@@ -49,11 +49,15 @@ func measureS3Serve(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
+	bytesEach := min(100*mib, info.Size())
+	if b.quick {
+		bytesEach = info.Size() / 50
+	}
 	b.report.columns("server", "uploads", "MiB/s", "CPU s/GiB", "peak MiB", "temporary MiB")
 	for _, c := range []struct {
 		uploads int
 		bytes   int64
-	}{{1, info.Size()}, {50, min(100*mib, info.Size()/50)}} {
+	}{{1, info.Size()}, {50, bytesEach}} {
 		if err := b.s3ServeRounds(ctx, tools, bucket, source, c.uploads, c.bytes); err != nil {
 			return err
 		}
