@@ -18,6 +18,8 @@ const (
 const (
 	minChunkBytes = 4 << 10
 	maxStreams    = 1 << 10
+	// wideStreams are enough to read one unit of a stream while another is sent.
+	wideStreams = 2
 )
 
 // Options of a [Manager]. The zero value works.
@@ -30,7 +32,8 @@ type Options struct {
 	// units in any order. Default 1 MiB, at least 4 KiB. A destination's own
 	// limits override it.
 	ChunkBytes int64
-	// Streams is the number of units under way in one upload. Default 3.
+	// Streams is the number of units under way in one upload. Default 3; 2 where
+	// units of a stream are larger than ChunkBytes, as S3 wants them, and held.
 	Streams int
 	// Retries is the number of failures in a row, without progress between
 	// them, that end an upload, once they go on for 45 s. Default 3. Where
@@ -84,9 +87,6 @@ func (o *Options) withDefaults() (Options, error) {
 	if c.ChunkBytes == 0 {
 		c.ChunkBytes = DefaultChunkBytes
 	}
-	if c.Streams == 0 {
-		c.Streams = DefaultStreams
-	}
 	if c.Retries == 0 {
 		c.Retries = DefaultRetries
 	}
@@ -96,7 +96,7 @@ func (o *Options) withDefaults() (Options, error) {
 	switch {
 	case c.ChunkBytes < minChunkBytes:
 		return c, fmt.Errorf("Options.ChunkBytes is %d: at least %d is needed", c.ChunkBytes, minChunkBytes)
-	case c.Streams < 1 || c.Streams > maxStreams:
+	case c.Streams < 0 || c.Streams > maxStreams:
 		return c, fmt.Errorf("Options.Streams is %d: it must be from 1 to %d", c.Streams, maxStreams)
 	case c.RateLimit < 0:
 		return c, fmt.Errorf("Options.RateLimit is %d: it must not be negative", c.RateLimit)
@@ -106,4 +106,17 @@ func (o *Options) withDefaults() (Options, error) {
 		return c, fmt.Errorf("Options.Destination is empty: the journal in Options.StateDir needs it")
 	}
 	return c, nil
+}
+
+// streams is how many units are under way, of so many bytes where they are held
+// and 0 where they aren't.
+func (o *Options) streams(heldBytes int64) int {
+	switch {
+	case o.Streams > 0:
+		return o.Streams
+	case heldBytes > o.ChunkBytes:
+		return wideStreams
+	default:
+		return DefaultStreams
+	}
 }

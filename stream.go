@@ -53,7 +53,7 @@ func newStream(u *Upload, chunk, least int64) *stream {
 	}
 	// Every unit in ready has been admitted, so a send never blocks; one more
 	// is for an empty last unit, which needs no admission.
-	return &stream{u: u, chunk: chunk, least: least, ready: make(chan *unit, u.m.opts.Streams+1)}
+	return &stream{u: u, chunk: chunk, least: least, ready: make(chan *unit, u.admission.streams+1)}
 }
 
 // read is the goroutine that fills ready. It ends with ctx, or with the stream.

@@ -94,6 +94,7 @@ func (u *Upload) prepare() error {
 		if !limits.Unordered {
 			least = max(minNarrowBytes, limits.MinUnitBytes)
 		}
+		u.admission.streams = u.m.opts.streams(u.unitBytes)
 		u.stream = newStream(u, u.unitBytes, least)
 		go u.stream.read(u.ctx) // run waits for it, in drain
 	}

@@ -44,7 +44,7 @@ type uploadFlags struct {
 	destination destinationFlags
 	memory      memoryFlags
 	chunkBytes  size
-	streams     int
+	streams     count
 	retries     int
 	limitRate   byteRate
 	checksum    bool
@@ -86,7 +86,7 @@ func (f *uploadFlags) group() flagGroup {
 	f.chunkBytes = streamflow.DefaultChunkBytes
 	g := newFlagGroup("Upload")
 	g.flags.Var(&f.chunkBytes, "chunk-size", "what of a stream is held until acknowledged, and what a file is cut into")
-	g.flags.IntVar(&f.streams, "streams", streamflow.DefaultStreams, "chunks under way in one upload")
+	g.flags.Var(&f.streams, "streams", "chunks under way in one upload; auto: 3, of a pipe to S3 2")
 	g.flags.Var(&f.concurrency, "concurrency", "files at once; auto: as many as the budget has room for, 4 to 32")
 	g.flags.IntVar(&f.retries, "retries", streamflow.DefaultRetries, "failures in a row, spread over 45 s or more, that end an upload; 0 ends it at the first")
 	g.flags.Var(&f.limitRate, "limit-rate", "send no faster than that in all, as 10MiB/s; 0: as fast as it goes")
@@ -119,8 +119,6 @@ func (f *uploadFlags) check(cmd *cobra.Command, sources int) error {
 	switch {
 	case f.chunkBytes <= 0:
 		return usagef(cmd, "--chunk-size %d: want more than 0", f.chunkBytes)
-	case f.streams < 1:
-		return usagef(cmd, "--streams %d: want 1 or more", f.streams)
 	case f.limitRate < 0:
 		return usagef(cmd, "--limit-rate %s: want 0 or more", &f.limitRate)
 	case f.retries < 0:
@@ -195,7 +193,7 @@ func (f *uploadFlags) options(e encoding) streamflow.Options {
 	}
 	return streamflow.Options{
 		ChunkBytes:      int64(f.chunkBytes),
-		Streams:         f.streams,
+		Streams:         int(f.streams),
 		Retries:         retries,
 		RateLimit:       int64(f.limitRate),
 		DisableChecksum: !f.checksum,
