@@ -19,7 +19,7 @@ const compactBytes = 8 << 10
 // processes unless they rest. They are used by whoever has the upload's turn.
 type files struct {
 	id        string
-	dir       *os.Root
+	dir       stateRoot
 	part      *os.File // carries the lock: unlike the log it is never replaced
 	log       *os.File
 	state     *state
@@ -36,7 +36,7 @@ func (s *Store) openFiles(id string) (*files, error) {
 	if !validID(id) {
 		return nil, store.ErrNotFound
 	}
-	dir, err := s.root.OpenRoot(stateDir)
+	dir, err := s.openState()
 	if err != nil {
 		return nil, missing(err)
 	}
@@ -49,9 +49,6 @@ func (s *Store) openFiles(id string) (*files, error) {
 
 func (f *files) open(s *Store) error {
 	var err error
-	if f.log, err = f.openLog(); err != nil {
-		return missing(err)
-	}
 	// Without the part the upload is finished or broken; the log knows.
 	if f.part, err = f.dir.OpenFile(partName(f.id), os.O_RDWR, 0); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return translate(err)
@@ -60,15 +57,12 @@ func (f *files) open(s *Store) error {
 		if err := f.lock(); err != nil {
 			return err
 		}
-		// Another process may have replaced the log before the lock was ours.
-		if err := f.log.Close(); err != nil {
-			return err
-		}
-		if f.log, err = f.openLog(); err != nil {
-			return missing(err)
-		}
 	}
-	if f.state, f.logBytes, err = s.confirm(f.dir, f.id, f.log); err != nil {
+	// After the lock: until then another process may replace it.
+	if f.log, err = f.openLog(); err != nil {
+		return missing(err)
+	}
+	if f.state, f.logBytes, err = s.confirm(f.dir.Root, f.id, f.log); err != nil {
 		return err
 	}
 	if err := f.cut(); err != nil {
@@ -169,7 +163,7 @@ func (f *files) compact() error {
 		data = append(data, r.encode()...)
 	}
 	// What was promised to survive power loss must do so in the new log too.
-	if err := durable.WriteFile(f.dir, logName(f.id), data, len(f.state.safe) > 0); err != nil {
+	if err := durable.WriteFile(f.dir.Root, logName(f.id), data, len(f.state.safe) > 0); err != nil {
 		return err
 	}
 	// The old log has lost its name: nothing more may be added to it, also where
@@ -229,7 +223,7 @@ func (f *files) wake(s *Store) error {
 
 func (f *files) reopen(s *Store) error {
 	var err error
-	if f.dir, err = s.root.OpenRoot(stateDir); err != nil {
+	if f.dir, err = s.openState(); err != nil {
 		return missing(err)
 	}
 	if f.part, err = f.dir.OpenFile(partName(f.id), os.O_RDWR, 0); err != nil {
@@ -258,9 +252,9 @@ func (f *files) close() error {
 			errs = append(errs, file.Close())
 		}
 	}
-	if f.dir != nil {
+	if f.dir.Root != nil {
 		errs = append(errs, f.dir.Close())
 	}
-	f.part, f.log, f.dir = nil, nil, nil
+	f.part, f.log, f.dir = nil, nil, stateRoot{}
 	return errors.Join(errs...)
 }

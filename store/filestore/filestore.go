@@ -1,6 +1,7 @@
 package filestore
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -10,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/streamflow/streamflow/internal/durable"
@@ -44,6 +46,7 @@ type Store struct {
 	idle     idle
 	syncer   durable.Syncer // of directories, for uploads that finish at the same time
 	disk     semaphore
+	state    atomic.Pointer[os.Root] // by id, once there is a directory of uploads under way
 }
 
 var _ store.Store = (*Store)(nil)
@@ -84,7 +87,13 @@ func Open(dir string, mem *memory.Manager, opts *Options) (*Store, error) {
 
 // Close gives the directory's descriptor back. Uploads of the store must not be
 // used afterwards; those unfinished are found by the next Open.
-func (s *Store) Close() error { return s.root.Close() }
+func (s *Store) Close() error {
+	err := s.root.Close()
+	if state := s.state.Load(); state != nil {
+		err = errors.Join(err, state.Close())
+	}
+	return err
+}
 
 // Limits implements [store.Store].
 func (s *Store) Limits() store.Limits {
@@ -96,31 +105,56 @@ func (s *Store) Limits() store.Limits {
 // relative slash-separated paths within the directory, or that something other
 // than a regular file has.
 func (s *Store) Create(ctx context.Context, spec store.Spec) (store.Upload, store.Info, error) {
-	id, err := s.create(ctx, spec)
+	u, st, err := s.create(ctx, spec)
 	if err != nil {
 		return nil, store.Info{}, fmt.Errorf("create upload of %q: %w", spec.Name, err)
 	}
-	return s.Open(ctx, id)
+	return u, s.info(u.id, st), nil
 }
 
-// create makes the files of an upload and returns its id.
-func (s *Store) create(ctx context.Context, spec store.Spec) (_ string, err error) {
-	if err := ctx.Err(); err != nil {
-		return "", err
+// create makes the files of an upload, and returns what a load of them would.
+func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, *state, error) {
+	log, err := s.beginning(spec)
+	if err != nil {
+		return nil, nil, err
 	}
+	st, _, err := readLog(bytes.NewReader(log))
+	if err != nil {
+		return nil, nil, err
+	}
+	st.modified = st.created
+	id, chosen := spec.ID, spec.ID != ""
+	if !chosen {
+		id = newID()
+	}
+	u := &Upload{store: s, id: id, fence: s.fences.get(id)}
+	if err := u.enter(ctx); err != nil {
+		return nil, nil, err
+	}
+	defer u.leave()
+	onNewStack(func() { err = translate(s.makeFiles(id, chosen, log)) })
+	if err != nil {
+		return nil, nil, err
+	}
+	u.epoch = u.fence.epoch.Add(1)
+	return u, st, nil
+}
+
+// beginning is what the log of an upload begins with, if there can be one.
+func (s *Store) beginning(spec store.Spec) ([]byte, error) {
 	if spec.Length < store.UnknownLength || spec.UnitBytes < 0 {
-		return "", fmt.Errorf("%w length %d or unit size %d", store.ErrInvalid, spec.Length, spec.UnitBytes)
+		return nil, fmt.Errorf("%w length %d or unit size %d", store.ErrInvalid, spec.Length, spec.UnitBytes)
 	}
 	switch {
 	case spec.ID == "":
 	case !s.byID:
-		return "", fmt.Errorf("%w: uploads by name have no chosen id", store.ErrUnsupported)
+		return nil, fmt.Errorf("%w: uploads by name have no chosen id", store.ErrUnsupported)
 	case !validID(spec.ID):
-		return "", fmt.Errorf("%w id %.40q", store.ErrInvalid, spec.ID)
+		return nil, fmt.Errorf("%w id %.40q", store.ErrInvalid, spec.ID)
 	}
 	if !s.byID {
 		if err := s.checkTarget(spec.Name, spec.NoReplace); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
 	first := record{
@@ -129,21 +163,12 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (_ string, err erro
 	}
 	line := first.encode()
 	if len(line) > maxRecordBytes {
-		return "", fmt.Errorf("%w: name and metadata take %d bytes of at most %d", store.ErrInvalid, len(line), maxRecordBytes)
+		return nil, fmt.Errorf("%w: name and metadata take %d bytes of at most %d", store.ErrInvalid, len(line), maxRecordBytes)
 	}
 	if spec.NoReplace && !s.byID {
 		line = append(line, (&record{verb: verbNoReplace}).encode()...)
 	}
-	if err := s.disk.acquire(ctx); err != nil {
-		return "", err
-	}
-	defer s.disk.release()
-	id, chosen := spec.ID, spec.ID != ""
-	if !chosen {
-		id = newID()
-	}
-	onNewStack(func() { err = translate(s.makeFiles(id, chosen, line)) })
-	return id, err
+	return line, nil
 }
 
 // makeFiles makes the files of an upload whose log begins with line. It tries
@@ -160,10 +185,7 @@ func (s *Store) makeFiles(id string, chosen bool, line []byte) error {
 // tryMakeFiles writes the log last: an upload exists when its log does. An id that
 // was chosen may be taken.
 func (s *Store) tryMakeFiles(id string, chosen bool, line []byte) error {
-	if err := s.root.Mkdir(stateDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	dir, err := s.root.OpenRoot(stateDir)
+	dir, err := s.makeState()
 	if err != nil {
 		return err
 	}
@@ -183,12 +205,32 @@ func (s *Store) tryMakeFiles(id string, chosen bool, line []byte) error {
 		}
 	}
 	if err == nil {
-		err = durable.WriteFile(dir, logName(id), line, s.syncAcks)
+		err = s.beginLog(dir, id, line)
 	}
 	if err != nil {
-		return errors.Join(err, remove(dir, partName(id)))
+		return errors.Join(err, remove(dir.Root, partName(id)))
 	}
 	return nil
+}
+
+// beginLog writes a new log. One that a crash cuts off has no first record, and
+// so is none.
+func (s *Store) beginLog(dir stateRoot, id string, line []byte) error {
+	log, err := dir.OpenFile(logName(id), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = log.Write(line)
+	if err == nil && s.syncAcks {
+		err = log.Sync()
+	}
+	if err = errors.Join(err, log.Close()); err != nil {
+		return errors.Join(err, remove(dir.Root, logName(id)))
+	}
+	if !s.syncAcks {
+		return nil
+	}
+	return s.syncer.SyncDir(s.root, stateDir)
 }
 
 // Open implements [store.Store].

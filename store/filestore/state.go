@@ -142,7 +142,7 @@ func (s *Store) load(id string) (*state, error) {
 	if !validID(id) {
 		return nil, store.ErrNotFound
 	}
-	dir, err := s.root.OpenRoot(stateDir)
+	dir, err := s.openState()
 	if err != nil {
 		return nil, missing(err)
 	}
@@ -152,7 +152,7 @@ func (s *Store) load(id string) (*state, error) {
 		return nil, missing(err)
 	}
 	defer log.Close()
-	st, _, err := s.confirm(dir, id, log)
+	st, _, err := s.confirm(dir.Root, id, log)
 	return st, err
 }
 

@@ -1,0 +1,52 @@
+package filestore
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+)
+
+// A stateRoot is the directory of the uploads under way. By id it stays open as
+// long as the store: every request asks for it several times. By name it goes
+// with the last upload, so each use opens it.
+type stateRoot struct {
+	*os.Root
+	kept bool
+}
+
+func (r stateRoot) Close() error {
+	if r.kept {
+		return nil
+	}
+	return r.Root.Close()
+}
+
+// openState opens the directory of the uploads under way, if there is one.
+func (s *Store) openState() (stateRoot, error) {
+	if kept := s.state.Load(); kept != nil {
+		return stateRoot{kept, true}, nil
+	}
+	root, err := s.root.OpenRoot(stateDir)
+	if err != nil {
+		return stateRoot{}, err
+	}
+	if !s.byID {
+		return stateRoot{root, false}, nil
+	}
+	if !s.state.CompareAndSwap(nil, root) {
+		return stateRoot{s.state.Load(), true}, root.Close()
+	}
+	return stateRoot{root, true}, nil
+}
+
+// makeState does so where it may be missing.
+func (s *Store) makeState() (stateRoot, error) {
+	dir, err := s.openState()
+	if !errors.Is(err, fs.ErrNotExist) {
+		return dir, err
+	}
+	if err := s.root.Mkdir(stateDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return stateRoot{}, err
+	}
+	return s.openState()
+}
