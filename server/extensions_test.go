@@ -26,7 +26,7 @@ import (
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/server"
 	"github.com/streamflow/streamflow/store"
-	"github.com/streamflow/streamflow/store/nodestore"
+	"github.com/streamflow/streamflow/store/clusterstore"
 )
 
 // trailed is a body with an Upload-Checksum in its trailer.
@@ -112,7 +112,7 @@ func (r *rig) age(path string, by time.Duration) {
 	r.Helper()
 	then := time.Now().Add(-by)
 	id := filepath.Base(path)
-	if _, ok := r.files.(*nodestore.Store); ok {
+	if _, ok := r.files.(*clusterstore.Store); ok {
 		r.ageState(filepath.Join(r.dir, ".streamflow/uploads", id), then)
 		return
 	}

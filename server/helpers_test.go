@@ -20,8 +20,8 @@ import (
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/server"
 	"github.com/streamflow/streamflow/store"
+	"github.com/streamflow/streamflow/store/clusterstore"
 	"github.com/streamflow/streamflow/store/filestore"
-	"github.com/streamflow/streamflow/store/nodestore"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -69,9 +69,9 @@ func newBucketRig(t *testing.T, g *s3test.Gateway, opts *server.Options) *rig {
 		t.Fatal(err)
 	}
 	return newRigIn(t, filepath.Join(g.Dir, name, "uploads"), opts, func(mem *memory.Manager) (backend, error) {
-		return nodestore.Open(name, "uploads", mem, &nodestore.Options{
+		return clusterstore.Open(name, "uploads", mem, &clusterstore.Options{
 			Endpoint: g.Endpoint, Region: s3test.Region,
-			Credentials: nodestore.Credentials{AccessKey: s3test.AccessKey, SecretKey: s3test.SecretKey},
+			Credentials: clusterstore.Credentials{AccessKey: s3test.AccessKey, SecretKey: s3test.SecretKey},
 		})
 	})
 }

@@ -16,7 +16,7 @@ import (
 
 	"github.com/streamflow/streamflow/internal/s3test"
 	"github.com/streamflow/streamflow/memory"
-	"github.com/streamflow/streamflow/store/nodestore"
+	"github.com/streamflow/streamflow/store/clusterstore"
 )
 
 const (
@@ -205,9 +205,9 @@ func (f *fleet) leftovers(ctx context.Context) (unheard, removed, left int, err 
 		return 0, 0, 0, err
 	}
 	defer func() { err = errors.Join(err, mem.Close()) }()
-	st, err := nodestore.Open(bucketName, nodePrefix, mem, &nodestore.Options{
+	st, err := clusterstore.Open(bucketName, nodePrefix, mem, &clusterstore.Options{
 		Endpoint: f.bucket.endpoint, Region: s3test.Region,
-		Credentials: nodestore.Credentials{AccessKey: s3test.AccessKey, SecretKey: s3test.SecretKey},
+		Credentials: clusterstore.Credentials{AccessKey: s3test.AccessKey, SecretKey: s3test.SecretKey},
 	})
 	if err != nil {
 		return 0, 0, 0, err

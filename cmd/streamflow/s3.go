@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamflow/streamflow/memory"
-	"github.com/streamflow/streamflow/store/nodestore"
+	"github.com/streamflow/streamflow/store/clusterstore"
 	"github.com/streamflow/streamflow/store/s3store"
 )
 
@@ -58,12 +58,12 @@ func (f *s3Flags) open(bucket, prefix string, mem *memory.Manager) (*s3store.Sto
 
 // openShared returns the store of a server, once the service has shown that nodes
 // can share it.
-func (f *s3Flags) openShared(ctx context.Context, bucket, prefix string, mem *memory.Manager) (*nodestore.Store, error) {
+func (f *s3Flags) openShared(ctx context.Context, bucket, prefix string, mem *memory.Manager) (*clusterstore.Store, error) {
 	opts, err := f.options()
 	if err != nil {
 		return nil, err
 	}
-	st, err := nodestore.Open(bucket, prefix, mem, opts)
+	st, err := clusterstore.Open(bucket, prefix, mem, opts)
 	if err != nil {
 		return nil, err
 	}

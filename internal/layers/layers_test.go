@@ -33,7 +33,7 @@ var arrows = []struct {
 	{"protocol", []string{"store", "memory", "internal/...", "github.com/dunglas/httpsfv/..."}},
 	{"protocol/rufh", []string{"protocol", "store", "memory", "internal/...", "github.com/dunglas/httpsfv/..."}},
 	{"store/s3store", []string{"store", "memory", "internal/..."}},
-	{"store/nodestore", []string{"store", "memory", "internal/..."}},
+	{"store/clusterstore", []string{"store", "memory", "internal/..."}},
 	{"protocol/tus", []string{"protocol", "store", "memory", "internal/..."}},
 	{"server/auth", []string{"store", "internal/...", "protocol"}},
 	{"server/policy", []string{

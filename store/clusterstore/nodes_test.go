@@ -1,4 +1,4 @@
-package nodestore_test
+package clusterstore_test
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ import (
 	"github.com/streamflow/streamflow/internal/s3test"
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
-	"github.com/streamflow/streamflow/store/nodestore"
+	"github.com/streamflow/streamflow/store/clusterstore"
 	"github.com/streamflow/streamflow/store/s3store"
 )
 
@@ -28,7 +28,7 @@ type fleet struct {
 	gateway *s3test.Gateway
 	bucket  string
 	mem     *memory.Manager
-	nodes   []*nodestore.Store
+	nodes   []*clusterstore.Store
 }
 
 func newFleet(t *testing.T, nodes int) *fleet {
@@ -42,7 +42,7 @@ func newFleet(t *testing.T, nodes int) *fleet {
 }
 
 // join adds a node, as a process that begins.
-func (f *fleet) join() *nodestore.Store {
+func (f *fleet) join() *clusterstore.Store {
 	f.Helper()
 	st := open(f.T, f.gateway, f.bucket, f.mem)
 	f.nodes = append(f.nodes, st)

@@ -1,4 +1,4 @@
-package nodestore_test
+package clusterstore_test
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 	"github.com/streamflow/streamflow/internal/s3test"
 	"github.com/streamflow/streamflow/internal/transport"
 	"github.com/streamflow/streamflow/store"
-	"github.com/streamflow/streamflow/store/nodestore"
+	"github.com/streamflow/streamflow/store/clusterstore"
 )
 
 // A counter counts requests: those that change something, those that read, and
@@ -50,13 +50,13 @@ func TestRequests(t *testing.T) {
 	gateway := s3test.Start(t, false)
 	bucket := newBucket(t, gateway)
 	mem := newMemory(t, 64<<20)
-	node := func() (*nodestore.Store, *counter) {
+	node := func() (*clusterstore.Store, *counter) {
 		inner := transport.New(mem, nil)
 		t.Cleanup(inner.CloseIdleConnections)
 		c := &counter{next: inner}
-		st, err := nodestore.Open(bucket, prefix, mem, &nodestore.Options{
+		st, err := clusterstore.Open(bucket, prefix, mem, &clusterstore.Options{
 			Endpoint: gateway.Endpoint, Region: s3test.Region, Transport: c,
-			Credentials: nodestore.Credentials{AccessKey: s3test.AccessKey, SecretKey: s3test.SecretKey},
+			Credentials: clusterstore.Credentials{AccessKey: s3test.AccessKey, SecretKey: s3test.SecretKey},
 		})
 		check(t, err)
 		return st, c

@@ -1,4 +1,4 @@
-package nodestore_test
+package clusterstore_test
 
 import (
 	"crypto/x509"
@@ -13,7 +13,7 @@ import (
 	"github.com/streamflow/streamflow/internal/s3test"
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
-	"github.com/streamflow/streamflow/store/nodestore"
+	"github.com/streamflow/streamflow/store/clusterstore"
 	"github.com/streamflow/streamflow/store/storetest"
 )
 
@@ -49,11 +49,11 @@ func newBucket(t *testing.T, g *s3test.Gateway) string {
 }
 
 // open returns a store as a node of its own would have it.
-func open(t *testing.T, g *s3test.Gateway, bucket string, mem *memory.Manager) *nodestore.Store {
+func open(t *testing.T, g *s3test.Gateway, bucket string, mem *memory.Manager) *clusterstore.Store {
 	t.Helper()
-	opts := nodestore.Options{
+	opts := clusterstore.Options{
 		Endpoint: g.Endpoint, Region: s3test.Region,
-		Credentials: nodestore.Credentials{AccessKey: s3test.AccessKey, SecretKey: s3test.SecretKey},
+		Credentials: clusterstore.Credentials{AccessKey: s3test.AccessKey, SecretKey: s3test.SecretKey},
 	}
 	if g.CAFile != "" {
 		pem, err := os.ReadFile(g.CAFile)
@@ -61,7 +61,7 @@ func open(t *testing.T, g *s3test.Gateway, bucket string, mem *memory.Manager) *
 		opts.RootCAs = x509.NewCertPool()
 		opts.RootCAs.AppendCertsFromPEM(pem)
 	}
-	st, err := nodestore.Open(bucket, prefix, mem, &opts)
+	st, err := clusterstore.Open(bucket, prefix, mem, &opts)
 	check(t, err)
 	t.Cleanup(func() { check(t, st.Close()) })
 	return st

@@ -1,4 +1,4 @@
-package nodestore_test
+package clusterstore_test
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 	"github.com/streamflow/streamflow/internal/transport"
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
-	"github.com/streamflow/streamflow/store/nodestore"
+	"github.com/streamflow/streamflow/store/clusterstore"
 )
 
 // A trouble is a service that answers one kind of request wrongly, for as long as
@@ -101,14 +101,14 @@ func refusal(code string) string {
 }
 
 // openTroubled returns a node, and what makes its trouble.
-func openTroubled(t *testing.T, g *s3test.Gateway, bucket string, mem *memory.Manager) (*nodestore.Store, *troubled) {
+func openTroubled(t *testing.T, g *s3test.Gateway, bucket string, mem *memory.Manager) (*clusterstore.Store, *troubled) {
 	t.Helper()
 	inner := transport.New(mem, nil)
 	t.Cleanup(inner.CloseIdleConnections)
 	tr := &troubled{next: inner}
-	st, err := nodestore.Open(bucket, prefix, mem, &nodestore.Options{
+	st, err := clusterstore.Open(bucket, prefix, mem, &clusterstore.Options{
 		Endpoint: g.Endpoint, Region: s3test.Region, Transport: tr,
-		Credentials: nodestore.Credentials{AccessKey: s3test.AccessKey, SecretKey: s3test.SecretKey},
+		Credentials: clusterstore.Credentials{AccessKey: s3test.AccessKey, SecretKey: s3test.SecretKey},
 	})
 	check(t, err)
 	return st, tr

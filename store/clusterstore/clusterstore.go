@@ -1,10 +1,10 @@
-// Package nodestore keeps the uploads of a server in an S3 bucket: the server's
+// Package clusterstore keeps the uploads of a server in an S3 bucket: the server's
 // nodes share the bucket and nothing else, and any of them goes on with any
 // upload.
 //
-// Use it for `streamflow serve --store s3://…`. An upload has one offset, as
-// clients of a server see it; a file that lies somewhere goes to a bucket by
-// package s3store, whose parts come in any order.
+// Use it for `streamflow serve --store s3://…`, also with one node. An upload has
+// one offset, as clients of a server see it; a file that lies somewhere goes to a
+// bucket by package s3store, whose parts come in any order.
 //
 // # Layout
 //
@@ -52,7 +52,7 @@
 //
 // A Store and its Uploads are safe for concurrent use. The calls of one Upload
 // that change it wait for each other.
-package nodestore
+package clusterstore
 
 import (
 	"context"
