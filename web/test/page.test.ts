@@ -116,13 +116,13 @@ test("a second tab leaves the uploads of the first alone", async () => {
 });
 
 test("shows the memory of the tab and of the server, and what happens to it", async () => {
-	const tight = await Streamflow.start("--max-memory", "64MiB", "--memory-warning", "0.005");
+	const tight = await Streamflow.start("--max-memory", "64MiB", "--memory-warning", "0.0065");
 	const visitor = await Visitor.open(tight);
 	await visitor.drop(sparseFile(512 * MiB, "watched.bin"));
 	await expect.poll(() => visitor.text("#happened")).toMatch(/The server is at warning: \d+ % in use/);
 	await expect.poll(() => visitor.text("#server .use")).toMatch(/^[\d.]+ [KM]iB of [\d.]+ MiB$/);
 	expect(await visitor.text("#server tbody")).toContain("connection");
-	expect(await visitor.page.locator("#server .meter .warning").getAttribute("style")).toContain("0.5%");
+	expect(await visitor.page.locator("#server .meter .warning").getAttribute("style")).toContain("0.65%");
 	await expect.poll(() => visitor.text("#tab tbody")).toMatch(/transfer1[\d.]+ KiB/);
 	expect(await visitor.text("#tab .use")).toMatch(/^[\d.]+ KiB of 100 MiB$/);
 });
