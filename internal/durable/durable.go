@@ -25,7 +25,10 @@ const TempSuffix = ".tmp"
 // power loss may leave either. New files get mode 0600.
 func WriteFile(root *os.Root, name string, data []byte, sync bool) error {
 	temp := name + TempSuffix
-	err := write(root, temp, data, sync)
+	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err == nil {
+		err = write(f, data, sync)
+	}
 	if err == nil {
 		err = root.Rename(temp, name)
 	}
@@ -38,12 +41,26 @@ func WriteFile(root *os.Root, name string, data []byte, sync bool) error {
 	return SyncDir(root, path.Dir(filepath.ToSlash(name)))
 }
 
-func write(root *os.Root, name string, data []byte, sync bool) error {
-	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+// CreateFile makes the file name in root, with data. It fails with fs.ErrExist
+// where there is one, and leaves none behind after an error; a kill may leave one
+// with less than data. sync and the mode are as for WriteFile.
+func CreateFile(root *os.Root, name string, data []byte, sync bool) error {
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	if err := write(f, data, sync); err != nil {
+		return errors.Join(err, ignoreMissing(root.Remove(name)))
+	}
+	if !sync {
+		return nil
+	}
+	return SyncDir(root, path.Dir(filepath.ToSlash(name)))
+}
+
+// write ends with f closed.
+func write(f *os.File, data []byte, sync bool) error {
+	_, err := f.Write(data)
 	if err == nil && sync {
 		err = f.Sync()
 	}

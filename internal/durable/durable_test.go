@@ -2,6 +2,8 @@ package durable_test
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -94,6 +96,28 @@ func TestWriteFileFailure(t *testing.T) {
 		t.Error("left the root")
 	}
 	wantEntries(t, dir, "taken")
+}
+
+func TestCreateFile(t *testing.T) {
+	for name, sync := range map[string]bool{"synced": true, "not synced": false} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			root := openRoot(t, dir)
+			if err := durable.CreateFile(root, "f", []byte("first"), sync); err != nil {
+				t.Fatal(err)
+			}
+			if err := durable.CreateFile(root, "f", []byte("second"), sync); !errors.Is(err, fs.ErrExist) {
+				t.Errorf("where there is one: %v", err)
+			}
+			if got, err := os.ReadFile(filepath.Join(dir, "f")); err != nil || string(got) != "first" {
+				t.Errorf("got %q, %v", got, err)
+			}
+			if err := durable.CreateFile(root, "missing/f", []byte("x"), sync); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("in a missing directory: %v", err)
+			}
+			wantEntries(t, dir, "f")
+		})
+	}
 }
 
 func TestWriteFileReplacesLeftover(t *testing.T) {

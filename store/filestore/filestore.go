@@ -2,6 +2,7 @@ package filestore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -35,18 +36,18 @@ type Options struct {
 
 // A Store is a directory that holds uploads. Make one with [Open].
 type Store struct {
-	root     *os.Root
-	dir      string // absolute, for Info.Location
-	mem      *memory.Manager
-	byID     bool
-	syncAcks bool
-	boot     string // "" where the system has no boot id
-	log      *slog.Logger
-	fences   fences
-	idle     idle
-	syncer   durable.Syncer // of directories, for uploads that finish at the same time
-	disk     semaphore
-	state    atomic.Pointer[os.Root] // by id, once there is a directory of uploads under way
+	root      *os.Root
+	dir       string // absolute, for Info.Location
+	mem       *memory.Manager
+	byID      bool
+	syncAcks  bool
+	boot      string // "" where the system has no boot id
+	log       *slog.Logger
+	fences    fences
+	idle      idle
+	syncer    durable.Syncer // of directories, for uploads that finish at the same time
+	disk      semaphore
+	stateRoot atomic.Pointer[os.Root] // by id, once there is a directory of uploads under way
 }
 
 var _ store.Store = (*Store)(nil)
@@ -89,7 +90,7 @@ func Open(dir string, mem *memory.Manager, opts *Options) (*Store, error) {
 // used afterwards; those unfinished are found by the next Open.
 func (s *Store) Close() error {
 	err := s.root.Close()
-	if state := s.state.Load(); state != nil {
+	if state := s.stateRoot.Load(); state != nil {
 		err = errors.Join(err, state.Close())
 	}
 	return err
@@ -123,16 +124,13 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, *state, e
 		return nil, nil, err
 	}
 	st.modified = st.created
-	id, chosen := spec.ID, spec.ID != ""
-	if !chosen {
-		id = newID()
-	}
+	id := cmp.Or(spec.ID, newID())
 	u := &Upload{store: s, id: id, fence: s.fences.get(id)}
 	if err := u.enter(ctx); err != nil {
 		return nil, nil, err
 	}
 	defer u.leave()
-	onNewStack(func() { err = translate(s.makeFiles(id, chosen, log)) })
+	onNewStack(func() { err = translate(s.makeFiles(id, log)) })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -173,9 +171,9 @@ func (s *Store) beginning(spec store.Spec) ([]byte, error) {
 
 // makeFiles makes the files of an upload whose log begins with line. It tries
 // again where an upload that finished just now removed the empty directory.
-func (s *Store) makeFiles(id string, chosen bool, line []byte) error {
+func (s *Store) makeFiles(id string, line []byte) error {
 	for try := 1; ; try++ {
-		err := s.tryMakeFiles(id, chosen, line)
+		err := s.tryMakeFiles(id, line)
 		if !errors.Is(err, fs.ErrNotExist) || try == 10 {
 			return err
 		}
@@ -184,7 +182,7 @@ func (s *Store) makeFiles(id string, chosen bool, line []byte) error {
 
 // tryMakeFiles writes the log last: an upload exists when its log does. An id that
 // was chosen may be taken.
-func (s *Store) tryMakeFiles(id string, chosen bool, line []byte) error {
+func (s *Store) tryMakeFiles(id string, line []byte) error {
 	dir, err := s.makeState()
 	if err != nil {
 		return err
@@ -198,39 +196,16 @@ func (s *Store) tryMakeFiles(id string, chosen bool, line []byte) error {
 		return err
 	}
 	err = part.Close()
-	if chosen && err == nil {
-		// Of a finished upload the part has become the file.
-		if _, e := dir.Lstat(logName(id)); e == nil {
-			err = store.ErrTaken
-		}
-	}
 	if err == nil {
-		err = s.beginLog(dir, id, line)
+		err = durable.CreateFile(dir.Root, logName(id), line, s.syncAcks)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		err = store.ErrTaken // of a finished upload the part has become the file
 	}
 	if err != nil {
 		return errors.Join(err, remove(dir.Root, partName(id)))
 	}
 	return nil
-}
-
-// beginLog writes a new log. One that a crash cuts off has no first record, and
-// so is none.
-func (s *Store) beginLog(dir stateRoot, id string, line []byte) error {
-	log, err := dir.OpenFile(logName(id), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = log.Write(line)
-	if err == nil && s.syncAcks {
-		err = log.Sync()
-	}
-	if err = errors.Join(err, log.Close()); err != nil {
-		return errors.Join(err, remove(dir.Root, logName(id)))
-	}
-	if !s.syncAcks {
-		return nil
-	}
-	return s.syncer.SyncDir(s.root, stateDir)
 }
 
 // Open implements [store.Store].

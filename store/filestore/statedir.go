@@ -23,7 +23,7 @@ func (r stateRoot) Close() error {
 
 // openState opens the directory of the uploads under way, if there is one.
 func (s *Store) openState() (stateRoot, error) {
-	if kept := s.state.Load(); kept != nil {
+	if kept := s.stateRoot.Load(); kept != nil {
 		return stateRoot{kept, true}, nil
 	}
 	root, err := s.root.OpenRoot(stateDir)
@@ -33,8 +33,8 @@ func (s *Store) openState() (stateRoot, error) {
 	if !s.byID {
 		return stateRoot{root, false}, nil
 	}
-	if !s.state.CompareAndSwap(nil, root) {
-		return stateRoot{s.state.Load(), true}, root.Close()
+	if !s.stateRoot.CompareAndSwap(nil, root) {
+		return stateRoot{s.stateRoot.Load(), true}, root.Close()
 	}
 	return stateRoot{root, true}, nil
 }
