@@ -45,7 +45,7 @@ func newCatCommand() *cobra.Command {
 		Short:   "Write one uploaded file to standard output",
 		Long:    catLong,
 		Example: catExample,
-		Args:    oneDestination,
+		Args:    one("DESTINATION"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.run(cmd, args[0])
 		},

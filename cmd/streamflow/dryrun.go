@@ -48,7 +48,7 @@ type plan interface {
 }
 
 func (f *uploadFlags) plan(stdout io.Writer) plan {
-	if f.json || f.progress.chosen == "json" {
+	if f.asJSON() {
 		return jsonPlan{newJSONProgress(stdout)}
 	}
 	return textPlan{stdout}

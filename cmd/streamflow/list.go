@@ -51,7 +51,7 @@ func newListCommand() *cobra.Command {
 		Short:                 "List files or unfinished uploads at a destination",
 		Long:                  listLong,
 		Example:               listExample,
-		Args:                  oneDestination,
+		Args:                  one("DESTINATION"),
 		RunE:                  func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
 		DisableFlagsInUseLine: true,
 	}
@@ -60,13 +60,6 @@ func newListCommand() *cobra.Command {
 	g.flags.BoolVar(&f.json, "json", false, "JSON Lines")
 	addFlags(cmd, g, f.destination.group(), f.destination.s3.group(), f.memory.group())
 	return cmd
-}
-
-func oneDestination(cmd *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return usagef(cmd, "want one DESTINATION")
-	}
-	return nil
 }
 
 func (f *listFlags) run(cmd *cobra.Command, at string) (err error) {

@@ -28,12 +28,7 @@ func newManCommand() *cobra.Command {
 		Short:   "Write the man pages",
 		Long:    manLong,
 		Example: manExample,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usagef(cmd, "want one DIRECTORY")
-			}
-			return nil
-		},
+		Args:    one("DIRECTORY"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := os.MkdirAll(args[0], 0o777); err != nil {
 				return fmt.Errorf("write the man pages: %w", err)

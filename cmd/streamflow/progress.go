@@ -31,7 +31,7 @@ type progress interface {
 // to the console.
 func (f *uploadFlags) newProgress(stdout io.Writer, c *console, mem *memory.Manager, of sources) progress {
 	switch {
-	case f.json || f.progress.chosen == "json":
+	case f.asJSON():
 		return newJSONProgress(stdout)
 	case f.progress.chosen == "none":
 		return &results{stdout: stdout}
@@ -41,6 +41,9 @@ func (f *uploadFlags) newProgress(stdout io.Writer, c *console, mem *memory.Mana
 		return &plainProgress{results: results{stdout: stdout}, console: c}
 	}
 }
+
+// asJSON: --json is the same as --progress json.
+func (f *uploadFlags) asJSON() bool { return f.json || f.progress.chosen == "json" }
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)

@@ -98,6 +98,16 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// one wants exactly one argument, called what.
+func one(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return usagef(cmd, "want one %s", what)
+		}
+		return nil
+	}
+}
+
 // groupNote is the annotation of a flag that says under which heading it is.
 const groupNote = "group"
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"path/filepath"
 	"strings"
 
@@ -36,7 +35,7 @@ func (f *storeFlags) check(cmd *cobra.Command) error {
 		return nil
 	}
 	if !strings.EqualFold(scheme, "s3") {
-		return usagef(cmd, "--store %s: want a directory, or s3://BUCKET/PREFIX", redacted(f.at))
+		return usagef(cmd, "--store %s: want a directory, or s3://BUCKET/PREFIX", masked(f.at))
 	}
 	d, err := parseBucket(cmd, f.at)
 	if err != nil {
@@ -44,14 +43,6 @@ func (f *storeFlags) check(cmd *cobra.Command) error {
 	}
 	f.bucket, f.prefix = d.bucket, d.prefix
 	return nil
-}
-
-// redacted is a URL without a password, as far as it is one.
-func redacted(text string) string {
-	if u, err := url.Parse(text); err == nil {
-		return u.Redacted()
-	}
-	return text
 }
 
 func (f *storeFlags) open(ctx context.Context, mem *memory.Manager, logger *slog.Logger) (st closingStore, err error) {

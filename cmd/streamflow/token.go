@@ -36,16 +36,11 @@ type tokenFlags struct {
 func newTokenCommand() *cobra.Command {
 	f := tokenFlags{scopes: scopes{auth.Create | auth.Append}}
 	cmd := &cobra.Command{
-		Use:     "token [flags] OWNER",
-		Short:   "Make an access token for the server",
-		Long:    tokenLong,
-		Example: tokenExample,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usagef(cmd, "want one OWNER")
-			}
-			return nil
-		},
+		Use:                   "token [flags] OWNER",
+		Short:                 "Make an access token for the server",
+		Long:                  tokenLong,
+		Example:               tokenExample,
+		Args:                  one("OWNER"),
 		RunE:                  func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
 		DisableFlagsInUseLine: true,
 	}
