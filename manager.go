@@ -171,7 +171,7 @@ func (m *Manager) start(u *Upload) bool {
 		return false
 	}
 	m.births++
-	u.admission = newAdmission(m.gate, m.opts.streams(0), m.births)
+	u.birth = m.births
 	m.uploads[u] = struct{}{}
 	if !m.metering {
 		m.metering = true

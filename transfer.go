@@ -26,6 +26,7 @@ type transfer struct {
 	stream      *stream         // of a stream
 	parts       *parts          // of a file in units
 	unitBytes   int64
+	admission   *admission
 	object      object
 	room        *memory.Reservation // of the encoders, or nil
 
@@ -83,6 +84,11 @@ func (u *Upload) prepare() error {
 	if err := u.divide(limits); err != nil {
 		return err
 	}
+	var heldBytes int64
+	if u.object.reader != nil {
+		heldBytes = u.unitBytes
+	}
+	u.admission = newAdmission(u.m.gate, u.m.opts.streams(heldBytes), u.birth)
 	u.backoff = backoff{limit: u.m.opts.Retries, jitter: rand.Float64}
 	var points []journal.Checkpoint
 	if u.previous != nil && !u.previous.Encoded && u.src.identity.Difference(u.previous.Source) == "" {
@@ -94,7 +100,6 @@ func (u *Upload) prepare() error {
 		if !limits.Unordered {
 			least = max(minNarrowBytes, limits.MinUnitBytes)
 		}
-		u.admission.streams = u.m.opts.streams(u.unitBytes)
 		u.stream = newStream(u, u.unitBytes, least)
 		go u.stream.read(u.ctx) // run waits for it, in drain
 	}

@@ -17,7 +17,7 @@ type Upload struct {
 	m         *Manager
 	src       *Source
 	mem       *memory.Manager
-	admission *admission
+	birth     uint64 // rises from upload to upload
 	counters  counters
 	meter     meter
 	ctx       context.Context // from Upload until done
