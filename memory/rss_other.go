@@ -6,7 +6,7 @@ func forbidHugeHeapPages() {}
 
 func programBytes() int64 { return unknownProgram }
 
-// codeBytes is what was set aside, where the system can't be asked.
+// codeBytes is what a program may take, where the system can't be asked.
 func codeBytes() int64 { return unknownProgram }
 
 func residentBytes() (now, peak int64) { return 0, 0 }

@@ -58,8 +58,7 @@ func (s *Server) expired(info store.Info) bool {
 // ExpireFinishedAfter have made expire, but none that a request is under way for,
 // and no file that somebody has put in the place of a finished one. With
 // ExpireAfter it also removes what a crash left in a store.Cleaner, once that is as
-// old, or a day. Serve calls
-// it at an interval; who embeds the Server does.
+// old, or a day. Serve calls it at an interval; who embeds the Server does.
 func (s *Server) RemoveExpired(ctx context.Context) error {
 	var errs []error
 	if s.opts.ExpireAfter > 0 {

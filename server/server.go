@@ -157,13 +157,13 @@ type Server struct {
 	lister    store.Lister  // nil where the store is none
 	cleaner   store.Cleaner // nil where the store is none
 	ending    chan struct{} // closed by Shutdown
+	endings   chan struct{} // places of bodies that have ended
 
 	mu      sync.Mutex
 	closing bool
 	readers int              // streams of events
 	turns   map[string]*turn // the newest request of each upload
-	endings chan struct{}
-	running sync.WaitGroup // turns and readers not yet over
+	running sync.WaitGroup   // turns and readers not yet over
 }
 
 // check says what is wrong with the options of a server over st.
