@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/streamflow/streamflow/internal/checksum"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -77,14 +76,7 @@ func (u *Upload) fill(ctx context.Context, objects []object) error {
 	if err != nil {
 		return err
 	}
-	parts, err := s.compose(ctx, r.multipart(), nil, objects)
-	if err == nil {
-		for _, p := range parts {
-			r.Parts = append(r.Parts, part{ETag: p.ETag, Size: p.Size, Sum: p.Sum})
-		}
-		for _, o := range objects {
-			r.Sum, r.Size = checksum.Combine(r.Sum, o.Sum, o.Size), r.Size+o.Size
-		}
+	if err = s.copyInto(ctx, &r, objects); err == nil {
 		next.Runs = append(next.Runs, r)
 		err = u.commit(ctx, next)
 	}

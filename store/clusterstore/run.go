@@ -34,13 +34,11 @@ func (t *transfer) beginRun(ctx context.Context) error {
 		first--
 		size += st.Runs[first].Size
 	}
-	absorbed := st.Runs[first:]
-	for _, old := range absorbed {
-		if err := s.copyInto(ctx, &r, old); err != nil {
-			return t.lost(ctx, err)
-		}
-		t.stale = append(t.stale, bucket.Multipart{Key: old.Key})
+	absorbed := asObjects(st.Runs[first:])
+	if err := s.copyInto(ctx, &r, absorbed); err != nil {
+		return t.lost(ctx, err)
 	}
+	t.drop(absorbed)
 	st.Runs = append(st.Runs[:first:first], r)
 	return nil
 }
@@ -99,15 +97,17 @@ func (s *Store) completeRun(ctx context.Context, r *run) error {
 	return nil
 }
 
-// copyInto has S3 copy an object that is a run to the end of another.
-func (s *Store) copyInto(ctx context.Context, r *run, from run) error {
-	parts, err := s.compose(ctx, r.multipart(), r.list(), []object{{Key: from.Key, Size: from.Size, Sum: from.Sum}})
+// copyInto adds objects to the end of a run.
+func (s *Store) copyInto(ctx context.Context, r *run, objects []object) error {
+	parts, err := s.compose(ctx, r.multipart(), r.list(), objects)
 	if err != nil {
 		return err
 	}
 	for _, p := range parts[len(r.Parts):] {
 		r.Parts = append(r.Parts, part{ETag: p.ETag, Size: p.Size, Sum: p.Sum})
 	}
-	r.grow(from.Size, from.Sum)
+	for _, o := range objects { // a copied part may come without a sum
+		r.grow(o.Size, o.Sum)
+	}
 	return nil
 }
