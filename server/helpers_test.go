@@ -69,10 +69,8 @@ func newBucketRig(t *testing.T, g *s3test.Gateway, opts *server.Options) *rig {
 		t.Fatal(err)
 	}
 	return newRigIn(t, filepath.Join(g.Dir, name, "uploads"), opts, func(mem *memory.Manager) (backend, error) {
-		return clusterstore.Open(name, "uploads", mem, &clusterstore.Options{
-			Endpoint: g.Endpoint, Region: s3test.Region,
-			Credentials: clusterstore.Credentials{AccessKey: s3test.AccessKey, SecretKey: s3test.SecretKey},
-		})
+		at := g.Options(t)
+		return clusterstore.Open(name, "uploads", mem, &at)
 	})
 }
 

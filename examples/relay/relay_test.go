@@ -36,10 +36,8 @@ func start(t *testing.T) (string, string, *memory.Manager) {
 	check(t, err)
 	budget, err := memory.New(&memory.Options{Limit: budgetBytes})
 	check(t, err)
-	bucket, err := s3store.Open(name, "", budget, &s3store.Options{
-		Endpoint: gateway.Endpoint, Region: s3test.Region,
-		Credentials: s3store.Credentials{AccessKey: s3test.AccessKey, SecretKey: s3test.SecretKey},
-	})
+	opts := gateway.Options(t)
+	bucket, err := s3store.Open(name, "", budget, &opts)
 	check(t, err)
 	uploads, err := streamflow.New(bucket, &streamflow.Options{Memory: budget, Streams: 2})
 	check(t, err)

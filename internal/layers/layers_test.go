@@ -55,7 +55,7 @@ var arrows = []struct {
 	{"internal/durable", nil},
 	{"internal/tree", []string{"github.com/bmatcuk/doublestar/..."}},
 	{"internal/reload", nil},
-	{"internal/s3test", nil},
+	{"internal/s3test", []string{"internal/bucket"}},
 	{"internal/transport", []string{"store", "memory"}},
 	{"internal/journal", []string{"internal/durable", "internal/lock"}},
 	{"internal/lock", nil},

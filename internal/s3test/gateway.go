@@ -8,14 +8,18 @@ package s3test
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/streamflow/streamflow/internal/bucket"
 )
 
 // What every Gateway takes.
@@ -118,6 +122,34 @@ func (g *Gateway) NewBucket() (string, error) {
 	g.buckets++
 	name := fmt.Sprintf("bucket%d", g.buckets)
 	return name, os.Mkdir(filepath.Join(g.Dir, name), 0o755)
+}
+
+// Options are those that a store over the server needs.
+func (g *Gateway) Options(t testing.TB) bucket.Options {
+	t.Helper()
+	o := bucket.Options{
+		Endpoint: g.Endpoint, Region: Region,
+		Credentials: bucket.Credentials{AccessKey: AccessKey, SecretKey: SecretKey},
+	}
+	if g.CAFile != "" {
+		pem, err := os.ReadFile(g.CAFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.RootCAs = x509.NewCertPool()
+		o.RootCAs.AppendCertsFromPEM(pem)
+	}
+	return o
+}
+
+// Path is where the server keeps the object of an s3:// URI.
+func (g *Gateway) Path(t testing.TB, uri string) string {
+	t.Helper()
+	rest, ok := strings.CutPrefix(uri, "s3://")
+	if !ok {
+		t.Fatalf("location is %q", uri)
+	}
+	return filepath.Join(g.Dir, filepath.FromSlash(rest))
 }
 
 func (g *Gateway) listening() error {

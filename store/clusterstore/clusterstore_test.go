@@ -1,16 +1,15 @@
 package clusterstore_test
 
 import (
-	"crypto/x509"
 	"errors"
+	"net/http"
 	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
 
 	"github.com/streamflow/streamflow/internal/s3test"
+	"github.com/streamflow/streamflow/internal/transport"
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
 	"github.com/streamflow/streamflow/store/clusterstore"
@@ -30,7 +29,7 @@ func TestConformance(t *testing.T) {
 				return storetest.NewFaulty(open(t, gateway, newBucket(t, gateway), newMemory(t, c.limit)))
 			}, storetest.Options{
 				Read: func(t *testing.T, info store.Info) []byte {
-					b, err := os.ReadFile(path(t, gateway, info))
+					b, err := os.ReadFile(gateway.Path(t, info.Location))
 					check(t, err)
 					return b
 				},
@@ -51,30 +50,26 @@ func newBucket(t *testing.T, g *s3test.Gateway) string {
 // open returns a store as a node of its own would have it.
 func open(t *testing.T, g *s3test.Gateway, bucket string, mem *memory.Manager) *clusterstore.Store {
 	t.Helper()
-	opts := clusterstore.Options{
-		Endpoint: g.Endpoint, Region: s3test.Region,
-		Credentials: clusterstore.Credentials{AccessKey: s3test.AccessKey, SecretKey: s3test.SecretKey},
-	}
-	if g.CAFile != "" {
-		pem, err := os.ReadFile(g.CAFile)
-		check(t, err)
-		opts.RootCAs = x509.NewCertPool()
-		opts.RootCAs.AppendCertsFromPEM(pem)
-	}
+	return openOver(t, g, bucket, mem, nil)
+}
+
+// openOver is open with a transport of the caller's, which may be nil.
+func openOver(t *testing.T, g *s3test.Gateway, bucket string, mem *memory.Manager, tr http.RoundTripper) *clusterstore.Store {
+	t.Helper()
+	opts := g.Options(t)
+	opts.Transport = tr
 	st, err := clusterstore.Open(bucket, prefix, mem, &opts)
 	check(t, err)
 	t.Cleanup(func() { check(t, st.Close()) })
 	return st
 }
 
-// path is where the gateway keeps an object.
-func path(t *testing.T, g *s3test.Gateway, info store.Info) string {
+// newTransport is what a transport of a test's own goes through.
+func newTransport(t *testing.T, mem *memory.Manager) http.RoundTripper {
 	t.Helper()
-	rest, ok := strings.CutPrefix(info.Location, "s3://")
-	if !ok {
-		t.Fatalf("location is %q", info.Location)
-	}
-	return filepath.Join(g.Dir, filepath.FromSlash(rest))
+	tr := transport.New(mem, nil)
+	t.Cleanup(tr.CloseIdleConnections)
+	return tr
 }
 
 // newMemory is a budget whose close fails the test if anything is still held.

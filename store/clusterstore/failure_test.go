@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/streamflow/streamflow/internal/s3test"
-	"github.com/streamflow/streamflow/internal/transport"
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
 	"github.com/streamflow/streamflow/store/clusterstore"
@@ -105,15 +104,8 @@ func refusal(code string) string {
 // openTroubled returns a node, and what makes its trouble.
 func openTroubled(t *testing.T, g *s3test.Gateway, bucket string, mem *memory.Manager) (*clusterstore.Store, *troubled) {
 	t.Helper()
-	inner := transport.New(mem, nil)
-	t.Cleanup(inner.CloseIdleConnections)
-	tr := &troubled{next: inner}
-	st, err := clusterstore.Open(bucket, prefix, mem, &clusterstore.Options{
-		Endpoint: g.Endpoint, Region: s3test.Region, Transport: tr,
-		Credentials: clusterstore.Credentials{AccessKey: s3test.AccessKey, SecretKey: s3test.SecretKey},
-	})
-	check(t, err)
-	return st, tr
+	tr := &troubled{next: newTransport(t, mem)}
+	return openOver(t, g, bucket, mem, tr), tr
 }
 
 // TestTrouble: whatever the service answers, who uploads is told neither that the

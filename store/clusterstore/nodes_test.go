@@ -76,7 +76,7 @@ func (f *fleet) finish(u store.Upload, want []byte) store.Info {
 	f.Helper()
 	info, err := u.Finish(f.Context(), store.Sum{})
 	check(f.T, err)
-	got, err := os.ReadFile(path(f.T, f.gateway, info))
+	got, err := os.ReadFile(f.gateway.Path(f.T, info.Location))
 	check(f.T, err)
 	if !bytes.Equal(got, want) {
 		f.Fatalf("%d bytes came, and aren't the %d that were sent", len(got), len(want))
@@ -256,10 +256,8 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 // beginMultipart leaves a part of a multipart upload of any key.
 func (f *fleet) beginMultipart(prefix, name string) {
 	f.Helper()
-	st, err := s3store.Open(f.bucket, prefix, f.mem, &s3store.Options{
-		Endpoint: f.gateway.Endpoint, Region: s3test.Region,
-		Credentials: s3store.Credentials{AccessKey: s3test.AccessKey, SecretKey: s3test.SecretKey},
-	})
+	opts := f.gateway.Options(f.T)
+	st, err := s3store.Open(f.bucket, prefix, f.mem, &opts)
 	check(f.T, err)
 	u, _, err := st.Create(f.Context(), store.Spec{Name: name, Length: 6 * mib})
 	check(f.T, err)

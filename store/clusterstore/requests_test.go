@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/streamflow/streamflow/internal/s3test"
-	"github.com/streamflow/streamflow/internal/transport"
 	"github.com/streamflow/streamflow/store"
 	"github.com/streamflow/streamflow/store/clusterstore"
 )
@@ -51,15 +50,8 @@ func TestRequests(t *testing.T) {
 	bucket := newBucket(t, gateway)
 	mem := newMemory(t, 64<<20)
 	node := func() (*clusterstore.Store, *counter) {
-		inner := transport.New(mem, nil)
-		t.Cleanup(inner.CloseIdleConnections)
-		c := &counter{next: inner}
-		st, err := clusterstore.Open(bucket, prefix, mem, &clusterstore.Options{
-			Endpoint: gateway.Endpoint, Region: s3test.Region, Transport: c,
-			Credentials: clusterstore.Credentials{AccessKey: s3test.AccessKey, SecretKey: s3test.SecretKey},
-		})
-		check(t, err)
-		return st, c
+		c := &counter{next: newTransport(t, mem)}
+		return openOver(t, gateway, bucket, mem, c), c
 	}
 	st, count := node()
 	expect := func(what, want string) {

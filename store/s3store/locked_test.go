@@ -25,10 +25,8 @@ func TestLockedObject(t *testing.T) {
 	})
 	check(t, err)
 	check(t, client.MakeBucket(t.Context(), "locked", minio.MakeBucketOptions{ObjectLocking: true}))
-	st, err := s3store.Open("locked", "", newMemory(t), &s3store.Options{
-		Endpoint: gateway.Endpoint, Region: s3test.Region,
-		Credentials: s3store.Credentials{AccessKey: s3test.AccessKey, SecretKey: s3test.SecretKey},
-	})
+	opts := gateway.Options(t)
+	st, err := s3store.Open("locked", "", newMemory(t), &opts)
 	check(t, err)
 	defer func() { check(t, st.Close()) }()
 	spec := store.Spec{Name: "x", Length: int64(len(content))}
@@ -45,7 +43,7 @@ func TestLockedObject(t *testing.T) {
 	check(t, err)
 	_, err = u.Finish(t.Context(), store.Sum{})
 	wants(t, err, store.ErrDenied)
-	got, err := os.ReadFile(path(t, gateway, info))
+	got, err := os.ReadFile(gateway.Path(t, info.Location))
 	check(t, err)
 	if !bytes.Equal(got, []byte(content)) {
 		t.Errorf("the object is %q", got)

@@ -45,7 +45,7 @@ func TestStreamOutgrowsItsParts(t *testing.T) {
 			check(t, err)
 			result, err := u.Wait(t.Context())
 			check(t, err)
-			got, err := os.ReadFile(path(t, gateway, store.Info{Location: result.Location}))
+			got, err := os.ReadFile(gateway.Path(t, result.Location))
 			check(t, err)
 			if !bytes.Equal(got, data) {
 				t.Errorf("%d bytes came, and aren't the %d that were sent", len(got), size)
@@ -162,7 +162,7 @@ func TestFullMemoryDoesNotHoldUpAPiece(t *testing.T) {
 	check(t, u.SetLength(ctx, 6*unit))
 	info, err := u.Finish(ctx, store.Sum{CRC32C: checksum.Update(0, data), Known: true})
 	check(t, err)
-	got, err := os.ReadFile(path(t, gateway, info))
+	got, err := os.ReadFile(gateway.Path(t, info.Location))
 	check(t, err)
 	if !bytes.Equal(got, data) {
 		t.Errorf("%d bytes came, and aren't the %d that were sent", len(got), len(data))

@@ -1,10 +1,8 @@
 package s3store_test
 
 import (
-	"crypto/x509"
 	"errors"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -29,7 +27,7 @@ func TestConformance(t *testing.T) {
 				BadNames: badNames,
 				Unlisted: true,
 				Read: func(t *testing.T, info store.Info) []byte {
-					b, err := os.ReadFile(path(t, gateway, info))
+					b, err := os.ReadFile(gateway.Path(t, info.Location))
 					check(t, err)
 					return b
 				},
@@ -60,28 +58,12 @@ func openWithin(t *testing.T, g *s3test.Gateway, mem *memory.Manager, opts *s3st
 	if opts != nil {
 		o = *opts
 	}
-	o.Endpoint, o.Region = g.Endpoint, s3test.Region
-	o.Credentials = s3store.Credentials{AccessKey: s3test.AccessKey, SecretKey: s3test.SecretKey}
-	if g.CAFile != "" {
-		pem, err := os.ReadFile(g.CAFile)
-		check(t, err)
-		o.RootCAs = x509.NewCertPool()
-		o.RootCAs.AppendCertsFromPEM(pem)
-	}
+	at := g.Options(t)
+	o.Endpoint, o.Region, o.Credentials, o.RootCAs = at.Endpoint, at.Region, at.Credentials, at.RootCAs
 	st, err := s3store.Open(bucket, prefix, mem, &o)
 	check(t, err)
 	t.Cleanup(func() { check(t, st.Close()) })
 	return st
-}
-
-// path is where the gateway keeps an object.
-func path(t *testing.T, g *s3test.Gateway, info store.Info) string {
-	t.Helper()
-	rest, ok := strings.CutPrefix(info.Location, "s3://")
-	if !ok {
-		t.Fatalf("location is %q", info.Location)
-	}
-	return filepath.Join(g.Dir, filepath.FromSlash(rest))
 }
 
 // newMemory is a budget whose close fails the test if anything is still held.
