@@ -12,29 +12,27 @@ var _ store.Lister = (*Store)(nil)
 
 // Unfinished implements store.Lister: each upload's state is read.
 func (s *Store) Unfinished(ctx context.Context) iter.Seq2[store.Info, error] {
-	return s.list(ctx, s.prefix+uploadsDir, func(info store.Info) (bool, error) { return !info.Complete, nil })
+	return s.list(ctx, s.prefix+uploadsDir, func(string) (bool, error) { return true, nil })
 }
 
 // Finished implements store.Lister. It looks at each object, too: what somebody
 // else has put in its place is not listed.
 func (s *Store) Finished(ctx context.Context) iter.Seq2[store.Info, error] {
-	return s.list(ctx, s.prefix+finishedDir, func(info store.Info) (bool, error) {
-		o, err := s.bucket.Head(ctx, s.target(info.ID))
-		if isAbsent(err) {
-			return false, nil
-		}
-		return o.Mark == info.ID, err
+	return s.list(ctx, s.prefix+finishedDir, func(id string) (bool, error) {
+		o, err := s.bucket.Head(ctx, s.target(id))
+		return o.Mark == id, err
 	})
 }
 
-func (s *Store) list(ctx context.Context, dir string, wanted func(store.Info) (bool, error)) iter.Seq2[store.Info, error] {
+// list yields the uploads whose states lie in dir.
+func (s *Store) list(ctx context.Context, dir string, wanted func(id string) (bool, error)) iter.Seq2[store.Info, error] {
 	return func(yield func(store.Info, error) bool) {
 		for o, err := range s.bucket.Objects(ctx, dir) {
 			if err != nil {
 				yield(store.Info{}, fmt.Errorf("list uploads in %s: %w", s.bucket.URI(s.prefix), outward(err)))
 				return
 			}
-			if id := o.Key[len(dir):]; validID(id) && !s.yieldListed(ctx, id, wanted, yield) {
+			if id := o.Key[len(dir):]; validID(id) && !s.yieldListed(ctx, dir, id, wanted, yield) {
 				return
 			}
 		}
@@ -42,20 +40,22 @@ func (s *Store) list(ctx context.Context, dir string, wanted func(store.Info) (b
 }
 
 // yieldListed leaves out what was discarded when it was looked at.
-func (s *Store) yieldListed(ctx context.Context, id string, wanted func(store.Info) (bool, error), yield func(store.Info, error) bool) bool {
-	info, err := s.Stat(ctx, id)
-	want := false
-	if err == nil {
-		want, err = wanted(info)
+func (s *Store) yieldListed(ctx context.Context, dir, id string, wanted func(id string) (bool, error), yield func(store.Info, error) bool) bool {
+	rec, err := s.read(ctx, dir+id)
+	want := err == nil && !rec.state.Aborted
+	if want {
+		want, err = wanted(id)
 	}
 	switch {
 	case isAbsent(err), err == nil && !want:
 		return true
-	case err != nil && ctx.Err() != nil:
+	case err == nil:
+		return yield(s.info(id, rec.state), nil)
+	}
+	err = fmt.Errorf("look up upload %s: %w", id, outward(err))
+	if ctx.Err() != nil {
 		yield(store.Info{}, err)
 		return false
-	case err != nil:
-		return yield(store.Info{ID: id}, err)
 	}
-	return yield(info, nil)
+	return yield(store.Info{ID: id}, err)
 }

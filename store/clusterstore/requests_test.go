@@ -108,4 +108,13 @@ func TestRequests(t *testing.T) {
 	_, err = u.Finish(t.Context(), store.Sum{})
 	check(t, err)
 	expect("finish after a takeover", "4 writes, 1 reads, 2 deletes")
+
+	for _, err := range st.Unfinished(t.Context()) {
+		check(t, err)
+	}
+	expect("a list of no unfinished uploads", "0 writes, 1 reads, 0 deletes")
+	for _, err := range st.Finished(t.Context()) {
+		check(t, err)
+	}
+	expect("a list of three finished ones", "0 writes, 7 reads, 0 deletes")
 }
