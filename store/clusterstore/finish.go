@@ -30,14 +30,14 @@ func (u *Upload) finish(ctx context.Context, sum store.Sum) (store.Info, error) 
 		return store.Info{}, err
 	}
 	st, err := u.state(ctx)
-	if err == nil && st.Sum == nil {
+	if err == nil {
 		err = st.whole()
-	}
-	if have := st.sumOrNothing(); err == nil && sum.Known && sum != have {
-		err = fmt.Errorf("%w: %08x was sent, %08x is stored", store.ErrChecksum, sum.CRC32C, have.CRC32C)
 	}
 	if err != nil {
 		return store.Info{}, err
+	}
+	if have := st.sum(); sum.Known && sum != have {
+		return store.Info{}, fmt.Errorf("%w: %08x was sent, %08x is stored", store.ErrChecksum, sum.CRC32C, have.CRC32C)
 	}
 	if st.Sum != nil {
 		return s.info(u.id, st), nil
@@ -51,14 +51,6 @@ func (u *Upload) finish(ctx context.Context, sum store.Sum) (store.Info, error) 
 		return store.Info{}, err
 	}
 	return u.settle(ctx, st)
-}
-
-// sumOrNothing is for a state that there may not be.
-func (st *state) sumOrNothing() store.Sum {
-	if st == nil {
-		return store.Sum{}
-	}
-	return st.sum()
 }
 
 // settle notes that the upload is finished, and removes what isn't needed any
