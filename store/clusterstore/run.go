@@ -56,12 +56,7 @@ func (s *Store) newRun(ctx context.Context, id string, st *state) (run, error) {
 
 // object is what is kept with the finished object.
 func (s *Store) object(id string, st *state) bucket.Object {
-	o := bucket.Object{Key: s.target(id), Name: string(st.Name), Mark: id, Metadata: make(map[string]string)}
-	for k, v := range st.Metadata {
-		o.Metadata[k] = string(v)
-	}
-	o.Metadata = bucket.FitMetadata(o.Metadata)
-	return o
+	return bucket.Object{Key: s.target(id), Name: string(st.Name), Mark: id, Metadata: bucket.FitMetadata(st.metadata())}
 }
 
 // isFinal: the run's multipart upload is the one that becomes the object.

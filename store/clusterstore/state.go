@@ -220,20 +220,27 @@ func (r *run) list() []bucket.Part {
 	return parts
 }
 
-// info is that of an upload under way.
+// metadata is that of the spec, or nil.
+func (st *state) metadata() map[string]string {
+	if len(st.Metadata) == 0 {
+		return nil
+	}
+	m := make(map[string]string, len(st.Metadata))
+	for k, v := range st.Metadata {
+		m[k] = string(v)
+	}
+	return m
+}
+
+// info is what callers see of a state.
 func (s *Store) info(id string, st *state) store.Info {
 	info := store.Info{
 		ID: id, Name: string(st.Name), Length: st.Length, Offset: st.offset(), Sum: st.sum(),
 		Complete: st.Sum != nil, UnitBytes: st.UnitBytes, CreatedAt: st.Created, ModifiedAt: st.Modified,
+		Metadata: st.metadata(),
 	}
 	if st.Sum != nil {
 		info.Location = s.bucket.URI(s.target(id))
-	}
-	for k, v := range st.Metadata {
-		if info.Metadata == nil {
-			info.Metadata = make(map[string]string)
-		}
-		info.Metadata[k] = string(v)
 	}
 	return info
 }
