@@ -129,10 +129,7 @@ func (s *Store) removeOrphans(ctx context.Context, before time.Time) (removed in
 			return err
 		}
 		removed++
-		if m.ID != "" {
-			return s.bucket.AbortMultipart(ctx, m)
-		}
-		return s.bucket.Remove(ctx, m.Key)
+		return s.remove(ctx, m)
 	}
 	if err := s.removeAborted(ctx, before); err != nil {
 		return 0, err

@@ -338,12 +338,13 @@ func (t *transfer) discard(ctx context.Context, superseded bool) {
 	}
 }
 
-// removeData removes an object or ends a multipart upload that no state names. If
-// that fails, RemoveOrphans finds it.
-func (s *Store) removeData(ctx context.Context, m bucket.Multipart) {
+// removeData is remove of what no state names. If that fails, RemoveOrphans finds it.
+func (s *Store) removeData(ctx context.Context, m bucket.Multipart) { _ = s.remove(ctx, m) }
+
+// remove removes an object, or ends a multipart upload.
+func (s *Store) remove(ctx context.Context, m bucket.Multipart) error {
 	if m.ID == "" {
-		_ = s.bucket.Remove(ctx, m.Key)
-	} else {
-		_ = s.bucket.AbortMultipart(ctx, m)
+		return s.bucket.Remove(ctx, m.Key)
 	}
+	return s.bucket.AbortMultipart(ctx, m)
 }
