@@ -37,8 +37,6 @@ func (s *Store) load(ctx context.Context, id string) (record, error) {
 		rec, err = s.read(ctx, s.finishedKey(id))
 	}
 	switch {
-	case isAbsent(err):
-		return record{}, err
 	case err != nil:
 		return record{}, err
 	case rec.state.Aborted:
@@ -106,7 +104,6 @@ func (s *Store) write(ctx context.Context, key string, st *state, when bucket.Pr
 		if err == nil {
 			return record{st, o.ETag, int64(len(text))}, nil
 		}
-		var transient *store.TransientError
 		switch {
 		case errors.Is(err, store.ErrExists), isAbsent(err):
 			there, size, readErr := s.tryRead(ctx, key, int64(len(text)))
@@ -121,7 +118,7 @@ func (s *Store) write(ctx context.Context, key string, st *state, when bucket.Pr
 				return record{}, readErr // it was refused, whatever is there
 			}
 			err = readErr
-		case !errors.As(err, &transient) && !sent:
+		case !isUnsure(err) && !sent:
 			return record{}, err
 		default:
 			sent = true

@@ -224,14 +224,13 @@ func (u *Upload) commit(ctx context.Context, next *state) error {
 		return context.Cause(u.taken)
 	}
 	rec, err := u.store.write(ctx, u.store.uploadKey(u.id), next, bucket.Precondition(u.record.etag))
-	var transient *store.TransientError
 	switch {
 	case err == nil:
 		u.record = rec
 		return nil
 	case errors.Is(err, store.ErrSuperseded):
 		u.take(store.ErrSuperseded)
-	case errors.As(err, &transient):
+	case isUnsure(err):
 		u.store.doubt(u.id)
 		u.record = record{} // either may be there
 	}
