@@ -1,21 +1,10 @@
 import type { Summer } from "./checksum/summer.js";
-import {
-	check,
-	isCallback,
-	isText,
-	isTexts,
-	isToken,
-	type Option,
-	type Rule,
-	resolveEndpoint,
-	settle,
-	settleConfig,
-	type UploadConfig,
-} from "./config.js";
+import { resolveEndpoint, settleConfig, type UploadConfig } from "./config.js";
 import { abortError, disposedError, type UploadError } from "./errors.js";
 import { Emitter, type Listener, type ManagerEvents } from "./events.js";
 import { type MemoryConfig, settleMemory } from "./memory/config.js";
 import { MemoryManager, type MemoryStats } from "./memory/manager.js";
+import { check, isCallback, isText, isTexts, isToken, type Option, type Rule, settle } from "./option.js";
 import { type Engine, load } from "./upload/engine.js";
 import type { UploadSource } from "./upload/source.js";
 import { type StreamingState, sum, type UploadResult, type UploadState } from "./upload/state.js";

@@ -6,10 +6,9 @@ import {
 	isFraction,
 	isObject,
 	isPositive,
-	MiB,
 	type Option,
 	settle,
-} from "../config.js";
+} from "../option.js";
 
 export interface ResourceTracking {
 	/** Default true. */
@@ -47,7 +46,7 @@ export interface MemorySettings extends Required<Omit<MemoryConfig, "gcCallback"
 }
 
 const options: Record<keyof MemoryConfig, Option> = {
-	maxMemoryUsage: [isPositive, 100 * MiB],
+	maxMemoryUsage: [isPositive, 100 << 20],
 	cleanupInterval: [isDuration, 30_000],
 	enableAutoCleanup: [isBoolean, true],
 	thresholds: [isObject],

@@ -1,6 +1,6 @@
-import { check, isBoolean, isCallback, type Option, settle } from "../config.js";
 import { disposedError } from "../errors.js";
 import { type Emitter, guard, type ManagerEvents } from "../events.js";
+import { check, isBoolean, isCallback, type Option, settle } from "../option.js";
 import { Admission, type Reservation } from "./admission.js";
 import type { MemorySettings } from "./config.js";
 import { type Level, LevelWatch } from "./level.js";

@@ -1,4 +1,4 @@
-import { check, isCallback, isCount, type Rule } from "../config.js";
+import { check, isCallback, isCount, type Rule } from "../option.js";
 import type { ResourceTracking } from "./config.js";
 
 /** What a resource is; the client's own are `chunk`, `transfer` and `compressor`. */
