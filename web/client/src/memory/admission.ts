@@ -55,10 +55,11 @@ export class Admission {
 		};
 		const entered = this.#queue.enter(reservation, signal);
 		this.#look();
-		await entered.catch((error: unknown) => {
+		try {
+			await entered;
+		} finally {
 			this.#look();
-			throw error;
-		});
+		}
 		return reservation;
 	}
 
@@ -92,10 +93,11 @@ export class Admission {
 
 	/** Where nothing of ours will come back: cleans up, waits a while, and gives up. */
 	#look(): void {
-		if (this.#queue.length === 0 || this.#held.size > 0) {
-			clearTimeout(this.#starving);
-			this.#starving = undefined;
-		} else if (this.#starving === undefined) {
+		const starves = this.#queue.length > 0 && this.#held.size === 0;
+		if (starves === !!this.#starving) {
+			return;
+		}
+		if (starves) {
 			this.#starving = setTimeout(() => {
 				this.#starving = undefined;
 				const { size } = this.#queue.head as Reservation;
@@ -103,6 +105,9 @@ export class Admission {
 				this.serve();
 			}, patience);
 			void this.#budget.cleanup();
+		} else {
+			clearTimeout(this.#starving);
+			this.#starving = undefined;
 		}
 	}
 
