@@ -56,8 +56,8 @@ async function timed(work: () => Promise<void>): Promise<number> {
 	return performance.now() - began;
 }
 
-/** Microseconds for one of a thousand, a median of so many rounds. */
-async function microseconds(rounds: number, thousand: () => unknown): Promise<number> {
+/** Microseconds for one of a thousand, of so many rounds. */
+async function microseconds(rounds: number, thousand: () => unknown): Promise<number[]> {
 	const each: number[] = [];
 	for (let round = 0; round < rounds; round++) {
 		const began = performance.now();
@@ -65,11 +65,11 @@ async function microseconds(rounds: number, thousand: () => unknown): Promise<nu
 		each.push(performance.now() - began);
 		await new Promise((resolve) => setTimeout(resolve, 1));
 	}
-	return each.sort((a, b) => a - b)[rounds >> 1] as number;
+	return each;
 }
 
 /** What it costs to track and release, in microseconds. */
-async function costs(rounds: number): Promise<{ tracked: number; chunk: number }> {
+async function costs(rounds: number): Promise<{ tracked: number[]; chunk: number[] }> {
 	const manager = new StreamUploadManager({}, { maxMemoryUsage: 2 ** 40 });
 	const memory: MemoryManager = manager.memoryManager;
 	const resources = Array.from({ length: 1000 }, () => new ArrayBuffer(16));
@@ -92,7 +92,6 @@ async function costs(rounds: number): Promise<{ tracked: number; chunk: number }
 const measured = {
 	contenders: { streamflow, "tus-js-client": tusJsClient, Uppy: uppy },
 	costs,
-	StreamUploadManager,
 };
 
 declare global {
