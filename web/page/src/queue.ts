@@ -118,7 +118,7 @@ export class Queue {
 	}
 
 	/** Begins anew with another token. */
-	admit(token: string | null): void {
+	admit(token: string): void {
 		this.#held = false;
 		for (const item of this.items) {
 			item.upload = null;
@@ -129,11 +129,6 @@ export class Queue {
 		this.manager.dispose();
 		this.manager = this.#manage(token);
 		this.#fill();
-	}
-
-	/** To be called when something of an item has become known that is worth keeping. */
-	keep(item: Item): void {
-		this.#journal.keep(item);
 	}
 
 	#manage(token: string | null): StreamUploadManager {

@@ -70,10 +70,10 @@ export class Server {
 		return this.#token;
 	}
 
-	set token(token: string | null) {
+	set token(token: string) {
 		this.#token = token;
 		try {
-			token === null ? sessionStorage.removeItem(tokenKey) : sessionStorage.setItem(tokenKey, token);
+			sessionStorage.setItem(tokenKey, token);
 		} catch {
 			// It is known until a reload, then.
 		}
