@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { sparseFile, temporary } from "./harness/files.js";
@@ -17,6 +17,12 @@ function tokenFile(scopes: Record<string, string>): { path: string; tokens: Reco
 		return [name, execFileSync(join(out, "streamflow"), flags, { encoding: "utf8" }).trim()];
 	});
 	return { path, tokens: Object.fromEntries(tokens) };
+}
+
+/** The status of what the server answers to a token. */
+async function statusWith(server: Streamflow, token: string | undefined): Promise<number> {
+	const headers = { Authorization: `Bearer ${token}` };
+	return (await fetch(new URL("/api/v1/memory", server.url), { headers })).status;
 }
 
 async function signIn(visitor: Visitor, token: string): Promise<void> {
@@ -90,26 +96,14 @@ test("asks for a token, keeps it for this tab, and asks again when it is refused
 	// The token is taken away, and the uploads wait for another one.
 	writeFileSync(path, "");
 	await visitor.page.locator("dialog").evaluate((dialog: HTMLDialogElement) => dialog.close());
-	await expect
-		.poll(() =>
-			fetch(new URL("/api/v1/memory", server.url), {
-				headers: { Authorization: `Bearer ${tokens.alice}` },
-			}).then(({ status }) => status),
-		)
-		.toBe(401);
+	await expect.poll(() => statusWith(server, tokens.alice)).toBe(401);
 	await visitor.drop(folder("more", { "2.txt": "two" }));
 	await visitor.page.locator("dialog[open]").waitFor();
 	expect(await visitor.text("#ask-error")).toMatch(/^The server doesn't take the token any more/);
 	await visitor.waitFor("2.txt", "waiting");
 	const again = tokenFile({ bob: "create,append" });
-	writeFileSync(path, execFileSync("cat", [again.path]));
-	await expect
-		.poll(() =>
-			fetch(new URL("/api/v1/memory", server.url), {
-				headers: { Authorization: `Bearer ${again.tokens.bob}` },
-			}).then(({ status }) => status),
-		)
-		.toBe(200);
+	copyFileSync(again.path, path);
+	await expect.poll(() => statusWith(server, again.tokens.bob)).toBe(200);
 	await signIn(visitor, again.tokens.bob ?? "");
 	await visitor.waitFor("2.txt", "done");
 });
