@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"maps"
 	"strings"
 	"time"
 
@@ -30,6 +31,7 @@ func (b *Bucket) CreateMultipart(ctx context.Context, key string, o Object) (Mul
 	if err != nil {
 		return Multipart{}, err
 	}
+	maps.Copy(headers.UserMetadata, summed())
 	return b.createMultipart(ctx, key, headers)
 }
 

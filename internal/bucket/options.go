@@ -3,7 +3,6 @@ package bucket
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"mime"
 	"net/http"
 	"path"
@@ -39,7 +38,7 @@ const (
 	fullObject         = "FULL_OBJECT"
 )
 
-// summed has S3 keep the CRC-32C of the whole object.
+// summed has S3 keep the CRC-32C of the whole object that a multipart upload makes.
 func summed() map[string]string {
 	return map[string]string{"X-Amz-Checksum-Algorithm": "CRC32C", headerChecksumType: fullObject}
 }
@@ -77,7 +76,6 @@ func (o *ObjectOptions) headers(key string, object Object) (minio.PutObjectOptio
 		return minio.PutObjectOptions{}, err
 	}
 	user[metaPrefix+markKey] = object.Mark
-	maps.Copy(user, summed())
 	if o.ACL != "" {
 		user["X-Amz-Acl"] = o.ACL
 	}

@@ -55,9 +55,6 @@ func (b *Bucket) put(ctx context.Context, o Object, r io.Reader, when Preconditi
 		opts.SetMatchETag(string(when))
 		put = conditionalPut
 	}
-	for name := range summed() {
-		delete(opts.UserMetadata, name) // they are of multipart uploads
-	}
 	if o.Size == 0 {
 		o.Sum = store.Sum{Known: true}
 	}
