@@ -178,7 +178,7 @@ func (s *Store) removeAborted(ctx context.Context, before time.Time) error {
 type namesOf struct {
 	store *Store
 	id    string
-	names map[bucket.Multipart]struct{}
+	state *state // or nil
 }
 
 func (n *namesOf) has(ctx context.Context, id string, m bucket.Multipart) (bool, error) {
@@ -187,22 +187,10 @@ func (n *namesOf) has(ctx context.Context, id string, m bucket.Multipart) (bool,
 		if err != nil && !isAbsent(err) {
 			return false, err
 		}
-		n.id, n.names = id, make(map[bucket.Multipart]struct{})
-		if err == nil {
-			for i := range rec.state.Runs {
-				n.names[rec.state.Runs[i].multipart()] = struct{}{}
-			}
-			for _, o := range rec.state.Tails {
-				n.names[bucket.Multipart{Key: o.Key}] = struct{}{}
-			}
+		n.id, n.state = id, rec.state
+		if err != nil {
+			n.state = nil
 		}
 	}
-	_, ok := n.names[m]
-	if !ok && m.ID == "" {
-		// A run whose completion the state hasn't heard of.
-		for name := range n.names {
-			ok = ok || name.Key == m.Key
-		}
-	}
-	return ok, nil
+	return n.state != nil && n.state.names(m), nil
 }

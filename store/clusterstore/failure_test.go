@@ -259,7 +259,7 @@ func TestHalfCopied(t *testing.T) {
 		t.Fatalf("%d bytes were acknowledged from %d, then the offset is %d", n, info.Offset, now.Offset)
 	}
 	f.write(u, now.Offset, data[now.Offset:])
-	f.finish(u, data)
+	f.only(f.finish(u, data))
 }
 
 // blameless fails the test where a client would give its upload up.

@@ -180,6 +180,13 @@ func (st *state) whole() error {
 	return nil
 }
 
+// names says whether an object or a multipart upload belongs to st. An object may be
+// a run whose completion st hasn't heard of.
+func (st *state) names(m bucket.Multipart) bool {
+	return slices.ContainsFunc(st.Runs, func(r run) bool { return r.Key == m.Key && (m.ID == "" || m.ID == r.Multipart) }) ||
+		slices.ContainsFunc(st.Tails, func(o object) bool { return m == bucket.Multipart{Key: o.Key} })
+}
+
 // openRun is the run that takes the next part, or nil.
 func (st *state) openRun() *run {
 	if len(st.Runs) == 0 {

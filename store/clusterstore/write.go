@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/streamflow/streamflow/internal/bucket"
@@ -67,7 +68,8 @@ type transfer struct {
 	// hold has bytes be held until they are stored, whatever the size.
 	hold bool
 	// next is the state once what is stored is committed; fresh are the objects and
-	// multipart uploads that only it names, and stale are those it doesn't any more.
+	// multipart uploads that no state but it may name, and stale are those it doesn't
+	// any more.
 	next         *state
 	fresh, stale []bucket.Multipart // an object has no ID
 	stored       int64              // bytes of the unit
@@ -268,7 +270,7 @@ func (t *transfer) commit(ctx context.Context) error {
 	for _, m := range t.stale {
 		u.store.removeData(ctx, m)
 	}
-	t.fresh, t.stale = nil, nil
+	t.fresh, t.stale = slices.DeleteFunc(t.fresh, t.next.names), nil
 	t.next = u.record.state.clone()
 	return t.makeRoom()
 }
@@ -301,8 +303,7 @@ func (t *transfer) release() error {
 func (t *transfer) close(ctx context.Context, err error) error {
 	u := t.upload
 	if r := t.next.openRun(); r != nil && len(r.Parts) == 0 {
-		defer u.store.removeData(ctx, r.multipart()) // no state has a run without parts
-		t.next.Runs = t.next.Runs[:len(t.next.Runs)-1]
+		t.next.Runs = t.next.Runs[:len(t.next.Runs)-1] // no state has a run without parts
 	}
 	if t.verify == nil || err == nil {
 		if st := u.record.state; st != nil && (t.stored > t.acknowledged || t.next.Careful != st.Careful) {
@@ -317,9 +318,7 @@ func (t *transfer) close(ctx context.Context, err error) error {
 	if u.taken.Err() != nil {
 		err = context.Cause(u.taken)
 	}
-	if !t.unsure {
-		t.discard(ctx, errors.Is(err, store.ErrSuperseded))
-	}
+	t.discard(ctx, errors.Is(err, store.ErrSuperseded))
 	return err
 }
 
@@ -329,6 +328,9 @@ func (t *transfer) close(ctx context.Context, err error) error {
 func (t *transfer) discard(ctx context.Context, superseded bool) {
 	named := namesOf{store: t.upload.store}
 	for _, m := range t.fresh {
+		if t.unsure && t.next.names(m) {
+			continue // so may the state
+		}
 		if superseded {
 			if has, err := named.has(ctx, t.upload.id, m); has || err != nil {
 				continue // RemoveOrphans knows it later
