@@ -2,10 +2,9 @@ package streamflow
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"io"
 
+	"github.com/streamflow/streamflow/internal/uploadid"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -34,7 +33,7 @@ func (u *Upload) whole() bool {
 // is what was there when the file was last found unchanged.
 func (u *Upload) put(ctx context.Context) (store.Info, error) {
 	if u.putID == "" {
-		u.putID = newPutID()
+		u.putID = uploadid.New()
 	}
 	spec := u.spec()
 	spec.ID = u.putID
@@ -82,10 +81,4 @@ func (u *Upload) putFrom(ctx context.Context, spec store.Spec, r io.Reader, sum 
 	u.acknowledge(spec.Length)
 	info.Sum = sum
 	return info, nil
-}
-
-func newPutID() string {
-	var id [16]byte
-	_, _ = rand.Read(id[:]) // never fails
-	return hex.EncodeToString(id[:])
 }

@@ -59,6 +59,7 @@ var arrows = []struct {
 	{"internal/transport", []string{"store", "memory"}},
 	{"internal/journal", []string{"internal/durable", "internal/lock"}},
 	{"internal/lock", nil},
+	{"internal/uploadid", nil},
 }
 
 // testOnly lists what the tests of any package may import besides.

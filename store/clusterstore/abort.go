@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/streamflow/streamflow/internal/bucket"
+	"github.com/streamflow/streamflow/internal/uploadid"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -161,7 +162,7 @@ func (s *Store) removeAborted(ctx context.Context, before time.Time) error {
 			return err
 		}
 		id := o.Key[len(dir):]
-		if !validID(id) || !o.Modified.Before(before) {
+		if !uploadid.Valid(id) || !o.Modified.Before(before) {
 			continue
 		}
 		if rec, _ := s.load(ctx, id); rec.state != nil && rec.state.Aborted {

@@ -2,10 +2,10 @@ package clusterstore
 
 import (
 	"crypto/rand"
-	"encoding/hex"
 	"strings"
 
 	"github.com/streamflow/streamflow/internal/bucket"
+	"github.com/streamflow/streamflow/internal/uploadid"
 )
 
 // What lies below the prefix beside the objects.
@@ -15,8 +15,7 @@ const (
 	finishedDir = stateDir + "finished/"
 	dataDir     = stateDir + "data/"
 
-	idBytes        = 32
-	maxPrefixBytes = bucket.MaxKeyBytes - len(dataDir) - idBytes - 1 - 26
+	maxPrefixBytes = bucket.MaxKeyBytes - len(dataDir) - uploadid.Bytes - 1 - 26
 )
 
 func (s *Store) target(id string) string      { return s.prefix + id }
@@ -39,24 +38,5 @@ func (s *Store) owner(key string) (id string, ok bool) {
 			rest, _, _ = strings.Cut(below, "/")
 		}
 	}
-	return rest, validID(rest)
-}
-
-// newID returns 128 random bits: an id is also a capability, and is not guessed.
-func newID() string {
-	var b [idBytes / 2]byte
-	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
-}
-
-func validID(id string) bool {
-	if len(id) != idBytes {
-		return false
-	}
-	for _, c := range []byte(id) {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return true
+	return rest, uploadid.Valid(rest)
 }

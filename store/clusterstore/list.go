@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 
+	"github.com/streamflow/streamflow/internal/uploadid"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -32,7 +33,7 @@ func (s *Store) list(ctx context.Context, dir string, wanted func(id string) (bo
 				yield(store.Info{}, fmt.Errorf("list uploads in %s: %w", s.bucket.URI(s.prefix), outward(err)))
 				return
 			}
-			if id := o.Key[len(dir):]; validID(id) && !s.yieldListed(ctx, dir, id, wanted, yield) {
+			if id := o.Key[len(dir):]; uploadid.Valid(id) && !s.yieldListed(ctx, dir, id, wanted, yield) {
 				return
 			}
 		}

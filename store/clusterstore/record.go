@@ -11,6 +11,7 @@ import (
 
 	"github.com/streamflow/streamflow/internal/bucket"
 	"github.com/streamflow/streamflow/internal/checksum"
+	"github.com/streamflow/streamflow/internal/uploadid"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -29,7 +30,7 @@ func (s *Store) load(ctx context.Context, id string) (record, error) {
 	if err := ctx.Err(); err != nil {
 		return record{}, err
 	}
-	if !validID(id) {
+	if !uploadid.Valid(id) {
 		return record{}, fmt.Errorf("%w: %.40q is no id", store.ErrNotFound, id)
 	}
 	rec, err := s.read(ctx, s.uploadKey(id))

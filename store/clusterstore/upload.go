@@ -9,6 +9,7 @@ import (
 	"weak"
 
 	"github.com/streamflow/streamflow/internal/bucket"
+	"github.com/streamflow/streamflow/internal/uploadid"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -102,7 +103,7 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, store.Inf
 		return nil, store.Info{}, fmt.Errorf("%w: length %d or unit size %d", store.ErrInvalid, spec.Length, spec.UnitBytes)
 	case spec.Length > s.opts.MaxLength:
 		return nil, store.Info{}, fmt.Errorf("%w: %d bytes, %d at most", store.ErrTooLarge, spec.Length, s.opts.MaxLength)
-	case spec.ID != "" && !validID(spec.ID):
+	case spec.ID != "" && !uploadid.Valid(spec.ID):
 		return nil, store.Info{}, fmt.Errorf("%w: id %.40q", store.ErrInvalid, spec.ID)
 	}
 	st, err := newState(spec)
@@ -116,7 +117,7 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, store.Inf
 	defer func() { _ = charge.Release() }()
 	id := spec.ID
 	if id == "" {
-		id = newID()
+		id = uploadid.New()
 	} else if err := s.vacant(ctx, id); err != nil {
 		return nil, store.Info{}, err
 	}

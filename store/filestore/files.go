@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/streamflow/streamflow/internal/durable"
+	"github.com/streamflow/streamflow/internal/uploadid"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -33,7 +34,7 @@ type files struct {
 
 // openFiles opens the files of an upload under way.
 func (s *Store) openFiles(id string) (*files, error) {
-	if !validID(id) {
+	if !uploadid.Valid(id) {
 		return nil, store.ErrNotFound
 	}
 	dir, err := s.openState()

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +14,7 @@ import (
 	"time"
 
 	"github.com/streamflow/streamflow/internal/durable"
+	"github.com/streamflow/streamflow/internal/uploadid"
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
 )
@@ -124,7 +123,7 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, *state, e
 		return nil, nil, err
 	}
 	st.modified = st.created
-	id := cmp.Or(spec.ID, newID())
+	id := cmp.Or(spec.ID, uploadid.New())
 	u := &Upload{store: s, id: id, fence: s.fences.get(id)}
 	if err := u.enter(ctx); err != nil {
 		return nil, nil, err
@@ -147,7 +146,7 @@ func (s *Store) beginning(spec store.Spec) ([]byte, error) {
 	case spec.ID == "":
 	case !s.byID:
 		return nil, fmt.Errorf("%w: uploads by name have no chosen id", store.ErrUnsupported)
-	case !validID(spec.ID):
+	case !uploadid.Valid(spec.ID):
 		return nil, fmt.Errorf("%w id %.40q", store.ErrInvalid, spec.ID)
 	}
 	if !s.byID {
@@ -257,24 +256,4 @@ func (s *Store) target(id string, st *state) string {
 		return id
 	}
 	return st.name
-}
-
-// newID returns 128 random bits: an id is also a capability, and is not guessed.
-func newID() string {
-	var b [16]byte
-	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
-}
-
-// validID says whether newID can have made id, so that an id is safe in a path.
-func validID(id string) bool {
-	if len(id) != 32 {
-		return false
-	}
-	for _, c := range []byte(id) {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return true
 }

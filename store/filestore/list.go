@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/streamflow/streamflow/internal/uploadid"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -44,7 +45,7 @@ func (s *Store) list(ctx context.Context, suffix string, wanted func(store.Info)
 			names, err := dir.Readdirnames(listed)
 			for _, name := range names {
 				id, ok := strings.CutSuffix(name, suffix)
-				if ok && validID(id) && !s.yieldListed(ctx, id, wanted, yield) {
+				if ok && uploadid.Valid(id) && !s.yieldListed(ctx, id, wanted, yield) {
 					return
 				}
 			}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/streamflow/streamflow/internal/uploadid"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -139,7 +140,7 @@ func wholeLines(data []byte, _ bool) (int, []byte, error) {
 
 // load reads an upload's state without changing anything.
 func (s *Store) load(id string) (*state, error) {
-	if !validID(id) {
+	if !uploadid.Valid(id) {
 		return nil, store.ErrNotFound
 	}
 	dir, err := s.openState()
