@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/perf/benchfmt"
+
+	"github.com/streamflow/streamflow/bench/result"
 )
 
 // measureMemory runs the benchmarks of bench/memory often enough for
@@ -79,7 +81,7 @@ func (b *bench) summarize(ctx context.Context, file string) error {
 // cost of a cycle, by unit: "cpu-ns/op" and so on.
 type cost map[string][]float64
 
-func (c cost) cpu() float64 { return median(c["cpu-ns/op"]) }
+func (c cost) cpu() float64 { return result.Median(c["cpu-ns/op"]) }
 
 // over is the median of the rounds' ratios.
 func (c cost) over(other cost) float64 {
@@ -87,7 +89,7 @@ func (c cost) over(other cost) float64 {
 	for i, ns := range c["cpu-ns/op"] {
 		ratios[i] = ns / other["cpu-ns/op"][i]
 	}
-	return median(ratios)
+	return result.Median(ratios)
 }
 
 // parseCosts returns the costs by benchmark, such as "Alone/semaphore".
@@ -125,7 +127,7 @@ func (b *bench) reportCosts(costs map[string]cost) {
 	b.report.columns("contender", "alone CPU ns", "alone allocs", "8 goroutines CPU ns", "8 goroutines wall ns")
 	for _, name := range []string{"streamflow-depth1", "streamflow-depth4", "semaphore", "rclone", "arrow", "libp2p", "make"} {
 		alone, contended := costs["Alone/"+name], costs["Contended/"+name]
-		b.report.row(name, alone.cpu(), median(alone["allocs/op"]), contended.cpu(), median(contended["ns/op"]))
+		b.report.row(name, alone.cpu(), result.Median(alone["allocs/op"]), contended.cpu(), result.Median(contended["ns/op"]))
 	}
 	if b.quick {
 		return
@@ -134,7 +136,7 @@ func (b *bench) reportCosts(costs map[string]cost) {
 	contended := func(name string) cost { return costs["Contended/"+name] }
 	const us, deep = "streamflow-depth1", "streamflow-depth4"
 	b.report.atMost("alone, CPU ns", alone(us).cpu(), 50)
-	b.report.atMost("alone, allocations", median(alone(us)["allocs/op"]), 0)
+	b.report.atMost("alone, allocations", result.Median(alone(us)["allocs/op"]), 0)
 	b.report.atMost("contended over alone", contended(us).over(alone(us)), 2)
 	b.report.atMost("alone over the semaphore", alone(us).over(alone("semaphore")), 2)
 	b.report.atMost("contended over the semaphore", contended(us).over(contended("semaphore")), 2)

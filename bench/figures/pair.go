@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/streamflow/streamflow/bench/result"
 )
 
 // syncedServer is tusd with our promise: what is finished survives power loss.
@@ -183,7 +185,9 @@ func roundTrip(client *http.Client, req *http.Request, status int) (http.Header,
 	return resp.Header, nil
 }
 
-func medianOf[T any](runs []T, value func(T) float64) float64 { return median(each(runs, value)) }
+func medianOf[T any](runs []T, value func(T) float64) float64 {
+	return result.Median(each(runs, value))
+}
 
 // ratio is the median of the rounds' ratios.
 func ratio[T any](a, b []T, value func(T) float64) float64 {
@@ -191,5 +195,5 @@ func ratio[T any](a, b []T, value func(T) float64) float64 {
 	for i := range a {
 		ratios[i] = value(a[i]) / value(b[i])
 	}
-	return median(ratios)
+	return result.Median(ratios)
 }

@@ -110,14 +110,4 @@ func thisMachine() result.Machine {
 	return m
 }
 
-// median of at least one value.
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	middle := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[middle]
-	}
-	return (sorted[middle-1] + sorted[middle]) / 2
-}
-
 func inMiB(bytes int64) float64 { return float64(bytes) / mib }

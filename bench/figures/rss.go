@@ -62,10 +62,10 @@ func (b *bench) reportRSS(runs map[string][]transfer) {
 			ts := runs[fmt.Sprint(shape, budget)]
 			client := slices.Max(each(ts, func(t transfer) float64 { return t.ClientMiB }))
 			server := slices.Max(each(ts, func(t transfer) float64 { return t.ServerMiB }))
-			speed[budget] = median(each(ts, func(t transfer) float64 { return t.MiBPerSec }))
+			speed[budget] = medianOf(ts, func(t transfer) float64 { return t.MiBPerSec })
 			b.report.row(shape, ts[0].Budget, client, server, speed[budget],
-				median(each(ts, func(t transfer) float64 { return t.ClientCPU })),
-				median(each(ts, func(t transfer) float64 { return t.ServerCPU })))
+				medianOf(ts, func(t transfer) float64 { return t.ClientCPU }),
+				medianOf(ts, func(t transfer) float64 { return t.ServerCPU }))
 			b.report.atMost(fmt.Sprintf("%s, peak of the client, MiB", shape), client, float64(budget))
 			b.report.atMost(fmt.Sprintf("%s, peak of the server, MiB", shape), server, float64(budget))
 		}

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"slices"
 	"time"
+
+	"github.com/streamflow/streamflow/bench/result"
 )
 
 // A pairing is a client and a server, each ours or the peer's.
@@ -72,12 +74,12 @@ func (b *bench) reportThroughput(pairings []pairing, runs map[pairing][]pace) {
 	speed := map[pairing]float64{}
 	for _, p := range pairings {
 		speeds := each(runs[p], func(r pace) float64 { return r.MiBPerSec })
-		speed[p] = median(speeds)
+		speed[p] = result.Median(speeds)
 		b.report.row(p, speed[p], slices.Min(speeds), slices.Max(speeds),
-			median(each(runs[p], func(r pace) float64 { return r.ClientCPU })),
-			median(each(runs[p], func(r pace) float64 { return r.ServerCPU })),
-			median(each(runs[p], func(r pace) float64 { return r.ClientMiB })),
-			median(each(runs[p], func(r pace) float64 { return r.ServerMiB })))
+			medianOf(runs[p], func(r pace) float64 { return r.ClientCPU }),
+			medianOf(runs[p], func(r pace) float64 { return r.ServerCPU }),
+			medianOf(runs[p], func(r pace) float64 { return r.ClientMiB }),
+			medianOf(runs[p], func(r pace) float64 { return r.ServerMiB }))
 	}
 	if b.quick {
 		return

@@ -88,7 +88,7 @@ func bars(r *result.Report, p plot, panel panel) []bar {
 		all[i].runs = append(all[i].runs, value)
 	}
 	for i := range all {
-		all[i].value = median(all[i].runs)
+		all[i].value = result.Median(all[i].runs)
 		if panel.most {
 			all[i].value = slices.Max(all[i].runs)
 		}
@@ -139,15 +139,6 @@ func lines(r *result.Report, p plot) []line {
 		}
 	}
 	return all
-}
-
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	middle := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[middle]
-	}
-	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
 // format writes a number as briefly as its size allows.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 )
 
 // A Report is one table, the targets it is held to, and what to know about the
@@ -66,4 +67,14 @@ func Read(path string) (*Report, error) {
 		return nil, fmt.Errorf("read the report %s: %w", path, err)
 	}
 	return &r, nil
+}
+
+// Median of at least one value.
+func Median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[middle]
+	}
+	return (sorted[middle-1] + sorted[middle]) / 2
 }
