@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -91,6 +92,21 @@ func choose[T int | int64](given T, quick bool, full, small T) T {
 		return small
 	default:
 		return full
+	}
+}
+
+// inTurns yields every contender in each of the rounds. A round begins a quarter of
+// them, at least one, further on than the one before.
+func inTurns[T any](rounds int, contenders []T) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		for round := range rounds {
+			first := round * max(1, len(contenders)/4)
+			for i := range contenders {
+				if !yield(contenders[(first+i)%len(contenders)]) {
+					return
+				}
+			}
+		}
 	}
 }
 

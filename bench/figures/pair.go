@@ -65,16 +65,13 @@ func measurePair(ctx context.Context, b *bench) error {
 func (b *bench) pairRounds(ctx context.Context, tools peerTools, source string, size int64, uploads int) (map[string][]delivery, error) {
 	names := []string{ours, peerServer, syncedServer}
 	runs := map[string][]delivery{}
-	for round := range b.count(7, 1) {
-		for i := range names {
-			name := names[(i+round)%len(names)]
-			d, err := b.deliver(ctx, tools, name, source, size, uploads)
-			if err != nil {
-				return nil, fmt.Errorf("%d uploads to %s: %w", uploads, name, err)
-			}
-			b.report.raw(d)
-			runs[name] = append(runs[name], d)
+	for name := range inTurns(b.count(7, 1), names) {
+		d, err := b.deliver(ctx, tools, name, source, size, uploads)
+		if err != nil {
+			return nil, fmt.Errorf("%d uploads to %s: %w", uploads, name, err)
 		}
+		b.report.raw(d)
+		runs[name] = append(runs[name], d)
 	}
 	return runs, nil
 }

@@ -64,17 +64,14 @@ func (b *bench) objectRounds(ctx context.Context, name, source, shape string) (m
 	defer s.kill()
 	runs := map[string][]passage{}
 	uploaders := b.uploaders()
-	for round := range b.count(3, 1) {
-		for i := range uploaders {
-			u := uploaders[(i+round*3)%len(uploaders)]
-			p, err := b.pass(ctx, s, u, source, shape, nil)
-			if err != nil {
-				return nil, fmt.Errorf("%s, %s to %s: %w", shape, u, name, err)
-			}
-			p.Service = name
-			b.report.raw(p)
-			runs[u.String()] = append(runs[u.String()], p)
+	for u := range inTurns(b.count(3, 1), uploaders) {
+		p, err := b.pass(ctx, s, u, source, shape, nil)
+		if err != nil {
+			return nil, fmt.Errorf("%s, %s to %s: %w", shape, u, name, err)
 		}
+		p.Service = name
+		b.report.raw(p)
+		runs[u.String()] = append(runs[u.String()], p)
 	}
 	return runs, nil
 }

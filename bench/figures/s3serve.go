@@ -68,16 +68,13 @@ func measureS3Serve(ctx context.Context, b *bench) error {
 func (b *bench) s3ServeRounds(ctx context.Context, tools peerTools, bucket *service, source string, uploads int, bytes int64) error {
 	names := []string{ours, peerServer}
 	runs := map[string][]relay{}
-	for round := range b.count(3, 1) {
-		for i := range names {
-			name := names[(i+round)%len(names)]
-			r, err := b.relay(ctx, tools, bucket, name, source, uploads, bytes)
-			if err != nil {
-				return fmt.Errorf("%d uploads to %s: %w", uploads, name, err)
-			}
-			b.report.raw(r)
-			runs[name] = append(runs[name], r)
+	for name := range inTurns(b.count(3, 1), names) {
+		r, err := b.relay(ctx, tools, bucket, name, source, uploads, bytes)
+		if err != nil {
+			return fmt.Errorf("%d uploads to %s: %w", uploads, name, err)
 		}
+		b.report.raw(r)
+		runs[name] = append(runs[name], r)
 	}
 	for _, name := range names {
 		b.report.row(name, fmt.Sprintf("%d × %.0f MiB", uploads, inMiB(bytes)), medianOf(runs[name], relay.speed),

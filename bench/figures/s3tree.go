@@ -55,17 +55,14 @@ func (b *bench) treeRounds(ctx context.Context, name, tree string, files int) (m
 	defer s.kill()
 	uploaders := b.treeUploaders()
 	runs := map[string][]errand{}
-	for round := range b.count(5, 1) {
-		for i := range uploaders {
-			u := uploaders[(i+round)%len(uploaders)]
-			e, err := b.sendTree(ctx, s, u, tree, files)
-			if err != nil {
-				return nil, fmt.Errorf("%s to %s: %w", u, name, err)
-			}
-			e.Service = name
-			b.report.raw(e)
-			runs[u.String()] = append(runs[u.String()], e)
+	for u := range inTurns(b.count(5, 1), uploaders) {
+		e, err := b.sendTree(ctx, s, u, tree, files)
+		if err != nil {
+			return nil, fmt.Errorf("%s to %s: %w", u, name, err)
 		}
+		e.Service = name
+		b.report.raw(e)
+		runs[u.String()] = append(runs[u.String()], e)
 	}
 	return runs, nil
 }

@@ -35,16 +35,13 @@ func measureSmall(ctx context.Context, b *bench) error {
 	}
 	names := []string{ours, peerServer, syncedServer}
 	runs := map[string][]batch{}
-	for round := range b.count(3, 1) {
-		for i := range names {
-			name := names[(i+round)%len(names)]
-			r, err := b.sendSmall(ctx, tools, name)
-			if err != nil {
-				return fmt.Errorf("to %s: %w", name, err)
-			}
-			b.report.raw(r)
-			runs[name] = append(runs[name], r)
+	for name := range inTurns(b.count(3, 1), names) {
+		r, err := b.sendSmall(ctx, tools, name)
+		if err != nil {
+			return fmt.Errorf("to %s: %w", name, err)
 		}
+		b.report.raw(r)
+		runs[name] = append(runs[name], r)
 	}
 	b.report.columns("server", "uploads/s", "CPU µs", "peak MiB after a fifth", "peak MiB")
 	for _, name := range names {

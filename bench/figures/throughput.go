@@ -53,16 +53,13 @@ func measureThroughput(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	for round := range b.count(7, 1) {
-		for i := range pairings {
-			p := pairings[(i+round)%len(pairings)]
-			measured, err := b.pace(ctx, p, tools, source, size, startup)
-			if err != nil {
-				return fmt.Errorf("%s: %w", p, err)
-			}
-			b.report.raw(measured)
-			runs[p] = append(runs[p], measured)
+	for p := range inTurns(b.count(7, 1), pairings) {
+		measured, err := b.pace(ctx, p, tools, source, size, startup)
+		if err != nil {
+			return fmt.Errorf("%s: %w", p, err)
 		}
+		b.report.raw(measured)
+		runs[p] = append(runs[p], measured)
 	}
 	b.report.note("Node's time to start, %v, is taken off tus-js-client's; ours is not taken off.", startup.Round(time.Millisecond))
 	b.reportThroughput(pairings, runs)
