@@ -28,14 +28,15 @@ type service struct {
 	restart  func(ctx context.Context) (*process, error)
 }
 
-// environment is what every client finds the service by.
-func (s *service) environment() []string {
-	env := append(os.Environ(), "AWS_ACCESS_KEY_ID="+s3test.AccessKey, "AWS_SECRET_ACCESS_KEY="+s3test.SecretKey,
+// with lets a command find the service. More is added to its environment.
+func (s *service) with(cmd *exec.Cmd, more ...string) *exec.Cmd {
+	cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+s3test.AccessKey, "AWS_SECRET_ACCESS_KEY="+s3test.SecretKey,
 		"AWS_REGION="+s3test.Region, "AWS_ENDPOINT_URL="+s.endpoint)
 	if s.ca != "" {
-		env = append(env, "SSL_CERT_FILE="+s.ca, "AWS_CA_BUNDLE="+s.ca)
+		cmd.Env = append(cmd.Env, "SSL_CERT_FILE="+s.ca, "AWS_CA_BUNDLE="+s.ca)
 	}
-	return env
+	cmd.Env = append(cmd.Env, more...)
+	return cmd
 }
 
 // empty throws away what is in the bucket.

@@ -101,13 +101,15 @@ func (f *fleet) moment(most time.Duration) time.Duration {
 	return time.Duration(f.random.Int64N(int64(most)))
 }
 
+// serveNode starts our server over the bucket. More is added to its environment.
+func (b *bench) serveNode(ctx context.Context, bucket *service, more ...string) (*server, error) {
+	with := func(_ context.Context, cmd *exec.Cmd) *exec.Cmd { return bucket.with(cmd, more...) }
+	return b.serve(ctx, "s3://"+bucketName+"/"+nodePrefix, with, "--max-memory", "64MiB", "--log-level", "warn")
+}
+
 // start starts a node as a machine of its own would.
 func (f *fleet) start(ctx context.Context, i int) error {
-	env := func(_ context.Context, cmd *exec.Cmd) *exec.Cmd {
-		cmd.Env = f.bucket.environment()
-		return cmd
-	}
-	s, err := f.serve(ctx, "s3://"+bucketName+"/"+nodePrefix, env, "--max-memory", "64MiB", "--log-level", "warn")
+	s, err := f.serveNode(ctx, f.bucket)
 	if err != nil {
 		return err
 	}
@@ -236,8 +238,7 @@ func (f *fleet) leftovers(ctx context.Context) (unheard, removed, left int, err 
 // filesLeft counts the objects that no finished upload has, and the multipart uploads
 // that S3 lists. Killed, the S3 server leaves files of its own that it doesn't list.
 func (f *fleet) filesLeft(ctx context.Context) (left int, err error) {
-	list := exec.CommandContext(ctx, f.binary, "list", "--incomplete", "--json", "s3://"+bucketName)
-	list.Env = f.bucket.environment()
+	list := f.bucket.with(exec.CommandContext(ctx, f.binary, "list", "--incomplete", "--json", "s3://"+bucketName))
 	multiparts, err := list.Output()
 	if err != nil {
 		return 0, fmt.Errorf("list multipart uploads: %w", err)

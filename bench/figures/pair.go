@@ -25,6 +25,10 @@ type delivery struct {
 	PeakMiB   float64 `json:"peak_mib"`
 }
 
+func (d delivery) speed() float64 { return d.MiBPerSec }
+func (d delivery) cpu() float64   { return d.CPU }
+func (d delivery) peak() float64  { return d.PeakMiB }
+
 // measurePair sends 2 GiB as one upload and as eight at once, by the same client
 // to our server, to tusd, and to tusd with syncs, in interleaved rounds, and then
 // to ours with a checksum.
@@ -48,16 +52,15 @@ func measurePair(ctx context.Context, b *bench) error {
 			return err
 		}
 		for _, name := range []string{ours, peerServer, syncedServer} {
-			b.report.row(name, uploads, medianOf(runs[name], func(d delivery) float64 { return d.MiBPerSec }),
-				medianOf(runs[name], func(d delivery) float64 { return d.CPU }),
-				medianOf(runs[name], func(d delivery) float64 { return d.PeakMiB }))
+			b.report.row(name, uploads, medianOf(runs[name], delivery.speed),
+				medianOf(runs[name], delivery.cpu), medianOf(runs[name], delivery.peak))
 		}
 		if b.quick {
 			continue
 		}
 		what := fmt.Sprintf("%d at once, over tusd with our promise, ", uploads)
-		b.report.atLeast(what+"throughput", ratio(runs[ours], runs[syncedServer], func(d delivery) float64 { return d.MiBPerSec }), 1)
-		b.report.atMost(what+"CPU", ratio(runs[ours], runs[syncedServer], func(d delivery) float64 { return d.CPU }), 0.9)
+		b.report.atLeast(what+"throughput", ratio(runs[ours], runs[syncedServer], delivery.speed), 1)
+		b.report.atMost(what+"CPU", ratio(runs[ours], runs[syncedServer], delivery.cpu), 0.9)
 	}
 	return b.pairChecksum(ctx, tools, source, size)
 }
@@ -100,11 +103,16 @@ func (b *bench) deliver(ctx context.Context, tools peerTools, name, source strin
 		return delivery{}, err
 	}
 	part := size / int64(uploads)
-	client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
-	start := time.Now()
-	err = inParallel(uploads, uploads, func(i int) error {
+	return deliverTo(s, name, uploads, size, func(client *http.Client, i int) error {
 		return sendPart(ctx, client, s.url, source, int64(i)*part, part, headers)
 	})
+}
+
+// deliverTo has so many uploads sent at once, size bytes in all, and ends the server.
+func deliverTo(s *server, name string, uploads int, size int64, send func(client *http.Client, i int) error) (delivery, error) {
+	client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
+	start := time.Now()
+	err := inParallel(uploads, uploads, func(i int) error { return send(client, i) })
 	took := time.Since(start)
 	client.CloseIdleConnections()
 	u, stopErr := s.end()

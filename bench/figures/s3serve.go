@@ -2,29 +2,23 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
 
 // relay is what one server made of uploads that it keeps in S3.
 type relay struct {
-	Server    string  `json:"server"`
-	Uploads   int     `json:"uploads"`
-	MiBPerSec float64 `json:"mib_per_second"`
-	CPU       float64 `json:"cpu_seconds_per_gib"`
-	PeakMiB   float64 `json:"peak_mib"`
-	TempMiB   float64 `json:"temporary_mib"` // the most that lay in TMPDIR
+	delivery
+	TempMiB float64 `json:"temporary_mib"` // the most that lay in TMPDIR
 }
 
-func (r relay) speed() float64 { return r.MiBPerSec }
+func (r relay) temp() float64 { return r.TempMiB }
 
 // measureS3Serve sends one upload and fifty at once, by the same client, to our
 // server and to tusd, both over one S3 server, in interleaved rounds.
@@ -41,23 +35,20 @@ func measureS3Serve(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer bucket.kill()
-	source, err := b.source("source", b.size(2*gib, 128*mib))
+	size := b.size(2*gib, 128*mib)
+	source, err := b.source("source", size)
 	if err != nil {
 		return err
 	}
-	info, err := os.Stat(source)
-	if err != nil {
-		return err
-	}
-	bytesEach := min(100*mib, info.Size())
+	bytesEach := min(100*mib, size)
 	if b.quick {
-		bytesEach = info.Size() / 50
+		bytesEach = size / 50
 	}
 	b.report.columns("server", "uploads", "MiB/s", "CPU s/GiB", "peak MiB", "temporary MiB")
 	for _, c := range []struct {
 		uploads int
 		bytes   int64
-	}{{1, info.Size()}, {50, bytesEach}} {
+	}{{1, size}, {50, bytesEach}} {
 		if err := b.s3ServeRounds(ctx, tools, bucket, source, c.uploads, c.bytes); err != nil {
 			return err
 		}
@@ -77,15 +68,13 @@ func (b *bench) s3ServeRounds(ctx context.Context, tools peerTools, bucket *serv
 		runs[name] = append(runs[name], r)
 	}
 	for _, name := range names {
-		b.report.row(name, fmt.Sprintf("%d × %.0f MiB", uploads, inMiB(bytes)), medianOf(runs[name], relay.speed),
-			medianOf(runs[name], func(r relay) float64 { return r.CPU }),
-			slices.Max(each(runs[name], func(r relay) float64 { return r.PeakMiB })),
-			slices.Max(each(runs[name], func(r relay) float64 { return r.TempMiB })))
+		b.report.row(name, fmt.Sprintf("%d × %.0f MiB", uploads, inMiB(bytes)), medianOf(runs[name], relay.speed), medianOf(runs[name], relay.cpu),
+			slices.Max(each(runs[name], relay.peak)), slices.Max(each(runs[name], relay.temp)))
 	}
 	us := runs[ours]
 	what := fmt.Sprintf("%d at once, ", uploads)
-	b.report.atMost(what+"peak, MiB", slices.Max(each(us, func(r relay) float64 { return r.PeakMiB })), 64)
-	b.report.atMost(what+"temporary files, MiB", slices.Max(each(us, func(r relay) float64 { return r.TempMiB })), 0)
+	b.report.atMost(what+"peak, MiB", slices.Max(each(us, relay.peak)), 64)
+	b.report.atMost(what+"temporary files, MiB", slices.Max(each(us, relay.temp)), 0)
 	if !b.quick {
 		b.report.atLeast(what+"throughput over tusd", ratio(us, runs[peerServer], relay.speed), 1)
 	}
@@ -108,40 +97,25 @@ func (b *bench) relay(ctx context.Context, tools peerTools, bucket *service, nam
 	watching, stopWatching := context.WithCancel(ctx)
 	most := make(chan int64, 1)
 	go func() { most <- watchSize(watching, temp) }()
-	client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
-	start := time.Now()
-	err = inParallel(uploads, uploads, func(int) error {
+	d, err := deliverTo(s, name, uploads, bytes*int64(uploads), func(client *http.Client, _ int) error {
 		return sendPart(ctx, client, s.url, source, 0, bytes, nil)
 	})
-	took := time.Since(start)
-	client.CloseIdleConnections()
 	stopWatching()
-	held := <-most
-	u, stopErr := s.end()
-	if err := errors.Join(err, stopErr); err != nil {
+	r := relay{d, inMiB(<-most)}
+	if err != nil {
 		return relay{}, err
 	}
-	total := float64(bytes) * float64(uploads)
-	return relay{
-		Server: name, Uploads: uploads, MiBPerSec: total / mib / took.Seconds(),
-		CPU: u.CPU.Seconds() / (total / gib), PeakMiB: inMiB(u.PeakRSS), TempMiB: inMiB(held),
-	}, b.verifyBucket(bucket, source, uploads, bytes)
+	return r, verifyBucket(bucket, source, uploads, bytes)
 }
 
 // serveBucket starts one of the servers over the bucket.
 func (b *bench) serveBucket(ctx context.Context, tools peerTools, bucket *service, name, temp string) (*server, error) {
-	env := append(bucket.environment(), "TMPDIR="+temp)
 	if name == ours {
-		return b.serve(ctx, "s3://"+bucketName+"/"+nodePrefix, func(_ context.Context, cmd *exec.Cmd) *exec.Cmd {
-			cmd.Env = env
-			return cmd
-		}, "--max-memory", "64MiB", "--log-level", "warn")
+		return b.serveNode(ctx, bucket, "TMPDIR="+temp)
 	}
 	return startPeer(ctx, "", func(port string) *exec.Cmd {
-		cmd := exec.CommandContext(ctx, tools.tusd, "-host", "127.0.0.1", "-port", port, "-s3-bucket", bucketName,
-			"-s3-endpoint", bucket.endpoint, "-s3-object-prefix", nodePrefix+"/", "-verbose=false", "-show-greeting=false")
-		cmd.Env = env
-		return cmd
+		return bucket.with(exec.CommandContext(ctx, tools.tusd, "-host", "127.0.0.1", "-port", port, "-s3-bucket", bucketName,
+			"-s3-endpoint", bucket.endpoint, "-s3-object-prefix", nodePrefix+"/", "-verbose=false", "-show-greeting=false"), "TMPDIR="+temp)
 	})
 }
 
@@ -168,7 +142,7 @@ func watchSize(ctx context.Context, dir string) (most int64) {
 }
 
 // verifyBucket compares each object with the source's beginning.
-func (b *bench) verifyBucket(bucket *service, source string, uploads int, bytes int64) error {
+func verifyBucket(bucket *service, source string, uploads int, bytes int64) error {
 	dir := filepath.Join(bucket.dir, nodePrefix)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -185,7 +159,7 @@ func (b *bench) verifyBucket(bucket *service, source string, uploads int, bytes 
 		}
 	}
 	if found != uploads {
-		return errors.New("verify: there are " + strconv.Itoa(found) + " objects of " + strconv.Itoa(uploads))
+		return fmt.Errorf("verify: there are %d objects of %d", found, uploads)
 	}
 	return nil
 }

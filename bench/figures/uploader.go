@@ -127,9 +127,3 @@ func rcloneRemote(s *service) []string {
 		"--s3-endpoint", s.endpoint, "--s3-no-check-bucket",
 	}
 }
-
-// with lets a command find the service.
-func (s *service) with(cmd *exec.Cmd) *exec.Cmd {
-	cmd.Env = s.environment()
-	return cmd
-}
