@@ -23,9 +23,9 @@ const bucketName = "figures"
 type service struct {
 	*process
 	endpoint string
-	ca       string // certificate to trust; "" over plain HTTP
-	dir      string // of the bucket, where it keeps what it gets
-	restart  func(ctx context.Context) (*process, error)
+	ca       string                          // certificate to trust; "" over plain HTTP
+	dir      string                          // of the bucket, where it keeps what it gets
+	restart  func(ctx context.Context) error // starts its process again
 }
 
 // with lets a command find the service. More is added to its environment.
@@ -81,21 +81,21 @@ func (b *bench) startGateway(ctx context.Context, secure bool) (*service, error)
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make the bucket: %w", err)
 	}
-	s.restart = func(ctx context.Context) (*process, error) {
+	s.restart = func(ctx context.Context) error {
 		cmd := exec.CommandContext(ctx, filepath.Join(top, "bin", "versitygw"), append(args, "posix", filepath.Dir(s.dir))...)
 		cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY_ID="+s3test.AccessKey, "ROOT_SECRET_ACCESS_KEY="+s3test.SecretKey)
 		p, err := start(cmd)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if err := waitListening(ctx, p, address); err != nil {
 			p.kill()
-			return nil, err
+			return err
 		}
-		return p, nil
+		s.process = p
+		return nil
 	}
-	s.process, err = s.restart(ctx)
-	return s, err
+	return s, s.restart(ctx)
 }
 
 // startSink starts the server that keeps no bytes, with flags of its own.

@@ -156,12 +156,7 @@ func (f *fleet) revive(ctx context.Context) error {
 			return fmt.Errorf("give a claimed upload back: %w", err)
 		}
 	}
-	p, err := f.bucket.restart(ctx)
-	if err != nil {
-		return err
-	}
-	f.bucket.process = p
-	return nil
+	return f.bucket.restart(ctx)
 }
 
 // pause has a node sleep in the middle of what it does: its clients go on

@@ -74,11 +74,10 @@ func (k *s3Killing) name() string { return fmt.Sprintf("object%d", k.done) }
 // revive starts what isn't there.
 func (k *s3Killing) revive(ctx context.Context) error {
 	if k.dead {
-		p, err := k.restart(ctx)
-		if err != nil {
+		if err := k.restart(ctx); err != nil {
 			return err
 		}
-		k.process, k.dead = p, false
+		k.dead = false
 	}
 	if k.client == nil {
 		p, err := start(k.with(k.uploadCommand(ctx, "--name", k.name(), "--chunk-size", "5MiB", "--retries", "20", k.source, "s3://"+bucketName+"/")))
