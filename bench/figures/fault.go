@@ -43,6 +43,13 @@ type port struct {
 	command func(ctx context.Context, proxy string, args ...string) *exec.Cmd
 }
 
+// A plan says which way a voyage goes.
+type plan struct {
+	to      port
+	through weather
+	shape   string // of the source
+}
+
 // measureFault uploads through bad connections, and compares what is stored.
 func measureFault(ctx context.Context, b *bench) error {
 	if err := b.build(ctx); err != nil {
@@ -53,12 +60,12 @@ func measureFault(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer stop()
-	var plans []voyage
+	var plans []plan
 	for range b.count(5, 1) {
 		for _, to := range ports {
 			for _, w := range weathers() {
 				for _, shape := range []string{"file", "pipe"} {
-					plans = append(plans, voyage{Destination: to.name, Weather: w.name, Source: shape})
+					plans = append(plans, plan{to, w, shape})
 				}
 			}
 		}
@@ -66,9 +73,10 @@ func measureFault(ctx context.Context, b *bench) error {
 	var mu sync.Mutex
 	ended := map[string][]voyage{}
 	err = inParallel(len(plans), faultUploads, func(i int) error {
-		v, err := b.sail(ctx, ports, plans[i], i)
+		p := plans[i]
+		v, err := b.sail(ctx, p, i)
 		if err != nil {
-			return fmt.Errorf("%s to %s, %s: %w", v.Source, v.Destination, v.Weather, err)
+			return fmt.Errorf("%s to %s, %s: %w", p.shape, p.to.name, p.through.name, err)
 		}
 		mu.Lock()
 		defer mu.Unlock()
@@ -138,24 +146,15 @@ func (b *bench) ports(ctx context.Context) ([]port, func(), error) {
 }
 
 // sail does one upload. Each has a size of its own, by which it is found.
-func (b *bench) sail(ctx context.Context, ports []port, v voyage, i int) (voyage, error) {
-	to := ports[0]
-	if v.Destination != to.name {
-		to = ports[1]
-	}
-	var through weather
-	for _, w := range weathers() {
-		if w.name == v.Weather {
-			through = w
-		}
-	}
+func (b *bench) sail(ctx context.Context, p plan, i int) (voyage, error) {
+	v := voyage{Destination: p.to.name, Weather: p.through.name, Source: p.shape}
 	name := fmt.Sprintf("voyage%d", i)
 	source, err := b.source(name, b.size(24*mib, 12*mib)+int64(i))
 	if err != nil {
 		return v, err
 	}
 	defer func() { _ = os.Remove(source) }()
-	proxy, err := newStormyProxy(ctx, through, to.address)
+	proxy, err := newStormyProxy(ctx, p.through, p.to.address)
 	if err != nil {
 		return v, err
 	}
@@ -163,26 +162,26 @@ func (b *bench) sail(ctx context.Context, ports []port, v voyage, i int) (voyage
 	limited, cancel := context.WithTimeout(ctx, faultPatience)
 	defer cancel()
 	args := []string{"--state-dir", filepath.Join(b.work, name+".state"), "--name", name}
-	cmd := to.command(limited, proxy.Listen, append(args, source)...)
-	if v.Source == "pipe" {
+	cmd := p.to.command(limited, proxy.Listen, append(args, source)...)
+	if p.shape == "pipe" {
 		stdin, err := pipe(source)
 		if err != nil {
 			return v, err
 		}
 		defer stdin.Close()
-		cmd = to.command(limited, proxy.Listen, append(args, "-")...)
+		cmd = p.to.command(limited, proxy.Listen, append(args, "-")...)
 		cmd.Stdin = stdin
 	}
-	p, err := start(cmd)
+	client, err := start(cmd)
 	if err != nil {
 		return v, err
 	}
-	used, err := p.wait()
+	used, err := client.wait()
 	v.Seconds = used.Wall.Seconds()
 	if ctx.Err() != nil {
 		return v, ctx.Err()
 	}
-	v.Outcome, v.Said = judge(limited.Err() != nil, err, p, source, to.dir)
+	v.Outcome, v.Said = judge(limited.Err() != nil, err, client, source, p.to.dir)
 	return v, nil
 }
 
