@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -197,7 +198,7 @@ func judge(late bool, failure error, p *process, source, dir string) (outcome, s
 		return wrong, stored.Error()
 	case said == "" || !p.cmd.ProcessState.Exited():
 		return wrong, failure.Error()
-	case stored != nil && strings.Contains(stored.Error(), "differ after byte"):
+	case errors.Is(stored, errDiffer):
 		return wrong, stored.Error()
 	default:
 		return failed, lastLines(said)

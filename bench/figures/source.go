@@ -85,6 +85,8 @@ func verify(source, store string) error {
 	return same(source, found[0])
 }
 
+var errDiffer = errors.New("the bytes differ")
+
 // same compares two files byte by byte.
 func same(a, b string) error { return sameBeginning(a, b, math.MaxInt64) }
 
@@ -106,7 +108,7 @@ func sameBeginning(a, b string, n int64) error {
 		n, errLeft := io.ReadFull(beginning, x)
 		m, errRight := io.ReadFull(right, y)
 		if !bytes.Equal(x[:n], y[:m]) {
-			return fmt.Errorf("compare: %s and %s differ after byte %d", a, b, off)
+			return fmt.Errorf("compare %s and %s after byte %d: %w", a, b, off, errDiffer)
 		}
 		if errLeft != nil || errRight != nil {
 			return endOf(errLeft, errRight)
