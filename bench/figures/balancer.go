@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -20,16 +19,15 @@ type balancer struct {
 	done   chan struct{} // closed when it serves no more
 
 	mu    sync.Mutex
-	nodes []*behind
+	nodes []*behind // nil for one that is away
 	next  int
 }
 
 // behind is a node behind a balancer.
 type behind struct {
-	url     *url.URL
-	away    context.Context // ends when the node goes away
-	leave   context.CancelFunc
-	present bool
+	proxy *httputil.ReverseProxy
+	away  context.Context // ends when the node goes away
+	leave context.CancelFunc
 }
 
 func startBalancer(ctx context.Context, nodes int) (*balancer, error) {
@@ -37,32 +35,22 @@ func startBalancer(ctx context.Context, nodes int) (*balancer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the balancer: %w", err)
 	}
-	l := &balancer{url: "http://" + listener.Addr().String() + "/files/", done: make(chan struct{})}
-	for range nodes {
-		l.nodes = append(l.nodes, &behind{})
-	}
-	proxy := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) {
-			to, _ := r.In.Context().Value(behindKey{}).(*url.URL)
-			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = to.Scheme, to.Host, r.In.Host
-		},
-		FlushInterval: -1,
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
-			w.WriteHeader(http.StatusBadGateway)
-		},
+	l := &balancer{
+		url: "http://" + listener.Addr().String() + "/files/", done: make(chan struct{}),
+		nodes: make([]*behind, nodes),
 	}
 	l.server = &http.Server{
 		ReadHeaderTimeout: time.Minute,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			to, away, err := l.pick()
-			if err != nil {
-				http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			n := l.pick()
+			if n == nil {
+				http.Error(w, "no node is there", http.StatusServiceUnavailable)
 				return
 			}
-			ctx, cancel := context.WithCancel(context.WithValue(r.Context(), behindKey{}, to))
+			ctx, cancel := context.WithCancel(r.Context())
 			defer cancel()
-			defer context.AfterFunc(away, cancel)()
-			proxy.ServeHTTP(w, r.WithContext(ctx))
+			defer context.AfterFunc(n.away, cancel)()
+			n.proxy.ServeHTTP(w, r.WithContext(ctx))
 		}),
 	}
 	go func() {
@@ -72,32 +60,38 @@ func startBalancer(ctx context.Context, nodes int) (*balancer, error) {
 	return l, nil
 }
 
-type behindKey struct{}
-
-// pick returns the next node that is there.
-func (l *balancer) pick() (*url.URL, context.Context, error) {
+// pick returns the next node that is there, or nil.
+func (l *balancer) pick() *behind {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for range l.nodes {
 		n := l.nodes[l.next%len(l.nodes)]
 		l.next++
-		if n.present {
-			return n.url, n.away, nil
+		if n != nil {
+			return n
 		}
 	}
-	return nil, nil, errors.New("no node is there")
+	return nil
 }
 
 // join has a node take requests.
 func (l *balancer) join(node int, at string) error {
-	u, err := url.Parse(at)
+	to, err := url.Parse(at)
 	if err != nil {
 		return fmt.Errorf("read a node's URL: %w", err)
 	}
+	n := &behind{proxy: &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = to.Scheme, to.Host, r.In.Host
+		},
+		FlushInterval: -1,
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
+			w.WriteHeader(http.StatusBadGateway)
+		},
+	}}
+	n.away, n.leave = context.WithCancel(context.Background())
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n := &behind{url: u, present: true}
-	n.away, n.leave = context.WithCancel(context.Background())
 	l.nodes[node] = n
 	return nil
 }
@@ -106,9 +100,9 @@ func (l *balancer) join(node int, at string) error {
 func (l *balancer) leave(node int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if n := l.nodes[node]; n.present {
-		n.present = false
+	if n := l.nodes[node]; n != nil {
 		n.leave()
+		l.nodes[node] = nil
 	}
 }
 
