@@ -49,6 +49,13 @@ func speedAndPeak() []panel {
 	}
 }
 
+func timeAndPeak() []panel {
+	return []panel{
+		{title: "time", field: "seconds", unit: "s"},
+		{title: "peak memory", field: "peak_mib", unit: "MiB", most: true},
+	}
+}
+
 func toService(name, title, shape, service string) plot {
 	return plot{
 		name: name, title: title, group: "uploader",
@@ -58,11 +65,8 @@ func toService(name, title, shape, service string) plot {
 
 func small(name, title, service string) plot {
 	return plot{
-		name: name, title: title, group: "uploader", where: map[string]string{"service": service},
-		panels: []panel{
-			{title: "time", field: "seconds", unit: "s"},
-			{title: "peak memory", field: "peak_mib", unit: "MiB", most: true},
-		},
+		name: name, title: title, group: "uploader",
+		where: map[string]string{"service": service}, panels: timeAndPeak(),
 	}
 }
 
@@ -117,10 +121,7 @@ func catalog() []chapter {
 				"s3-many", "Four files of 220 MiB at once under 64 MiB", "Beside rclone, with and without its own cap on buffers. A run that isn't done after 90 s is ended and counted.",
 				[]plot{{
 					name: "s3-many", title: "Four files of 220 MiB at once to versitygw over TLS", group: "uploader",
-					panels: []panel{
-						{title: "time", field: "seconds", unit: "s"},
-						{title: "peak memory", field: "peak_mib", unit: "MiB", most: true},
-					},
+					panels: timeAndPeak(),
 				}},
 			},
 			{"s3-kill", "kill -9 of client or S3 server", "At random moments of one upload after the other. What is given up at last leaves nothing behind after `abort`.", nil},
@@ -165,10 +166,7 @@ func catalog() []chapter {
 				"pair", "2 GiB as one upload and as eight at once", "Beside tusd, and tusd with our promise: what it answers as finished is on the disk.",
 				[]plot{{
 					name: "pair", title: "2 GiB, eight uploads at once", group: "server", where: map[string]string{"uploads": "8"},
-					panels: []panel{
-						{title: "throughput", field: "mib_per_second", unit: "MiB/s", more: true},
-						{title: "peak memory", field: "peak_mib", unit: "MiB", most: true},
-					},
+					panels: speedAndPeak(),
 				}},
 			},
 			{
