@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -94,22 +95,12 @@ func bars(r *result.Report, p plot, panel panel) []bar {
 		}
 	}
 	slices.SortStableFunc(all, func(a, b bar) int {
-		if better(panel, a.value, b.value) {
-			return -1
+		if panel.more {
+			a, b = b, a
 		}
-		if better(panel, b.value, a.value) {
-			return 1
-		}
-		return 0
+		return cmp.Compare(a.value, b.value)
 	})
 	return all
-}
-
-func better(p panel, a, b float64) bool {
-	if p.more {
-		return a > b
-	}
-	return a < b
 }
 
 // A line is one series, in its own unit.
