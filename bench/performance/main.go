@@ -7,7 +7,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,7 +38,7 @@ func run() error {
 		return err
 	}
 	for name, s := range sections {
-		if s.plots, err = draw(images, s); err != nil {
+		if s.drawn, err = draw(images, s); err != nil {
 			return err
 		}
 		sections[name] = s
@@ -88,10 +87,10 @@ func read(dir string, chapters []chapter) (map[string]section, error) {
 	return sections, nil
 }
 
-// draw writes what plots there is something to draw for, and returns their names.
-func draw(dir string, s section) ([]string, error) {
-	var names []string
-	for _, p := range s.figure.plots {
+// draw writes the plots that there is something to draw for, and returns them.
+func draw(dir string, s section) ([]plot, error) {
+	var drawn []plot
+	for _, p := range s.plots {
 		var svg string
 		if len(p.series) > 0 {
 			if all := lines(s.Report, p); len(all) > 0 {
@@ -109,10 +108,10 @@ func draw(dir string, s section) ([]string, error) {
 		if svg == "" {
 			continue
 		}
-		if err := os.WriteFile(filepath.Join(dir, p.name+".svg"), []byte(svg), fs.FileMode(0o644)); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, p.name+".svg"), []byte(svg), 0o644); err != nil {
 			return nil, err
 		}
-		names = append(names, p.name)
+		drawn = append(drawn, p)
 	}
-	return names, nil
+	return drawn, nil
 }

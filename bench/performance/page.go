@@ -28,7 +28,7 @@ the median of the rounds' ratios. The points in a plot are the single rounds.
 type section struct {
 	figure
 	*result.Report
-	plots []string // file names of those that could be drawn
+	drawn []plot // those with something to draw
 }
 
 // page writes the document.
@@ -51,8 +51,8 @@ func page(chapters []chapter, sections map[string]section) string {
 func (s section) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n### %s\n\n%s\n\n`make -C bench %s`, %s\n\n", s.title, s.about, s.name, s.circumstances())
-	for _, name := range s.plots {
-		fmt.Fprintf(&b, "![%s](images/performance/%s.svg)\n\n", s.caption(name), name)
+	for _, p := range s.drawn {
+		fmt.Fprintf(&b, "![%s](images/performance/%s.svg)\n\n", p.title, p.name)
 	}
 	b.WriteString(table(s.Columns, s.Rows))
 	if len(s.Targets) > 0 {
@@ -70,15 +70,6 @@ func (s section) text() string {
 		fmt.Fprintf(&b, "\n%s\n", note)
 	}
 	return b.String()
-}
-
-func (s section) caption(name string) string {
-	for _, p := range s.figure.plots {
-		if p.name == name {
-			return p.title
-		}
-	}
-	return name
 }
 
 // circumstances are when, where, and beside what.
@@ -138,7 +129,7 @@ func orNone(lines []string) string {
 // behind says who is better than our defaults, for each panel of each plot.
 func (s section) behind() []string {
 	var all []string
-	for _, p := range s.figure.plots {
+	for _, p := range s.plots {
 		for _, panel := range p.panels {
 			values := bars(s.Report, p, panel)
 			us := slices.IndexFunc(values, bar.ours)

@@ -27,7 +27,7 @@ func race() section {
 
 func TestBarsAreMediansAndPeaksBestFirst(t *testing.T) {
 	s := race()
-	p := s.figure.plots[0]
+	p := s.plots[0]
 	for i, want := range []string{"peer 115, streamflow 95", "streamflow 14, peer 30"} {
 		var got []string
 		for _, b := range bars(s.Report, p, p.panels[i]) {
