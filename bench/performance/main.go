@@ -28,13 +28,13 @@ func run() error {
 		return err
 	}
 	docs := filepath.Join(filepath.Dir(bench), "docs")
-	images := filepath.Join(docs, "images", "performance")
-	if err := errors.Join(os.RemoveAll(images), os.MkdirAll(images, 0o755)); err != nil {
-		return err
-	}
 	chapters := catalog()
 	sections, err := read(filepath.Join(bench, "results"), chapters)
 	if err != nil {
+		return err
+	}
+	images := filepath.Join(docs, "images", "performance")
+	if err := errors.Join(os.RemoveAll(images), os.MkdirAll(images, 0o755)); err != nil {
 		return err
 	}
 	for name, s := range sections {
