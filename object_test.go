@@ -8,10 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/iotest"
-	"testing/synctest"
 
 	"filippo.io/age"
 	"github.com/klauspost/compress/zstd"
@@ -85,28 +83,10 @@ func TestEncrypted(t *testing.T) {
 // What is sent again is the same: age makes other bytes each time.
 func TestEncryptedSurvivesEveryFailure(t *testing.T) {
 	sealed, decrypt := encrypted(t)
-	eachWay(t, func(t *testing.T, s *memStore, stream bool) {
-		p := content(40_000)
-		for n := int64(1); ; n++ {
-			var calls, broke atomic.Int64
-			dst := newMemStore(s.limits.Unordered)
-			dst.readBytes = 3000
-			dst.before = func(context.Context, string) error {
-				if calls.Add(1) == n {
-					broke.Add(1)
-					return store.Transient(errBroken)
-				}
-				return nil
-			}
-			synctest.Test(t, func(t *testing.T) {
-				m := manager(t, dst, streamflow.Options{ChunkBytes: 8192, Encoders: []streamflow.Encoder{sealed}})
-				mustWait(t, begin(t, m, p, stream))
-				mustEqual(t, decrypt(object(t, dst, "data.bin.age")), p)
-			})
-			if t.Failed() || broke.Load() == 0 {
-				break
-			}
-		}
+	eachFailure(t, func(t *testing.T, dst *memStore, p []byte, stream bool, _ func() int64) {
+		m := manager(t, dst, streamflow.Options{ChunkBytes: 8192, Encoders: []streamflow.Encoder{sealed}})
+		mustWait(t, begin(t, m, p, stream))
+		mustEqual(t, decrypt(object(t, dst, "data.bin.age")), p)
 	})
 }
 

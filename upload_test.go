@@ -73,7 +73,9 @@ func TestFileToOrderedStoreIsOneWrite(t *testing.T) {
 	}
 }
 
-func TestEveryFailureAtEveryCall(t *testing.T) {
+// eachFailure has one call of the destination fail, the first to the last in turn,
+// and at last none.
+func eachFailure(t *testing.T, test func(t *testing.T, dst *memStore, p []byte, stream bool, failures func() int64)) {
 	eachWay(t, func(t *testing.T, s *memStore, stream bool) {
 		p := content(40_000)
 		for n := int64(1); ; n++ {
@@ -88,16 +90,25 @@ func TestEveryFailureAtEveryCall(t *testing.T) {
 				return nil
 			}
 			synctest.Test(t, func(t *testing.T) {
-				m := manager(t, dst, streamflow.Options{ChunkBytes: 8192})
-				r := mustWait(t, begin(t, m, p, stream))
-				mustEqual(t, object(t, dst, "data.bin"), p)
-				if int64(r.Retries) != broke.Load() {
-					t.Errorf("call %d: %d retries", n, r.Retries)
-				}
+				test(t, dst, p, stream, broke.Load)
 			})
-			if t.Failed() || broke.Load() == 0 {
+			if t.Failed() {
+				t.Fatalf("with call %d failing", n)
+			}
+			if broke.Load() == 0 {
 				break
 			}
+		}
+	})
+}
+
+func TestEveryFailureAtEveryCall(t *testing.T) {
+	eachFailure(t, func(t *testing.T, dst *memStore, p []byte, stream bool, failures func() int64) {
+		m := manager(t, dst, streamflow.Options{ChunkBytes: 8192})
+		r := mustWait(t, begin(t, m, p, stream))
+		mustEqual(t, object(t, dst, "data.bin"), p)
+		if int64(r.Retries) != failures() {
+			t.Errorf("%d retries of %d", r.Retries, failures())
 		}
 	})
 }
