@@ -70,8 +70,12 @@ const StatusChecksumMismatch = 460
 
 // problemOf is the one place where errors become answers.
 func problemOf(err error) Problem {
-	var refusal *Refusal
-	var offset *store.OffsetError
+	var (
+		refusal *Refusal
+		offset  *store.OffsetError
+		limit   *store.LimitError
+		budget  *memory.LimitError
+	)
 	switch {
 	case errors.As(err, &refusal):
 		p := problem(refusal.Status, refusal.Code, refusal.Error())
@@ -89,7 +93,14 @@ func problemOf(err error) Problem {
 	if detail == "" {
 		detail = err.Error()
 	}
-	return problem(code, name, detail)
+	p := problem(code, name, detail)
+	switch {
+	case errors.As(err, &limit):
+		p.Limit = limit.Limit
+	case errors.As(err, &budget):
+		p.Limit = budget.Limit
+	}
+	return p
 }
 
 // status is the part of problemOf for errors that are no more than a kind. Where

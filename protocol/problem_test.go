@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/store"
 )
@@ -41,6 +42,16 @@ func TestWriteProblem(t *testing.T) {
 		"too large": {
 			protocol.TooLarge(10, "too much"),
 			`{"type":"about:blank","status":413,"detail":"too much","code":"INVALID_FILE","limit":10}`,
+			nil,
+		},
+		"too much for the store": {
+			&store.LimitError{Err: fmt.Errorf("%w: metadata of 11 bytes", store.ErrInvalid), Limit: 10},
+			`{"type":"about:blank","status":400,"detail":"invalid: metadata of 11 bytes, of at most 10","code":"VALIDATION_ERROR","limit":10}`,
+			nil,
+		},
+		"too much for the budget": {
+			fmt.Errorf("reserve: %w", &memory.LimitError{Manager: "secret", Limit: 10}),
+			`{"type":"about:blank","status":503,"detail":"the server has too little memory for this","code":"MEMORY_LIMIT_EXCEEDED","limit":10}`,
 			nil,
 		},
 		"another length": {

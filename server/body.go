@@ -24,9 +24,10 @@ type intake struct {
 	conn     *connection  // nil if the end isn't looked out for
 	ending   ending
 	// room is how many bytes may come, or store.UnknownLength. Where probe is
-	// set, the body's size is not known and may turn out to be more.
-	room  int64
-	probe bool
+	// set, the body's size is not known and may turn out to be more; then the
+	// upload may have so many in all.
+	room, most int64
+	probe      bool
 	// progress is called before each Read.
 	progress func()
 }
@@ -110,7 +111,7 @@ func (in *intake) checkEnd() error {
 	var one [1]byte
 	switch n, err := in.take(one[:]); {
 	case n > 0:
-		return fmt.Errorf("%w: the body is longer than the upload", store.ErrTooLarge)
+		return protocol.TooLarge(in.most, "the body is longer than the upload may be")
 	case err == nil:
 		return io.ErrNoProgress
 	default:

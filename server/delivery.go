@@ -106,7 +106,7 @@ func (d *delivery) write(length int64) error {
 	}
 	in.progress = progress(d.turn.ctx, d.up, &d.chunk)
 	if d.chunk.Size == store.UnknownLength && length != store.UnknownLength {
-		in.room, in.probe = length-d.chunk.Offset, true
+		in.room, in.most, in.probe = length-d.chunk.Offset, length, true
 	}
 	d.info.Metadata = nil // settle asks for it again: it isn't kept while the body waits
 	n, err := d.put(in)

@@ -3,14 +3,12 @@ package server
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/protocol"
-	"github.com/streamflow/streamflow/store"
 )
 
 const (
@@ -22,7 +20,13 @@ const (
 	maxReaders = 64
 )
 
-var errReaders = &store.TransientError{Err: errors.New("too many read the events already"), RetryAfter: 5 * time.Second}
+var errReaders = &protocol.Refusal{
+	Status:     http.StatusServiceUnavailable,
+	Code:       protocol.CodeUnavailable,
+	Detail:     "too many read the events already",
+	Limit:      maxReaders,
+	RetryAfter: 5 * time.Second,
+}
 
 // The data of events; openapi.yaml describes them.
 type (

@@ -12,6 +12,7 @@ import (
 	vm "github.com/VictoriaMetrics/metrics"
 
 	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/server/hook"
 )
 
@@ -21,6 +22,16 @@ var (
 	requestBuckets   = []float64{.005, .02, .1, .5, 2, 10, 60, 600, 3600}
 	operationBuckets = []float64{.0001, .0005, .002, .01, .05, .2, 1, 5, 30}
 )
+
+// maxScrapes are answered at the same time.
+const maxScrapes = 4
+
+var errScrapes = &protocol.Refusal{
+	Status: http.StatusServiceUnavailable,
+	Code:   protocol.CodeUnavailable,
+	Detail: "too many ask for the metrics at the same time",
+	Limit:  maxScrapes,
+}
 
 // metrics are what /metrics shows. No label has a value per upload, so there
 // is a bounded number of series.
@@ -53,7 +64,7 @@ type family struct {
 // newMetrics registers all there is. inFlight counts uploads whose bytes come
 // in now, stats is asked once for each scrape. hooks may be nil.
 func newMetrics(inFlight func() int, stats func() memory.Stats, hooks *hook.Hooks) *metrics {
-	m := &metrics{inFlight: inFlight, stats: stats, hooks: hooks, scrapes: make(chan struct{}, 4)}
+	m := &metrics{inFlight: inFlight, stats: stats, hooks: hooks, scrapes: make(chan struct{}, maxScrapes)}
 	m.created = m.counter("streamflow_uploads_created_total", "Uploads begun.")
 	m.finished = m.counter("streamflow_uploads_finished_total", "Uploads that became whole.")
 	m.terminated = m.counter("streamflow_uploads_terminated_total", "Uploads that were discarded, on request or because they expired.")
@@ -101,12 +112,12 @@ func (m *metrics) operation(store, op string, took time.Duration) {
 }
 
 // ServeHTTP implements http.Handler with the text format of Prometheus.
-func (m *metrics) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+func (m *metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	select {
 	case m.scrapes <- struct{}{}:
 		defer func() { <-m.scrapes }()
 	default:
-		http.Error(w, "too many ask at the same time", http.StatusServiceUnavailable)
+		protocol.WriteProblem(w, r, errScrapes)
 		return
 	}
 	var out scrape

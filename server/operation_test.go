@@ -400,7 +400,7 @@ func TestEventsHaveABound(t *testing.T) {
 		streams = append(streams, r.follow())
 	}
 	resp, body := r.get("/api/v1/events")
-	r.wantProblem(resp, body, http.StatusServiceUnavailable, "UNAVAILABLE")
+	r.wantLimit(resp, body, http.StatusServiceUnavailable, "UNAVAILABLE", 64)
 	streams[0].resp.Body.Close()
 	for resp.StatusCode != http.StatusOK {
 		resp = r.follow().resp // as soon as the server has noticed

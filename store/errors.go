@@ -32,6 +32,17 @@ func (e *OffsetError) Error() string {
 	return fmt.Sprintf("offset is %d, not %d", e.Expected, e.Provided)
 }
 
+// A LimitError is a request for more than a store takes of something.
+type LimitError struct {
+	Err   error // that callers branch on, and what there is too much of
+	Limit int64
+}
+
+func (e *LimitError) Error() string { return fmt.Sprintf("%v, of at most %d", e.Err, e.Limit) }
+
+// Unwrap returns Err.
+func (e *LimitError) Unwrap() error { return e.Err }
+
 // A TransientError is trouble that may pass: the same call may succeed later.
 type TransientError struct {
 	Err error

@@ -45,7 +45,9 @@ func (h *Handler) overrun(r *http.Request, info store.Info, err error) error {
 	if info.Length == store.UnknownLength {
 		return err
 	}
-	return protocol.InconsistentLength(fmt.Sprintf("the upload's length is %d, and more came: the upload is discarded", info.Length))
+	refusal := protocol.InconsistentLength(fmt.Sprintf("the upload's length is %d, and more came: the upload is discarded", info.Length))
+	refusal.Limit = info.Length
+	return refusal
 }
 
 // appendage reads what the headers of a PATCH say.

@@ -160,7 +160,8 @@ func (s *Store) beginning(spec store.Spec) ([]byte, error) {
 	}
 	line := first.encode()
 	if len(line) > maxRecordBytes {
-		return nil, fmt.Errorf("%w: name and metadata take %d bytes of at most %d", store.ErrInvalid, len(line), maxRecordBytes)
+		err := fmt.Errorf("%w: name and metadata take %d bytes", store.ErrInvalid, len(line))
+		return nil, &store.LimitError{Err: err, Limit: maxRecordBytes}
 	}
 	if spec.NoReplace && !s.byID {
 		line = append(line, (&record{verb: verbNoReplace}).encode()...)
