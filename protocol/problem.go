@@ -105,7 +105,8 @@ func problemOf(err error) Problem {
 
 // status is the part of problemOf for errors that are no more than a kind. Where
 // an error's text is about our insides and not about the request, detail is what
-// the client hears instead.
+// the client hears instead. store.ErrDenied is none of them: what a store denies,
+// it denies the server, and what a client may not is a Refusal.
 func status(err error) (code int, name, detail string) {
 	switch transient := (*store.TransientError)(nil); {
 	case errors.Is(err, store.ErrSuperseded):
@@ -118,8 +119,6 @@ func status(err error) (code int, name, detail string) {
 		return http.StatusNotFound, CodeNotFound, "there is nothing at this address"
 	case errors.Is(err, store.ErrGone):
 		return http.StatusGone, CodeGone, "the upload has expired or was ended: begin another one"
-	case errors.Is(err, store.ErrDenied):
-		return http.StatusForbidden, CodeDenied, "this is not allowed"
 	case errors.Is(err, store.ErrChecksum):
 		return StatusChecksumMismatch, CodeChecksum, "the bytes that came are not those of the checksum: send them again"
 	case errors.Is(err, store.ErrRateLimited):

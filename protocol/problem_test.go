@@ -54,6 +54,11 @@ func TestWriteProblem(t *testing.T) {
 			`{"type":"about:blank","status":503,"detail":"the server has too little memory for this","code":"MEMORY_LIMIT_EXCEEDED","limit":10}`,
 			nil,
 		},
+		"denied to the server": {
+			fmt.Errorf("write: %w", store.ErrDenied),
+			`{"type":"about:blank","status":500,"detail":"the server failed, and its log says why","code":"INTERNAL_ERROR"}`,
+			nil,
+		},
 		"another length": {
 			protocol.InconsistentLength("it is 3"),
 			`{"type":"https://iana.org/assignments/http-problem-types#inconsistent-upload-length","status":400,"detail":"it is 3","code":"VALIDATION_ERROR"}`,

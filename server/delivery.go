@@ -3,12 +3,21 @@ package server
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/store"
 )
+
+// errFinal is the answer of tus to bytes for what was put together from parts.
+var errFinal = &protocol.Refusal{
+	Status: http.StatusForbidden,
+	Code:   protocol.CodeDenied,
+	Detail: "a final upload takes no bytes",
+	Err:    store.ErrDenied,
+}
 
 // A delivery is a chunk on its way into its upload. It is a struct, and what
 // comes before and after the body has methods of its own, so that little is on
@@ -55,7 +64,7 @@ func (d *delivery) admit() (int64, error) {
 	c, length := &d.chunk, d.info.Length
 	switch {
 	case tus.IsFinal(d.info.Metadata):
-		return 0, fmt.Errorf("%w: a final upload takes no bytes", store.ErrDenied)
+		return 0, errFinal
 	case d.info.Complete && c.End != protocol.EndAtLength:
 		return 0, protocol.ErrCompleted
 	case c.Offset != d.info.Offset:

