@@ -1,9 +1,11 @@
 package protocol
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -160,8 +162,30 @@ const defaultRetryAfter = time.Second
 // WriteProblem answers with err, and returns the status. Headers that belong
 // to the answer, such as Upload-Offset, are set before.
 func WriteProblem(w http.ResponseWriter, r *http.Request, err error) int {
+	status, body := prepare(w.Header(), err)
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // the client may be gone
+	}
+	return status
+}
+
+// FormatProblem returns the answer to err as a connection of HTTP/1.1 has it, for
+// where no request could be made of what came. The connection ends with it.
+func FormatProblem(err error) []byte {
+	header := http.Header{"Connection": {"close"}, "Date": {time.Now().UTC().Format(http.TimeFormat)}}
+	status, body := prepare(header, err)
+	var answer bytes.Buffer
+	fmt.Fprintf(&answer, "HTTP/1.1 %d %s\r\n", status, title(status))
+	_ = header.Write(&answer) // into memory: it doesn't fail
+	answer.WriteString("\r\n")
+	answer.Write(body)
+	return answer.Bytes()
+}
+
+// prepare sets the headers of the answer to err.
+func prepare(header http.Header, err error) (status int, body []byte) {
 	p := problemOf(err)
-	header := w.Header()
 	if refusal := (*Refusal)(nil); errors.As(err, &refusal) {
 		maps.Copy(header, refusal.Header)
 	}
@@ -172,8 +196,7 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) int {
 	if after > 0 {
 		header.Set("Retry-After", strconv.FormatInt(int64((after+time.Second-1)/time.Second), 10))
 	}
-	body, err := json.Marshal(p)
-	if err != nil {
+	if body, err = json.Marshal(p); err != nil {
 		panic(err) // strings and numbers: can't be
 	}
 	body = append(body, '\n')
@@ -181,9 +204,5 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) int {
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cache-Control", "no-store")
 	header.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(p.Status)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // the client may be gone
-	}
-	return p.Status
+	return p.Status, body
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -115,6 +116,7 @@ type connection struct {
 	shared   atomic.Bool            // by requests at the same time
 	refused  error                  // why it is not shared
 	ending   atomic.Pointer[ending] // of the body being read, or nil
+	handled  atomic.Bool            // from the handler of a request on to the end of its answer
 
 	mu      sync.Mutex
 	charges []memory.Reservation
@@ -125,10 +127,24 @@ type connectionKey struct{}
 
 // withConnection is for http.Server.ConnContext.
 func withConnection(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connectionKey{}, accepted(conn))
+}
+
+// accepted is what the listener returned, or nil.
+func accepted(conn net.Conn) *connection {
 	if t, ok := conn.(*tls.Conn); ok {
 		conn = t.NetConn()
 	}
-	return context.WithValue(ctx, connectionKey{}, conn)
+	c, _ := conn.(*connection)
+	return c
+}
+
+// answered is for http.Server.ConnState. Where requests share a connection what is
+// left of an answer may still be on its way.
+func answered(conn net.Conn, state http.ConnState) {
+	if c := accepted(conn); c != nil && state == http.StateIdle && !c.shared.Load() {
+		c.handled.Store(false)
+	}
 }
 
 // connectionOf returns nil for one that was accepted by somebody else.
@@ -163,6 +179,18 @@ func (c *connection) Read(p []byte) (int, error) {
 		e.came(n)
 	}
 	return n, err
+}
+
+// Write implements net.Conn. What net/http says before there is a request to
+// handle is a refusal of its own.
+func (c *connection) Write(p []byte) (int, error) {
+	if !c.handled.Load() {
+		if answer := refusedByHTTP(p); answer != nil {
+			_, err := c.Conn.Write(answer)
+			return len(p), err
+		}
+	}
+	return c.Conn.Write(p)
 }
 
 // Close implements net.Conn.

@@ -87,6 +87,7 @@ func (s *Server) httpServer() *http.Server {
 			WriteByteTimeout:              pingAfter,
 		},
 		ConnContext: withConnection,
+		ConnState:   answered,
 		ErrorLog:    slog.NewLogLogger(s.opts.Logger.Handler(), slog.LevelDebug),
 	}
 }

@@ -266,6 +266,9 @@ func (s *Server) tusOptions(st store.Store) *tus.Options {
 // What comes before a body is read are checks that return, and no handlers around
 // handlers: while thousands of bodies wait, each frame of the stack counts.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if c := connectionOf(r.Context()); c != nil {
+		c.handled.Store(true)
+	}
 	rec := s.record(w, s.identified(r))
 	defer rec.end()
 	s.route(rec, rec.request)
