@@ -69,11 +69,15 @@ type reloader interface{ Reload() error }
 // there are none the signal is no reason to end either: service managers send it.
 func reloadOnSignal(all []reloader, logger *slog.Logger) (stop func()) {
 	return onSignal(reloadSignal, func() {
+		failed := false
 		for _, r := range all {
 			if err := r.Reload(); err != nil {
+				failed = true
 				logger.Error("a changed file is not used, what it said before still holds", "error", err)
 			}
 		}
-		logger.Info("files were read again")
+		if !failed {
+			logger.Info("files were read again")
+		}
 	})
 }
