@@ -351,10 +351,12 @@ func TestEvents(t *testing.T) {
 	for name := ""; name != "level"; {
 		name, _ = s.next()
 	}
-	go func() { r.must(r.server.Shutdown(r.Context())) }()
+	down := make(chan error, 1)
+	go func() { down <- r.server.Shutdown(r.Context()) }()
 	for name := "-"; name != ""; {
 		name, _ = s.next()
 	}
+	r.must(<-down)
 }
 
 func TestEventsTellOfPerformance(t *testing.T) {
