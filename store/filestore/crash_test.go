@@ -106,17 +106,36 @@ func TestReboot(t *testing.T) {
 	}
 }
 
-// Sealed means synced: it holds over a reboot.
+// A file that has its name was synced before. Until then only what was
+// acknowledged as synced holds over a reboot, whatever the log says.
 func TestRebootInFinish(t *testing.T) {
-	dir, data := t.TempDir(), randomBytes(5000)
-	u := create(t, openInBoot(t, "one", dir, nil), store.Spec{Name: "f", Length: 5000})
-	write(t, u, 0, data)
-	if err := filestore.FinishSteps(t.Context(), u, 1); err != nil {
-		t.Fatal(err)
+	for name, c := range map[string]struct {
+		opts  filestore.Options
+		steps int
+		want  int64
+	}{
+		"sealed":         {steps: 1, want: 0},
+		"sealed, synced": {opts: filestore.Options{SyncAcks: true}, steps: 1, want: 5000},
+		"moved":          {steps: 2, want: 5000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, data := t.TempDir(), randomBytes(5000)
+			u := create(t, openInBoot(t, "one", dir, &c.opts), store.Spec{Name: "f", Length: 5000})
+			write(t, u, 0, data)
+			if err := filestore.FinishSteps(t.Context(), u, c.steps); err != nil {
+				t.Fatal(err)
+			}
+			again := open(t, openInBoot(t, "two", dir, &c.opts), infoOf(t, u).ID)
+			if got := infoOf(t, again).Offset; got != c.want {
+				t.Fatalf("after a reboot the offset is %d, want %d", got, c.want)
+			}
+			if c.want == 0 {
+				write(t, again, 0, data)
+			}
+			finish(t, again, data)
+			wantTree(t, dir, "f")
+		})
 	}
-	again := open(t, openInBoot(t, "two", dir, nil), infoOf(t, u).ID)
-	finish(t, again, data)
-	wantTree(t, dir, "f")
 }
 
 // After a failed sync nobody knows which bytes the system still has.

@@ -17,7 +17,8 @@
 // acknowledges them, so what is acknowledged survives kill -9 of the process. The
 // log has no fsync unless [Options.SyncAcks] is set, so after a reboot (the log
 // knows the boot it was written in) only ranges that were synced count. Finish
-// syncs bytes, log and directories: a finished upload survives power loss.
+// syncs bytes and log, both at once, before the file gets its name, and the
+// directories after it: a finished upload survives power loss.
 //
 // Where the system has no boot id, acknowledgements are always synced.
 //

@@ -180,11 +180,22 @@ func (f *files) compact() error {
 	return nil
 }
 
-// syncPart makes the bytes survive power loss. A sync that fails may have
-// dropped the bytes it was for, and the next one wouldn't say so: what isn't
-// known to be safe then counts as missing.
-func (f *files) syncPart() error {
-	err := f.part.Sync()
+// syncPart makes the bytes survive power loss.
+func (f *files) syncPart() error { return f.synced(f.part.Sync()) }
+
+// sync makes bytes and log survive power loss.
+func (f *files) sync() error {
+	err := f.synced(atOnce(f.part.Sync, f.log.Sync))
+	if err == nil {
+		f.state.safe = slices.Clone(f.state.written)
+	}
+	return err
+}
+
+// synced takes what a sync returned. One that fails may have dropped the bytes it
+// was for, and the next one wouldn't say so: what isn't known to be safe then
+// counts as missing.
+func (f *files) synced(err error) error {
 	if err == nil {
 		return nil
 	}

@@ -89,13 +89,10 @@ func (u *Upload) seal(ctx context.Context, f *files, sum store.Sum) error {
 	if err := f.part.Truncate(st.length); err != nil {
 		return err
 	}
-	if err := f.syncPart(); err != nil {
-		return err
-	}
 	if err := f.add(record{verb: verbFinishing, span: span{sum: have}}); err != nil {
 		return err
 	}
-	return f.log.Sync()
+	return f.sync()
 }
 
 func verify(want, have store.Sum) error {
@@ -168,7 +165,13 @@ func (s *Store) isPart(part string, file fs.FileInfo) bool {
 // settle makes the final name survive power loss, then forgets what isn't
 // needed any more.
 func (s *Store) settle(id string, st *state) error {
-	for dir := path.Dir(s.target(id, st)); ; dir = path.Dir(dir) {
+	if s.byID { // the log stays
+		return atOnce(
+			func() error { return s.syncer.SyncDir(s.root, stateDir) },
+			func() error { return s.syncer.SyncDir(s.root, ".") },
+		)
+	}
+	for dir := path.Dir(st.name); ; dir = path.Dir(dir) {
 		if err := s.syncer.SyncDir(s.root, filepath.FromSlash(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -176,8 +179,13 @@ func (s *Store) settle(id string, st *state) error {
 			break
 		}
 	}
-	if s.byID {
-		return s.syncer.SyncDir(s.root, stateDir) // the log stays
-	}
 	return s.discard(id)
+}
+
+// atOnce makes two syncs at the same time: a file system with a journal needs one
+// commit for both then.
+func atOnce(one, other func() error) error {
+	result := make(chan error, 1)
+	go func() { result <- one() }()
+	return errors.Join(other(), <-result)
 }

@@ -43,8 +43,8 @@ const (
 	verbRewrite = "rewrite"
 	// verbSynced: all ranges so far survive power loss.
 	verbSynced = "synced"
-	// verbFinishing: all bytes are synced and checked. From here on a missing
-	// part is a finished file.
+	// verbFinishing: all bytes are there and checked, and on their way to the disk
+	// with this record. From here on a missing part is a finished file.
 	verbFinishing = "finishing"
 	// verbAborted: from here on a missing part is a discarded upload.
 	verbAborted = "aborted"

@@ -60,7 +60,6 @@ func (st *state) apply(r record) {
 		if st.length > 0 {
 			st.written = spans{{end: st.length, sum: r.span.sum}}
 		}
-		st.safe = slices.Clone(st.written)
 	case verbAborted:
 		st.aborted = true
 	}
