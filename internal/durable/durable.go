@@ -27,7 +27,7 @@ func WriteFile(root *os.Root, name string, data []byte, sync bool) error {
 	temp := name + TempSuffix
 	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err == nil {
-		err = write(f, data, sync)
+		err = errors.Join(write(f, data, sync), f.Close())
 	}
 	if err == nil {
 		err = root.Rename(temp, name)
@@ -41,30 +41,31 @@ func WriteFile(root *os.Root, name string, data []byte, sync bool) error {
 	return SyncDir(root, path.Dir(filepath.ToSlash(name)))
 }
 
-// CreateFile makes the file name in root, with data. It fails with fs.ErrExist
-// where there is one, and leaves none behind after an error; a kill may leave one
-// with less than data. sync and the mode are as for WriteFile.
-func CreateFile(root *os.Root, name string, data []byte, sync bool) error {
-	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+// CreateFile makes the file name in root, with data, and returns it open for
+// reading and for more at its end. It fails with fs.ErrExist where there is one, and
+// leaves none behind after an error; a kill may leave one with less than data. sync
+// and the mode are as for WriteFile.
+func CreateFile(root *os.Root, name string, data []byte, sync bool) (*os.File, error) {
+	f, err := root.OpenFile(name, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := write(f, data, sync); err != nil {
-		return errors.Join(err, ignoreMissing(root.Remove(name)))
+	err = write(f, data, sync)
+	if err == nil && sync {
+		err = SyncDir(root, path.Dir(filepath.ToSlash(name)))
 	}
-	if !sync {
-		return nil
+	if err != nil {
+		return nil, errors.Join(err, f.Close(), ignoreMissing(root.Remove(name)))
 	}
-	return SyncDir(root, path.Dir(filepath.ToSlash(name)))
+	return f, nil
 }
 
-// write ends with f closed.
 func write(f *os.File, data []byte, sync bool) error {
 	_, err := f.Write(data)
 	if err == nil && sync {
 		err = f.Sync()
 	}
-	return errors.Join(err, f.Close())
+	return err
 }
 
 // SyncDir makes the entries of a directory in root survive a power loss; "."

@@ -103,16 +103,21 @@ func TestCreateFile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			root := openRoot(t, dir)
-			if err := durable.CreateFile(root, "f", []byte("first"), sync); err != nil {
+			f, err := durable.CreateFile(root, "f", []byte("first"), sync)
+			if err != nil {
 				t.Fatal(err)
 			}
-			if err := durable.CreateFile(root, "f", []byte("second"), sync); !errors.Is(err, fs.ErrExist) {
+			defer f.Close()
+			if _, err := durable.CreateFile(root, "f", []byte("second"), sync); !errors.Is(err, fs.ErrExist) {
 				t.Errorf("where there is one: %v", err)
 			}
-			if got, err := os.ReadFile(filepath.Join(dir, "f")); err != nil || string(got) != "first" {
+			if _, err := f.WriteString(", more"); err != nil {
+				t.Error(err)
+			}
+			if got, err := os.ReadFile(filepath.Join(dir, "f")); err != nil || string(got) != "first, more" {
 				t.Errorf("got %q, %v", got, err)
 			}
-			if err := durable.CreateFile(root, "missing/f", []byte("x"), sync); !errors.Is(err, fs.ErrNotExist) {
+			if _, err := durable.CreateFile(root, "missing/f", []byte("x"), sync); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("in a missing directory: %v", err)
 			}
 			wantEntries(t, dir, "f")

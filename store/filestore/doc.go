@@ -35,4 +35,8 @@
 // hundred wait, no descriptor. Then it has let go of the lock, too: if another
 // process writes to the upload meanwhile, the Write ends with
 // store.ErrSuperseded.
+//
+// As many uploads keep their files open after Create or Write, without the lock:
+// who goes on at once needn't open and read them again. If another process has
+// changed them by then, they are.
 package filestore

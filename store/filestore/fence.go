@@ -3,6 +3,7 @@ package filestore
 import (
 	"container/list"
 	"context"
+	"errors"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -33,8 +34,8 @@ type fence struct {
 	epoch atomic.Uint64 // changed with the turn only
 
 	// With both:
-	files  *files // there while users > 0, and open unless they rest
-	users  int    // of the files, in this epoch
+	files  *files // there while users > 0, and maybe after that
+	users  int    // of the files, in this epoch; while there are none, the files are released
 	writes []*transfer
 
 	place *list.Element // in the store's idle, whose mutex guards it
@@ -55,7 +56,38 @@ func (f *fence) take(ctx context.Context) error {
 func (f *fence) give() { <-f.turn }
 
 // open says whether there are files that are open.
-func (f *fence) open() bool { return f.files != nil && f.files.resting == nil }
+func (f *fence) open() bool { return f.files != nil && !f.files.resting }
+
+// keep leaves files that nobody uses any more open for the next change, which is
+// likely to come at once, if they are small enough.
+func (f *fence) keep(files *files) error {
+	f.files = files
+	if files.part == nil || files.logBytes > keptBytes || files.torn {
+		return f.drop()
+	}
+	if err := files.release(); err != nil {
+		return errors.Join(err, f.drop())
+	}
+	return nil
+}
+
+// kept returns what the files that keep has left open say, if that is so still.
+func (f *fence) kept() (*state, bool) {
+	if f.files == nil || f.users > 0 || f.files.resting || !f.files.unchanged() {
+		return nil, false
+	}
+	f.files.state.modified = f.files.released.ModTime()
+	return f.files.state, true
+}
+
+// reuse locks files that keep has left open, or drops them if they are of no use.
+func (f *fence) reuse() error {
+	if f.files == nil || f.users > 0 || !f.files.resting && f.files.resume() {
+		return nil
+	}
+	failed := f.files.failed
+	return errors.Join(failed, f.drop())
+}
 
 // rest closes the files until the next change, unless one is under way.
 func (f *fence) rest() {

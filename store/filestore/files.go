@@ -16,8 +16,14 @@ import (
 // compactBytes is the size from which a log is written anew, shorter.
 const compactBytes = 8 << 10
 
+// keptBytes is up to which size of its log an upload keeps its files between two
+// changes: what they say is in memory then, which nobody has reserved.
+const keptBytes = 1 << 10
+
 // files are an upload's files, open for writing and locked against other
-// processes unless they rest. They are used by whoever has the upload's turn.
+// processes. They are used by whoever has the upload's turn. In between other
+// processes may have them: they are let go once no Write is under way, and closed,
+// which is to rest, when there are too many.
 type files struct {
 	id        string
 	dir       stateRoot
@@ -28,8 +34,13 @@ type files struct {
 	compactAt int64
 	torn      bool // the log has half a record after logBytes
 	logger    *slog.Logger
-	resting   fs.FileInfo // of the log when the files were closed, or nil
-	failed    error       // of that
+	released  fs.FileInfo // the log when the files were last released or closed
+	resting   bool
+	failed    error // of closing them
+}
+
+func (s *Store) newFiles(id string, dir stateRoot) *files {
+	return &files{id: id, dir: dir, logger: s.log, compactAt: compactBytes}
 }
 
 // openFiles opens the files of an upload under way.
@@ -41,7 +52,7 @@ func (s *Store) openFiles(id string) (*files, error) {
 	if err != nil {
 		return nil, missing(err)
 	}
-	f := &files{id: id, dir: dir, logger: s.log, compactAt: compactBytes}
+	f := s.newFiles(id, dir)
 	if err := f.open(s); err != nil {
 		return nil, errors.Join(err, f.close())
 	}
@@ -101,6 +112,31 @@ func (f *files) lock() error {
 	return nil
 }
 
+// release lets other processes have the files, which stay open.
+func (f *files) release() error {
+	var err error
+	if f.released, err = f.log.Stat(); err != nil {
+		return err
+	}
+	return unlockFile(f.part)
+}
+
+// resume locks files that were released, and says whether they can be used: they
+// have their names, and no other process has changed them.
+func (f *files) resume() bool { return f.lock() == nil && f.unchanged() }
+
+// unchanged says whether released files say what they said. The log tells of all
+// that other processes do with them.
+func (f *files) unchanged() bool {
+	part, err := f.dir.Lstat(partName(f.id))
+	return err == nil && part.Size() >= f.state.written.end() && f.sameLog()
+}
+
+func (f *files) sameLog() bool {
+	now, err := f.dir.Lstat(logName(f.id))
+	return err == nil && os.SameFile(now, f.released) && now.Size() == f.released.Size() && now.ModTime().Equal(f.released.ModTime())
+}
+
 // cut drops what a crash or a full disk left after the last whole record.
 func (f *files) cut() error {
 	info, err := f.log.Stat()
@@ -113,6 +149,15 @@ func (f *files) cut() error {
 	f.logger.Warn("cut a torn record off the log of an upload",
 		"upload", f.id, "bytes", info.Size()-f.logBytes)
 	return f.log.Truncate(f.logBytes)
+}
+
+// cutPart drops what a Write that died may have left after the end.
+func (f *files) cutPart() error {
+	info, err := f.part.Stat()
+	if err != nil || info.Size() == f.state.length {
+		return err
+	}
+	return f.part.Truncate(f.state.length)
 }
 
 // add appends a record to the log and applies it. After an error the log is as
@@ -159,10 +204,7 @@ func (f *files) announce(n span) error {
 func (f *files) compact() error {
 	f.state.written = f.state.written.merge(len(f.state.written) - recentSpans)
 	f.state.safe = f.state.safe.merge(len(f.state.safe) - recentSpans)
-	var data []byte
-	for _, r := range f.state.records() {
-		data = append(data, r.encode()...)
-	}
+	data := f.state.encode()
 	// What was promised to survive power loss must do so in the new log too.
 	if err := durable.WriteFile(f.dir.Root, logName(f.id), data, len(f.state.safe) > 0); err != nil {
 		return err
@@ -204,21 +246,21 @@ func (f *files) synced(err error) error {
 	return errors.Join(err, f.compact())
 }
 
-// rest closes the files until wake. Meanwhile other processes may have them.
+// rest closes the files until wake.
 func (f *files) rest() {
-	if f.resting != nil || f.part == nil {
+	if f.resting || f.part == nil {
 		return
 	}
 	info, err := f.log.Stat()
 	if err != nil {
 		return
 	}
-	f.resting, f.failed = info, f.close()
+	f.released, f.resting, f.failed = info, true, f.close()
 }
 
 // wake opens the files again after rest, if nobody has changed them.
 func (f *files) wake(s *Store) error {
-	if f.resting == nil {
+	if !f.resting {
 		return nil
 	}
 	if f.failed != nil {
@@ -229,7 +271,7 @@ func (f *files) wake(s *Store) error {
 	if err != nil {
 		return errors.Join(err, f.close())
 	}
-	f.resting = nil
+	f.resting = false
 	return nil
 }
 
@@ -247,11 +289,7 @@ func (f *files) reopen(s *Store) error {
 	if f.log, err = f.openLog(); err != nil {
 		return missing(err)
 	}
-	now, err := f.log.Stat()
-	if err != nil {
-		return translate(err)
-	}
-	if then := f.resting; !os.SameFile(now, then) || now.Size() != then.Size() || !now.ModTime().Equal(then.ModTime()) {
+	if !f.sameLog() {
 		return fmt.Errorf("another process has written to it: %w", store.ErrSuperseded)
 	}
 	return nil

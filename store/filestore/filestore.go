@@ -1,13 +1,13 @@
 package filestore
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -88,7 +88,7 @@ func Open(dir string, mem *memory.Manager, opts *Options) (*Store, error) {
 // Close gives the directory's descriptor back. Uploads of the store must not be
 // used afterwards; those unfinished are found by the next Open.
 func (s *Store) Close() error {
-	err := s.root.Close()
+	err := errors.Join(s.idle.close(), s.root.Close())
 	if state := s.stateRoot.Load(); state != nil {
 		err = errors.Join(err, state.Close())
 	}
@@ -105,40 +105,40 @@ func (s *Store) Limits() store.Limits {
 // relative slash-separated paths within the directory, or that something other
 // than a regular file has.
 func (s *Store) Create(ctx context.Context, spec store.Spec) (store.Upload, store.Info, error) {
-	u, st, err := s.create(ctx, spec)
+	u, info, err := s.create(ctx, spec)
 	if err != nil {
 		return nil, store.Info{}, fmt.Errorf("create upload of %q: %w", spec.Name, err)
 	}
-	return u, s.info(u.id, st), nil
+	return u, info, nil
 }
 
-// create makes the files of an upload, and returns what a load of them would.
-func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, *state, error) {
-	log, err := s.beginning(spec)
+func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, store.Info, error) {
+	st, err := s.beginning(spec)
 	if err != nil {
-		return nil, nil, err
+		return nil, store.Info{}, err
 	}
-	st, _, err := readLog(bytes.NewReader(log))
-	if err != nil {
-		return nil, nil, err
-	}
-	st.modified = st.created
 	id := cmp.Or(spec.ID, uploadid.New())
+	info := s.info(id, st)
 	u := &Upload{store: s, id: id, fence: s.fences.get(id)}
 	if err := u.enter(ctx); err != nil {
-		return nil, nil, err
+		return nil, store.Info{}, err
 	}
 	defer u.leave()
-	onNewStack(func() { err = translate(s.makeFiles(id, log)) })
+	onNewStack(func() {
+		var f *files
+		if f, err = s.makeFiles(id, st); err == nil {
+			err = u.fence.keep(f)
+		}
+	})
 	if err != nil {
-		return nil, nil, err
+		return nil, store.Info{}, translate(err)
 	}
 	u.epoch = u.fence.epoch.Add(1)
-	return u, st, nil
+	return u, info, nil
 }
 
-// beginning is what the log of an upload begins with, if there can be one.
-func (s *Store) beginning(spec store.Spec) ([]byte, error) {
+// beginning is what an upload begins as, if there can be one.
+func (s *Store) beginning(spec store.Spec) (*state, error) {
 	if spec.Length < store.UnknownLength || spec.UnitBytes < 0 {
 		return nil, fmt.Errorf("%w length %d or unit size %d", store.ErrInvalid, spec.Length, spec.UnitBytes)
 	}
@@ -154,68 +154,64 @@ func (s *Store) beginning(spec store.Spec) ([]byte, error) {
 			return nil, err
 		}
 	}
-	first := record{
-		verb: verbUpload, boot: s.boot, created: time.Now(), length: spec.Length,
-		unit: spec.UnitBytes, name: spec.Name, metadata: spec.Metadata,
+	now := time.Now()
+	st := &state{
+		boot: s.boot, name: spec.Name, metadata: maps.Clone(spec.Metadata), created: now, modified: now,
+		length: spec.Length, unit: spec.UnitBytes, noReplace: spec.NoReplace && !s.byID,
 	}
-	line := first.encode()
-	if len(line) > maxRecordBytes {
-		err := fmt.Errorf("%w: name and metadata take %d bytes", store.ErrInvalid, len(line))
+	if first := st.records()[0].encode(); len(first) > maxRecordBytes {
+		err := fmt.Errorf("%w: name and metadata take %d bytes", store.ErrInvalid, len(first))
 		return nil, &store.LimitError{Err: err, Limit: maxRecordBytes}
 	}
-	if spec.NoReplace && !s.byID {
-		line = append(line, (&record{verb: verbNoReplace}).encode()...)
-	}
-	return line, nil
+	return st, nil
 }
 
-// makeFiles makes the files of an upload whose log begins with line. It tries
-// again where an upload that finished just now removed the empty directory.
-func (s *Store) makeFiles(id string, line []byte) error {
+// makeFiles makes the files of an upload. It tries again where an upload that
+// finished just now removed the empty directory.
+func (s *Store) makeFiles(id string, st *state) (*files, error) {
 	for try := 1; ; try++ {
-		err := s.tryMakeFiles(id, line)
+		f, err := s.tryMakeFiles(id, st)
 		if !errors.Is(err, fs.ErrNotExist) || try == 10 {
-			return err
+			return f, err
 		}
 	}
 }
 
 // tryMakeFiles writes the log last: an upload exists when its log does. An id that
 // was chosen may be taken.
-func (s *Store) tryMakeFiles(id string, line []byte) error {
+func (s *Store) tryMakeFiles(id string, st *state) (*files, error) {
 	dir, err := s.makeState()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer dir.Close()
-	part, err := dir.OpenFile(partName(id), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+	f := s.newFiles(id, dir)
+	f.part, err = dir.OpenFile(partName(id), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o666)
 	if errors.Is(err, fs.ErrExist) {
-		return store.ErrTaken
+		err = store.ErrTaken
 	}
 	if err != nil {
-		return err
+		return nil, errors.Join(err, f.close())
 	}
-	err = part.Close()
-	if err == nil {
-		err = durable.CreateFile(dir.Root, logName(id), line, s.syncAcks)
-	}
+	log := st.encode()
+	f.log, err = durable.CreateFile(dir.Root, logName(id), log, s.syncAcks)
 	if errors.Is(err, fs.ErrExist) {
 		err = store.ErrTaken // of a finished upload the part has become the file
 	}
 	if err != nil {
-		return errors.Join(err, remove(dir.Root, partName(id)))
+		return nil, errors.Join(err, remove(dir.Root, partName(id)), f.close())
 	}
-	return nil
+	f.state, f.logBytes = st, int64(len(log))
+	return f, nil
 }
 
 // Open implements [store.Store].
 func (s *Store) Open(ctx context.Context, id string) (store.Upload, store.Info, error) {
 	u := &Upload{store: s, id: id, fence: s.fences.get(id)}
-	st, err := u.takeOver(ctx)
+	info, err := u.takeOver(ctx)
 	if err != nil {
 		return nil, store.Info{}, fmt.Errorf("open upload %s: %w", id, err)
 	}
-	return u, s.info(id, st), nil
+	return u, info, nil
 }
 
 // Stat implements [store.Store].

@@ -85,8 +85,7 @@ func (u *Upload) seal(ctx context.Context, f *files, sum store.Sum) error {
 			return err
 		}
 	}
-	// A Write that died may have left bytes after the end.
-	if err := f.part.Truncate(st.length); err != nil {
+	if err := f.cutPart(); err != nil {
 		return err
 	}
 	if err := f.add(record{verb: verbFinishing, span: span{sum: have}}); err != nil {

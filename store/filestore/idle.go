@@ -2,6 +2,7 @@ package filestore
 
 import (
 	"container/list"
+	"errors"
 	"sync"
 )
 
@@ -11,7 +12,7 @@ import (
 // files each time.
 const maxIdle = 128
 
-// idle knows the uploads that wait and whose files are open.
+// idle knows the uploads whose files are open between two changes.
 type idle struct {
 	mu      sync.Mutex
 	waiting list.List // of *fence, the one that has waited longest first
@@ -39,6 +40,20 @@ func (s *idle) add(f *fence) (oldest *fence) {
 	oldest = s.waiting.Remove(s.waiting.Front()).(*fence)
 	oldest.place = nil
 	return oldest
+}
+
+// close closes the files of all.
+func (s *idle) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for place := s.waiting.Front(); place != nil; place = place.Next() {
+		f := place.Value.(*fence)
+		f.place = nil
+		errs = append(errs, f.drop())
+	}
+	s.waiting.Init()
+	return errors.Join(errs...)
 }
 
 // remove forgets f, whose files are closed.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -92,10 +93,19 @@ func (st *state) records() []record {
 	return out
 }
 
+// encode is the shortest log.
+func (st *state) encode() []byte {
+	var log []byte
+	for _, r := range st.records() {
+		log = append(log, r.encode()...)
+	}
+	return log
+}
+
 func (st *state) info() store.Info {
 	info := store.Info{
 		Name: st.name, Length: st.length, UnitBytes: st.unit,
-		Metadata: st.metadata, CreatedAt: st.created, ModifiedAt: st.modified, Complete: st.moved,
+		Metadata: maps.Clone(st.metadata), CreatedAt: st.created, ModifiedAt: st.modified, Complete: st.moved,
 	}
 	info.Offset, info.Sum = st.written.prefix()
 	if ranges := st.written.ranges(); info.Offset < st.written.end() {
@@ -108,7 +118,7 @@ func (st *state) info() store.Info {
 // many bytes hold. A log without a first record is [store.ErrNotFound].
 func readLog(r io.Reader) (st *state, valid int64, err error) {
 	lines := bufio.NewScanner(r)
-	lines.Buffer(make([]byte, 0, 4<<10), maxRecordBytes+1)
+	lines.Buffer(make([]byte, 0, 512), maxRecordBytes+1)
 	lines.Split(wholeLines)
 	st = &state{}
 	for lines.Scan() {

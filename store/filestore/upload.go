@@ -28,9 +28,9 @@ var (
 // takeOver begins a new epoch, which is u's, and returns what it begins with:
 // all that the Writes it ends have put into the file. It does nothing where the
 // upload can't be read.
-func (u *Upload) takeOver(ctx context.Context) (st *state, err error) {
+func (u *Upload) takeOver(ctx context.Context) (info store.Info, err error) {
 	if err := u.enter(ctx); err != nil {
-		return nil, err
+		return store.Info{}, err
 	}
 	defer u.leave()
 	onNewStack(func() {
@@ -39,12 +39,17 @@ func (u *Upload) takeOver(ctx context.Context) (st *state, err error) {
 				u.store.log.Warn("what an ended request had sent is lost", "upload", u.id, "error", err)
 			}
 		}
-		if st, err = u.store.load(u.id); err == nil {
-			u.epoch = u.fence.epoch.Add(1)
+		st, kept := u.fence.kept()
+		if !kept {
+			if st, err = u.store.load(u.id); err != nil {
+				return
+			}
 			err = u.fence.drop()
 		}
+		u.epoch = u.fence.epoch.Add(1)
+		info = u.store.info(u.id, st)
 	})
-	return st, err
+	return info, err
 }
 
 // begin takes the upload's turn, unless a newer request took the upload over.
@@ -90,6 +95,9 @@ func (u *Upload) leave() {
 
 // attach keeps the files until detach. Both need the turn.
 func (u *Upload) attach() (*files, error) {
+	if err := u.fence.reuse(); err != nil {
+		return nil, translate(err)
+	}
 	if u.fence.files == nil {
 		f, err := u.store.openFiles(u.id)
 		if err != nil {
@@ -108,7 +116,7 @@ func (u *Upload) detach() error {
 	if u.fence.users--; u.fence.users > 0 {
 		return nil
 	}
-	return u.fence.drop()
+	return u.fence.keep(u.fence.files)
 }
 
 // change runs fn with the turn and the files.
@@ -132,7 +140,27 @@ func (u *Upload) Info(ctx context.Context) (store.Info, error) {
 	if done := u.done.Load(); done != nil {
 		return *done, ctx.Err()
 	}
+	if info, ok := u.kept(); ok {
+		return info, ctx.Err()
+	}
 	return u.store.Stat(ctx, u.id)
+}
+
+// kept is Info by files that were left open, unless they are in use.
+func (u *Upload) kept() (info store.Info, ok bool) {
+	select {
+	case u.fence.inUse <- struct{}{}:
+	default:
+		return store.Info{}, false
+	}
+	onNewStack(func() {
+		var st *state
+		if st, ok = u.fence.kept(); ok {
+			info = u.store.info(u.id, st)
+		}
+	})
+	<-u.fence.inUse
+	return info, ok
 }
 
 // SetLength implements [store.Upload].

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"strings"
 	"testing"
 	"testing/iotest"
 
@@ -143,6 +144,35 @@ func TestWritesThatQueueHoldNoFiles(t *testing.T) {
 	}
 	if bound := writes * 2; most > bound {
 		t.Errorf("%d writes have %d descriptors, want at most %d", writes, most, bound)
+	}
+}
+
+// Files stay open between two changes, but not those of every upload, nor after the
+// store.
+func TestFewFilesAreKept(t *testing.T) {
+	const uploads, kept = 300, 128
+	before := openFilesOf(t)
+	s, err := filestore.Open(t.TempDir(), newMemory(t, 1<<20), &filestore.Options{ByID: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range uploads {
+		write(t, create(t, s, store.Spec{Length: 10}), 0, randomBytes(5))
+	}
+	if open := openFilesOf(t) - before; open < kept || open > 2*kept+10 {
+		t.Errorf("%d uploads that nobody writes have %d descriptors", uploads, open)
+	}
+	long := create(t, s, store.Spec{Length: 10, Metadata: map[string]string{"k": strings.Repeat("v", 2000)}})
+	few := openFilesOf(t)
+	write(t, long, 0, randomBytes(5))
+	if open := openFilesOf(t); open > few {
+		t.Errorf("an upload with much to say keeps %d descriptors", open-few)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if left := openFilesOf(t) - before; left > 0 {
+		t.Errorf("a closed store has %d descriptors", left)
 	}
 }
 
