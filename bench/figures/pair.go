@@ -132,7 +132,7 @@ func sendPart(ctx context.Context, client *http.Client, url, source string, offs
 		return fmt.Errorf("send: %w", err)
 	}
 	defer file.Close()
-	location, err := createUpload(ctx, client, url, size, nil)
+	location, err := createUpload(ctx, client, url, size)
 	if err != nil {
 		return err
 	}
@@ -151,18 +151,14 @@ func sendPart(ctx context.Context, client *http.Client, url, source string, offs
 	return err
 }
 
-// createUpload returns the URL of a new upload, with all of its bytes in it if
-// content isn't nil.
-func createUpload(ctx context.Context, client *http.Client, url string, size int64, content io.Reader) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, content)
+// createUpload returns the URL of a new upload.
+func createUpload(ctx context.Context, client *http.Client, url string, size int64) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, nil)
 	if err != nil {
 		return "", fmt.Errorf("create: %w", err)
 	}
 	req.Header.Set("Tus-Resumable", "1.0.0")
 	req.Header.Set("Upload-Length", fmt.Sprint(size))
-	if content != nil {
-		req.Header.Set("Content-Type", "application/offset+octet-stream")
-	}
 	header, err := roundTrip(client, req, http.StatusCreated)
 	if err != nil {
 		return "", err

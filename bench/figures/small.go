@@ -1,11 +1,15 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -63,11 +67,15 @@ func (b *bench) sendSmall(ctx context.Context, tools peerTools, name string) (ba
 	if err != nil {
 		return batch{}, err
 	}
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: smallClients, DisableCompression: true}}
-	content := bytes.Repeat([]byte{'x'}, smallBytes)
+	clients, err := dialAll(ctx, s.url)
+	if err != nil {
+		s.kill()
+		return batch{}, err
+	}
 	send := func(int) error {
-		_, err := createUpload(ctx, client, s.url, smallBytes, bytes.NewReader(content))
-		return err
+		c := <-clients
+		defer func() { clients <- c }()
+		return c.send()
 	}
 	start := time.Now()
 	err = inParallel(n/5, smallClients, send)
@@ -77,10 +85,58 @@ func (b *bench) sendSmall(ctx context.Context, tools peerTools, name string) (ba
 		err = inParallel(n-n/5, smallClients, send)
 	}
 	took := time.Since(start)
-	client.CloseIdleConnections()
+	for range smallClients {
+		err = errors.Join(err, (<-clients).Close())
+	}
 	u, stopErr := s.end()
 	return batch{
 		Server: name, PerSecond: float64(n) / took.Seconds(), CPU: float64(u.CPU.Microseconds()) / float64(n),
 		FirstMiB: inMiB(first), PeakMiB: inMiB(u.PeakRSS),
 	}, errors.Join(err, stopErr)
+}
+
+// A smallClient sends the same request again and again on one connection. It does
+// little itself, as it has the processors together with the server.
+type smallClient struct {
+	net.Conn
+	request []byte
+	answers *bufio.Reader
+}
+
+// dialAll returns smallClients of a server whose uploads are at address.
+func dialAll(ctx context.Context, address string) (chan *smallClient, error) {
+	at, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	request := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nTus-Resumable: 1.0.0\r\nUpload-Length: %d\r\n"+
+		"Content-Type: application/offset+octet-stream\r\nContent-Length: %d\r\n\r\n", at.Path, at.Host, smallBytes, smallBytes)
+	request = append(request, bytes.Repeat([]byte{'x'}, smallBytes)...)
+	clients := make(chan *smallClient, smallClients)
+	for range smallClients {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", at.Host)
+		if err != nil {
+			return nil, err
+		}
+		clients <- &smallClient{conn, request, bufio.NewReader(conn)}
+	}
+	return clients, nil
+}
+
+func (c *smallClient) send() error {
+	if _, err := c.Write(c.request); err != nil {
+		return err
+	}
+	resp, err := http.ReadResponse(c.answers, nil)
+	if err != nil {
+		return err
+	}
+	text, err := io.ReadAll(resp.Body)
+	if err = errors.Join(err, resp.Body.Close()); err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusCreated {
+		return fmt.Errorf("create: %s: %.200s", resp.Status, text)
+	}
+	return nil
 }
