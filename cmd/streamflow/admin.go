@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"runtime"
 	"time"
 
 	"github.com/streamflow/streamflow/server"
@@ -32,6 +33,9 @@ func adminHandler(api http.Handler) http.Handler {
 	return server.LoopbackOnly(http.NewCrossOriginProtection().Handler(mux))
 }
 
+// heapProfileBytes are allocated between two samples, by Go's own default.
+const heapProfileBytes = 512 << 10
+
 // serveAdmin answers on addr until stop is called. An empty addr is none.
 func serveAdmin(ctx context.Context, addr string, api http.Handler, logger *slog.Logger) (stop func() error, err error) {
 	if addr == "" {
@@ -48,6 +52,7 @@ func serveAdmin(ctx context.Context, addr string, api http.Handler, logger *slog
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
+	runtime.MemProfileRate = heapProfileBytes
 	ended := make(chan error, 1)
 	go func() { ended <- hs.Serve(ln) }()
 	logger.Info("admin ready", "listen", ln.Addr().String())
