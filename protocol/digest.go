@@ -66,6 +66,9 @@ func ParseDigests(values []string) Digests {
 // members are the plain items of a dictionary field (RFC 9651), none where it is
 // malformed.
 func members(values []string) map[string]any {
+	if len(values) == 0 {
+		return nil
+	}
 	found := make(map[string]any)
 	dictionary, err := httpsfv.UnmarshalDictionary(values)
 	if err != nil {

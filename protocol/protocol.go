@@ -112,6 +112,9 @@ func IsExplicit(metadata map[string]string) bool { return metadata[metadataExpli
 // WholeDigests are those that the bytes of an upload with that metadata must
 // have once it is complete.
 func WholeDigests(metadata map[string]string) Digests {
+	if metadata[metadataDigest] == "" {
+		return nil
+	}
 	return ParseDigests([]string{metadata[metadataDigest]})
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -100,13 +101,13 @@ func (m *metrics) request(method string, code int, took time.Duration) {
 	default:
 		method = "other" // clients make up any number of methods
 	}
-	m.requests.GetOrCreateCounter(fmt.Sprintf(`streamflow_http_requests_total{code="%d",method=%q}`, code, method)).Inc()
+	m.requests.GetOrCreateCounter(`streamflow_http_requests_total{code="` + strconv.Itoa(code) + `",method="` + method + `"}`).Inc()
 	m.duration.Update(took.Seconds())
 }
 
 // operation records that the store of a name did op.
 func (m *metrics) operation(store, op string, took time.Duration) {
-	series := fmt.Sprintf("streamflow_store_operation_seconds{op=%q,store=%q}", op, store)
+	series := `streamflow_store_operation_seconds{op="` + op + `",store="` + store + `"}`
 	m.processing.Add(int64(took))
 	m.operations.GetOrCreatePrometheusHistogramExt(series, operationBuckets).Update(took.Seconds())
 }
