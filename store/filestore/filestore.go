@@ -113,7 +113,7 @@ func (s *Store) Create(ctx context.Context, spec store.Spec) (store.Upload, stor
 }
 
 func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, store.Info, error) {
-	st, err := s.beginning(spec)
+	st, log, err := s.beginning(spec)
 	if err != nil {
 		return nil, store.Info{}, err
 	}
@@ -126,7 +126,7 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, store.Inf
 	defer u.leave()
 	onNewStack(func() {
 		var f *files
-		if f, err = s.makeFiles(id, st); err == nil {
+		if f, err = s.makeFiles(id, st, log); err == nil {
 			err = u.fence.keep(f)
 		}
 	})
@@ -137,21 +137,21 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, store.Inf
 	return u, info, nil
 }
 
-// beginning is what an upload begins as, if there can be one.
-func (s *Store) beginning(spec store.Spec) (*state, error) {
+// beginning is what an upload begins as, and its log, if there can be one.
+func (s *Store) beginning(spec store.Spec) (*state, []byte, error) {
 	if spec.Length < store.UnknownLength || spec.UnitBytes < 0 {
-		return nil, fmt.Errorf("%w length %d or unit size %d", store.ErrInvalid, spec.Length, spec.UnitBytes)
+		return nil, nil, fmt.Errorf("%w length %d or unit size %d", store.ErrInvalid, spec.Length, spec.UnitBytes)
 	}
 	switch {
 	case spec.ID == "":
 	case !s.byID:
-		return nil, fmt.Errorf("%w: uploads by name have no chosen id", store.ErrUnsupported)
+		return nil, nil, fmt.Errorf("%w: uploads by name have no chosen id", store.ErrUnsupported)
 	case !uploadid.Valid(spec.ID):
-		return nil, fmt.Errorf("%w id %.40q", store.ErrInvalid, spec.ID)
+		return nil, nil, fmt.Errorf("%w id %.40q", store.ErrInvalid, spec.ID)
 	}
 	if !s.byID {
 		if err := s.checkTarget(spec.Name, spec.NoReplace); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	now := time.Now()
@@ -159,18 +159,19 @@ func (s *Store) beginning(spec store.Spec) (*state, error) {
 		boot: s.boot, name: spec.Name, metadata: maps.Clone(spec.Metadata), created: now, modified: now,
 		length: spec.Length, unit: spec.UnitBytes, noReplace: spec.NoReplace && !s.byID,
 	}
-	if first := st.records()[0].encode(); len(first) > maxRecordBytes {
-		err := fmt.Errorf("%w: name and metadata take %d bytes", store.ErrInvalid, len(first))
-		return nil, &store.LimitError{Err: err, Limit: maxRecordBytes}
+	log := st.encode()
+	if len(log) > maxRecordBytes {
+		err := fmt.Errorf("%w: name and metadata take %d bytes", store.ErrInvalid, len(log))
+		return nil, nil, &store.LimitError{Err: err, Limit: maxRecordBytes}
 	}
-	return st, nil
+	return st, log, nil
 }
 
 // makeFiles makes the files of an upload. It tries again where an upload that
 // finished just now removed the empty directory.
-func (s *Store) makeFiles(id string, st *state) (*files, error) {
+func (s *Store) makeFiles(id string, st *state, log []byte) (*files, error) {
 	for try := 1; ; try++ {
-		f, err := s.tryMakeFiles(id, st)
+		f, err := s.tryMakeFiles(id, st, log)
 		if !errors.Is(err, fs.ErrNotExist) || try == 10 {
 			return f, err
 		}
@@ -179,7 +180,7 @@ func (s *Store) makeFiles(id string, st *state) (*files, error) {
 
 // tryMakeFiles writes the log last: an upload exists when its log does. An id that
 // was chosen may be taken.
-func (s *Store) tryMakeFiles(id string, st *state) (*files, error) {
+func (s *Store) tryMakeFiles(id string, st *state, log []byte) (*files, error) {
 	dir, err := s.makeState()
 	if err != nil {
 		return nil, err
@@ -192,7 +193,6 @@ func (s *Store) tryMakeFiles(id string, st *state) (*files, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.close())
 	}
-	log := st.encode()
 	f.log, err = durable.CreateFile(dir.Root, logName(id), log, s.syncAcks)
 	if errors.Is(err, fs.ErrExist) {
 		err = store.ErrTaken // of a finished upload the part has become the file

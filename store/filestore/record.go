@@ -2,6 +2,8 @@ package filestore
 
 import (
 	"bytes"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -93,7 +95,7 @@ func (r *record) encode() []byte {
 	case verbFinishing:
 		line = appendSum(line, r.span.sum)
 	}
-	copy(line, fmt.Appendf(make([]byte, 0, sumBytes), "%08x ", checksum.Update(0, line[sumBytes:])))
+	copy(line, append(appendCRC(nil, checksum.Update(0, line[sumBytes:])), ' '))
 	return append(line, '\n')
 }
 
@@ -104,7 +106,13 @@ func appendSum(line []byte, sum store.Sum) []byte {
 	if !sum.Known {
 		return append(line, " -"...)
 	}
-	return fmt.Appendf(line, " %08x", sum.CRC32C)
+	return appendCRC(append(line, ' '), sum.CRC32C)
+}
+
+func appendCRC(line []byte, crc uint32) []byte {
+	var sum [4]byte
+	binary.BigEndian.PutUint32(sum[:], crc)
+	return hex.AppendEncode(line, sum[:])
 }
 
 var errRecord = errors.New("not a record of an upload's log")
