@@ -23,6 +23,15 @@ func (s *Server) OnLifecycle(fn func(list string, info store.Info) error) {
 // InFlight is how many uploads have their bytes coming in now.
 func (s *Server) InFlight() int { return s.observed.inFlight() }
 
+// Received is how many bytes those uploads have got so far.
+func (s *Server) Received() (n int64) {
+	arriving, _ := s.observed.oldest(s.observed.inFlight())
+	for _, a := range arriving {
+		n += a.received.Load()
+	}
+	return n
+}
+
 // LimitEndings bounds how many bodies may be at their end at once. It is called
 // before the first request.
 func (s *Server) LimitEndings(n int) { s.endings = make(chan struct{}, n) }

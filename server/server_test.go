@@ -35,10 +35,10 @@ func (r *rig) half(path string, size int, sent string) net.Conn {
 	return c
 }
 
-// reading waits until a body is under way.
+// reading waits until a body is under way and its first bytes are read.
 func (r *rig) reading() {
 	r.Helper()
-	for r.server.InFlight() == 0 {
+	for r.server.Received() == 0 {
 		if r.Context().Err() != nil {
 			r.Fatal("the body is not being read")
 		}
