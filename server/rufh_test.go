@@ -109,6 +109,7 @@ func rufhStatus(t *testing.T, newRig func(*testing.T, *server.Options) *rig) {
 		"create with a negative length":      {method: "POST", path: "/files/", headers: headers{"Upload-Complete", "?0", "Upload-Length", "-1"}, status: 201, want: fields{"Upload-Length": ""}},
 		"create, completeness of a bad type": {method: "POST", path: "/files/", headers: headers{"Upload-Complete", "0"}, body: strings.NewReader("abc"), status: 201, want: fields{"Upload-Complete": "?1"}},
 		"create with a form":                 {method: "POST", path: "/files/", headers: headers{"Upload-Complete", "?1", "Content-Type", "multipart/form-data; boundary=x"}, body: strings.NewReader("--x--"), status: 415, code: "UNSUPPORTED_MEDIA_TYPE"},
+		"create with the rest of a file":     {method: "PUT", path: "/files/a.txt", headers: headers{"Content-Range", "bytes 2-4/5"}, body: strings.NewReader("abc"), status: 400, code: "VALIDATION_ERROR"},
 		"create with its digest":             {method: "POST", path: "/files/", headers: headers{"Upload-Complete", "?1", "Content-Digest", sha("abc")}, body: strings.NewReader("abc"), status: 201},
 		"create with another digest":         {method: "POST", path: "/files/", headers: headers{"Upload-Complete", "?1", "Content-Digest", sha("abd")}, body: strings.NewReader("abc"), status: 400, code: "CHECKSUM_MISMATCH"},
 		"create with an unknown digest":      {method: "POST", path: "/files/", headers: headers{"Upload-Complete", "?1", "Content-Digest", "unixsum=:AAAA:"}, body: strings.NewReader("abc"), status: 201},

@@ -20,6 +20,15 @@ var errForm = &protocol.Refusal{
 	Detail: "this is a form, and the body has to be the file itself: curl -T FILE URL, or fetch(url, {method: 'POST', body: file})",
 }
 
+// errPart refuses what curl -C sends, the rest of a file: it would be taken for all
+// of it (RFC 9110, section 14.5).
+var errPart = &protocol.Refusal{
+	Status: http.StatusBadRequest,
+	Code:   protocol.CodeValidation,
+	Detail: "an upload can't begin with a part of the file, as Content-Range says: send all of it, or go on by a PATCH with Upload-Offset",
+	Err:    store.ErrInvalid,
+}
+
 // create begins an upload with the bytes that come along. name is the last part
 // of the path, or empty.
 func (h *Handler) create(w http.ResponseWriter, r *http.Request, name string) error {
@@ -58,6 +67,9 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request, name string) er
 func (h *Handler) creation(r *http.Request) (protocol.Chunk, error) {
 	if t, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); t == "multipart/form-data" {
 		return protocol.Chunk{}, errForm
+	}
+	if len(r.Header.Values("Content-Range")) > 0 {
+		return protocol.Chunk{}, errPart
 	}
 	complete, ok := boolean(r.Header, HeaderComplete)
 	if !ok && r.Method == http.MethodPatch {
