@@ -174,7 +174,7 @@ func (w *downloadWriter) WriteHeader(status int) {
 	protocol.WriteProblem(w.ResponseWriter, w.request, &protocol.Refusal{
 		Status: status,
 		Code:   "RANGE_NOT_SATISFIABLE",
-		Detail: "the file has no such range: Content-Range says how long it is",
+		Detail: "the file has no such range, or Range is malformed",
 	})
 }
 

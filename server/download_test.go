@@ -44,6 +44,7 @@ func download(t *testing.T, newRig func(*testing.T, *server.Options) *rig) {
 		"range of the same":   {method: "GET", path: finished, headers: []string{"Range", "bytes=8-", "If-Range", first.Header.Get("ETag")}, status: 206, body: "89"},
 		"range of another":    {method: "GET", path: finished, headers: []string{"Range", "bytes=8-", "If-Range", `"x"`}, status: 200, body: "0123456789"},
 		"range beyond":        {method: "GET", path: finished, headers: []string{"Range", "bytes=10-"}, status: 416, code: "RANGE_NOT_SATISFIABLE", want: http.Header{"Content-Range": {"bytes */10"}}},
+		"range of letters":    {method: "GET", path: finished, headers: []string{"Range", "bytes=a-b"}, status: 416, code: "RANGE_NOT_SATISFIABLE"},
 		"known by its tag":    {method: "GET", path: finished, headers: []string{"If-None-Match", first.Header.Get("ETag")}, status: 304},
 		"known by its time":   {method: "GET", path: finished, headers: []string{"If-Modified-Since", first.Header.Get("Last-Modified")}, status: 304},
 		"half an upload":      {method: "GET", path: r.upload("01234", "Upload-Length", "10"), status: 404, code: "UNFINISHED"},
