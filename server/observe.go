@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +23,7 @@ import (
 type observedStore struct {
 	store.Store
 	name    string
+	logger  *slog.Logger
 	metrics *metrics
 
 	mu       sync.Mutex
@@ -28,9 +31,9 @@ type observedStore struct {
 }
 
 // observe returns st with nobody listening yet: the caller sets metrics.
-func observe(st store.Store) *observedStore {
+func observe(st store.Store, logger *slog.Logger) *observedStore {
 	kind, _, _ := strings.Cut(strings.TrimPrefix(fmt.Sprintf("%T", st), "*"), ".")
-	return &observedStore{Store: st, name: kind, arriving: make(map[*arrival]struct{})}
+	return &observedStore{Store: st, name: kind, logger: logger, arriving: make(map[*arrival]struct{})}
 }
 
 // Create implements store.Store.
@@ -100,6 +103,9 @@ func (s *observedStore) done(op string, start time.Time, waited time.Duration, e
 	s.metrics.operation(s.name, op, time.Since(start)-waited)
 	if isFault(op, err) {
 		s.metrics.failed.Inc()
+		if protocol.Status(err) != http.StatusInternalServerError { // that is logged with its request
+			s.logger.Warn("the store failed", "operation", op, "error", err)
+		}
 	}
 	return err == nil
 }
@@ -108,7 +114,7 @@ func (s *observedStore) done(op string, start time.Time, waited time.Duration, e
 // asked for or did.
 func isFault(op string, err error) bool {
 	switch {
-	case err == nil, errors.As(err, new(*store.OffsetError)), errors.As(err, new(*protocol.Refusal)):
+	case err == nil, errors.As(err, new(*store.OffsetError)):
 		return false
 	case errors.As(err, new(*protocol.Refusal)):
 		return false // of a body, by who reads it on its way
@@ -117,7 +123,7 @@ func isFault(op string, err error) bool {
 	}
 	for _, expected := range []error{
 		store.ErrNotFound, store.ErrTaken, store.ErrGone, store.ErrInvalid, store.ErrTooLarge, store.ErrSuperseded,
-		store.ErrUnsupported, store.ErrIncomplete, store.ErrChecksum, context.Canceled, io.ErrUnexpectedEOF, errIdle, errMemory,
+		store.ErrUnsupported, store.ErrIncomplete, context.Canceled, io.ErrUnexpectedEOF, errIdle, errMemory,
 	} {
 		if errors.Is(err, expected) {
 			return false

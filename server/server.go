@@ -202,7 +202,7 @@ func New(st store.Store, mem *memory.Manager, opts *Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
-	observed := observe(st)
+	observed := observe(st, o.Logger)
 	s := &Server{
 		store: rules.Store(observed), observed: observed, policy: rules, sites: pages, mem: mem, opts: o, maxLength: o.MaxFileBytes,
 		stats: &recentStats{mem: mem}, ending: make(chan struct{}), endings: make(chan struct{}, maxEndings), turns: make(map[string]*turn),

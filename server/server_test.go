@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -212,7 +213,9 @@ func TestStoreErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inner := newRig(t, nil)
 			faulty := storetest.NewFaulty(inner.files)
-			r := newRigOver(t, faulty, inner.mem, nil)
+			var log syncBuffer
+			logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+			r := newRigOver(t, faulty, inner.mem, &server.Options{Logger: logger})
 			r.files, r.dir = inner.files, inner.dir
 			upload := r.create("Upload-Length", "10")
 			faulty.Add(storetest.Fault{Op: c.op, Call: faulty.Calls(c.op) + 1, Err: c.err})
@@ -220,6 +223,13 @@ func TestStoreErrors(t *testing.T) {
 			r.wantProblem(resp, text, c.status, c.code)
 			if strings.Contains(string(text), "secret") {
 				r.Errorf("the answer shows our insides: %s", text)
+			}
+			want := 1
+			if errors.Is(c.err, store.ErrGone) { // which is no fault of the store
+				want = 0
+			}
+			if got := strings.Count(log.String(), c.err.Error()); got != want {
+				r.Errorf("%v is logged %d times: %s", c.err, got, log.String())
 			}
 			if (c.status == 503 || c.status == 429) && resp.Header.Get("Retry-After") != "7" {
 				r.Errorf("Retry-After is %q", resp.Header.Get("Retry-After"))
