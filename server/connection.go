@@ -185,9 +185,8 @@ func (c *connection) Read(p []byte) (int, error) {
 // handle is a refusal of its own.
 func (c *connection) Write(p []byte) (int, error) {
 	if !c.handled.Load() {
-		if answer := refusedByHTTP(p); answer != nil {
-			_, err := c.Conn.Write(answer)
-			return len(p), err
+		if refusal := refusedByHTTP(p); refusal != nil {
+			return len(p), c.refuse(refusal)
 		}
 	}
 	return c.Conn.Write(p)

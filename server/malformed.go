@@ -8,10 +8,10 @@ import (
 	"github.com/streamflow/streamflow/protocol"
 )
 
-// refusedByHTTP returns the answer to what no handler gets to see, if text is what
+// refusedByHTTP returns why no handler gets to see what came, if text is what
 // net/http says to that: it refuses what is no HTTP, or has more header fields than
 // a connection is charged for, by itself and in plain text.
-func refusedByHTTP(text []byte) []byte {
+func refusedByHTTP(text []byte) *protocol.Refusal {
 	version, rest, _ := bytes.Cut(text, []byte(" "))
 	if !bytes.HasPrefix(version, []byte("HTTP/1.")) {
 		return nil
@@ -26,7 +26,15 @@ func refusedByHTTP(text []byte) []byte {
 	if string(version) == "HTTP/1.0" { // only so, as an answer by TLS can't be read here
 		refusal.Detail = "this port speaks TLS: the URL begins with https"
 	}
-	return protocol.FormatProblem(refusal)
+	return refusal
+}
+
+// refuse answers in the place of net/http, and logs what would be a line of its own
+// if it was a request.
+func (c *connection) refuse(refusal *protocol.Refusal) error {
+	c.listener.logger.Info("no request", "status", refusal.Status, "detail", refusal.Detail, "remote", c.RemoteAddr().String())
+	_, err := c.Conn.Write(protocol.FormatProblem(refusal))
+	return err
 }
 
 // malformed refuses what comes in place of a request. why is what net/http says of

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -17,7 +18,8 @@ import (
 // What is no request gets a problem too, first on its connection or behind others.
 func TestMalformedRequests(t *testing.T) {
 	const valid = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-	r := serve(t, 100<<20, server.Options{})
+	var log syncBuffer
+	r := serve(t, 100<<20, server.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	for name, test := range map[string]struct {
 		request, code, detail string
 		status                int
@@ -45,6 +47,9 @@ func TestMalformedRequests(t *testing.T) {
 				in.wantProblem(resp, text, test.status, test.code)
 				if p := problem(t, text); p.Detail != test.detail || p.Limit != test.limit {
 					t.Errorf("problem is %s", text)
+				}
+				if line := fmt.Sprintf("status=%d detail=%q", test.status, test.detail); !strings.Contains(log.String(), line) {
+					t.Errorf("the log has no %s", line)
 				}
 				if !resp.Close || resp.Header.Get("Date") == "" {
 					t.Errorf("headers are %v", resp.Header)
