@@ -16,8 +16,8 @@ func refusedByHTTP(text []byte) *protocol.Refusal {
 	if !bytes.HasPrefix(version, []byte("HTTP/1.")) {
 		return nil
 	}
-	status, err := strconv.Atoi(string(rest[:min(3, len(rest))]))
-	if err != nil || status < http.StatusBadRequest {
+	status, _ := strconv.Atoi(string(rest[:min(3, len(rest))])) // 0 where there is none
+	if status < http.StatusBadRequest {
 		return nil
 	}
 	line, _, _ := bytes.Cut(rest, []byte("\r\n"))
