@@ -10,10 +10,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/streamflow/streamflow/memory"
@@ -27,7 +25,6 @@ const (
 	idleTimeout     = 30 * time.Second
 	idleConnections = 32 // a request for a small object is over sooner than a handshake
 	maxHeaderBytes  = 64 << 10
-	copyBufferBytes = 256 << 10
 )
 
 // ConnectionBytes is what a request costs in net/http: two copy buffers of
@@ -41,16 +38,11 @@ const ConnectionBytes = 88 << 10
 func New(mem *memory.Manager, config *tls.Config) *http.Transport {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
-	dialer := &net.Dialer{Timeout: dialTimeout}
+	d := &dialer{net.Dialer{Timeout: dialTimeout}, config, mem}
 	return &http.Transport{
-		Proxy: http.ProxyFromEnvironment,
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			c, err := dialer.DialContext(ctx, network, address)
-			if err != nil {
-				return nil, err
-			}
-			return &conn{c, mem}, nil
-		},
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            d.dial,
+		DialTLSContext:         d.dialTLS,
 		TLSClientConfig:        config,
 		TLSHandshakeTimeout:    dialTimeout,
 		ResponseHeaderTimeout:  answerTimeout,
@@ -60,42 +52,6 @@ func New(mem *memory.Manager, config *tls.Config) *http.Transport {
 		DisableCompression:     true,
 		Protocols:              &protocols,
 	}
-}
-
-// A conn is a connection that notices when the other side takes nothing more.
-type conn struct {
-	net.Conn
-	mem *memory.Manager
-}
-
-// Write fails once no byte has been taken for stallTimeout.
-func (c *conn) Write(p []byte) (int, error) {
-	for written := 0; ; {
-		if err := c.SetWriteDeadline(time.Now().Add(stallTimeout)); err != nil {
-			return written, err
-		}
-		n, err := c.Conn.Write(p[written:])
-		written += n
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			if n > 0 {
-				continue
-			}
-			err = fmt.Errorf("the server took nothing for %v: %w", stallTimeout, err)
-		}
-		return written, err
-	}
-}
-
-// ReadFrom implements io.ReaderFrom: net/http hands it a body of known size.
-// Eight times the 32 KiB that io.Copy would take saves most of the system calls.
-func (c *conn) ReadFrom(r io.Reader) (n int64, err error) {
-	onlyWriter := struct{ io.Writer }{c}
-	buffer, err := c.mem.TryAcquire(memory.KindTransfer, copyBufferBytes)
-	if err != nil {
-		return io.Copy(onlyWriter, r)
-	}
-	defer func() { err = errors.Join(err, buffer.Release()) }()
-	return io.CopyBuffer(onlyWriter, r, buffer.Bytes())
 }
 
 // Failure says whether trouble on the way to the server may pass: then the error
