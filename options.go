@@ -30,7 +30,8 @@ type Options struct {
 	// ChunkBytes is the size of a unit: what a stream holds in memory until it
 	// is acknowledged, and what a file is cut into where the destination takes
 	// units in any order. Default 1 MiB, at least 4 KiB. A destination's own
-	// limits override it.
+	// limits override it; where they ask for more, units of a large file grow to
+	// 16 MiB.
 	ChunkBytes int64
 	// Streams is the number of units under way in one upload. Default 3; 2 where
 	// units of a stream are larger than ChunkBytes, as S3 wants them, and held.

@@ -109,8 +109,13 @@ func (u *Upload) prepare() error {
 // divide decides how large units are. Those of a stream are held, so they don't
 // grow to make few of many: it does without a length then.
 func (u *Upload) divide(limits store.Limits) (err error) {
+	if u.object.reader == nil {
+		chunk := fileChunk(limits, u.m.opts.ChunkBytes, u.object.length)
+		u.unitBytes, err = unitBytes(limits, chunk, u.object.length)
+		return err
+	}
 	u.unitBytes, err = unitBytes(limits, u.m.opts.ChunkBytes, u.object.length)
-	if err != nil || u.object.reader == nil {
+	if err != nil {
 		return err
 	}
 	small, err := unitBytes(limits, u.m.opts.ChunkBytes, store.UnknownLength)

@@ -11,6 +11,10 @@ import (
 const (
 	// unitAlign keeps units that were grown to odd sizes on page boundaries.
 	unitAlign = 64 << 10
+	// A file is cut into wantedUnits, as far as their size stays below
+	// maxGrownBytes, where a store takes none as small as was asked for.
+	wantedUnits   = 64
+	maxGrownBytes = 16 << 20
 	// minNarrowBytes is how small memory pressure makes a unit.
 	minNarrowBytes = 64 << 10
 )
@@ -35,6 +39,18 @@ func unitBytes(l store.Limits, chunk, length int64) (int64, error) {
 		return 0, fmt.Errorf("%w: %d bytes in %d units of at most %d", store.ErrTooLarge, length, l.MaxUnits, l.MaxUnitBytes)
 	}
 	return unit, nil
+}
+
+// fileChunk returns the size of a file's chunks where chunk was asked for. Nothing
+// of a file is held, so where the store wants larger ones anyway they grow with the
+// file: that makes fewer requests, and what a broken connection costs stays small
+// beside the file.
+func fileChunk(l store.Limits, chunk, length int64) int64 {
+	if chunk >= l.MinUnitBytes {
+		return chunk
+	}
+	grown := (length/wantedUnits + unitAlign - 1) / unitAlign * unitAlign
+	return max(min(grown, maxGrownBytes), l.MinUnitBytes)
 }
 
 // units yields the units of length bytes in order.

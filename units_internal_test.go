@@ -36,6 +36,29 @@ func TestUnitBytes(t *testing.T) {
 	}
 }
 
+func TestFileChunk(t *testing.T) {
+	const mib = 1 << 20
+	s3 := store.Limits{MinUnitBytes: 5 * mib}
+	for name, tc := range map[string]struct {
+		limits              store.Limits
+		chunk, length, want int64
+	}{
+		"no least":           {chunk: mib, length: 1 << 40, want: mib},
+		"as it was asked":    {limits: s3, chunk: 5 * mib, length: 1 << 40, want: 5 * mib},
+		"small":              {limits: s3, chunk: mib, length: 64 * mib, want: 5 * mib},
+		"grows":              {limits: s3, chunk: mib, length: 640*mib + 1, want: 10 * mib},
+		"grows by steps":     {limits: s3, chunk: mib, length: 641 * mib, want: 10*mib + 64<<10},
+		"as large as it may": {limits: s3, chunk: mib, length: 1 << 40, want: 16 * mib},
+		"a larger least":     {limits: store.Limits{MinUnitBytes: 64 * mib}, chunk: mib, length: 1 << 40, want: 64 * mib},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := fileChunk(tc.limits, tc.chunk, tc.length); got != tc.want {
+				t.Errorf("got %d, want %d", got, tc.want)
+			}
+		})
+	}
+}
+
 func FuzzUnitBytes(f *testing.F) {
 	f.Add(int64(0), int64(0), 10000, int64(1<<20), int64(1<<40))
 	f.Fuzz(func(t *testing.T, least, most int64, number int, chunk, length int64) {
