@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/url"
 	"sync"
+	"syscall"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -44,7 +46,13 @@ func startGate(ts *testscript.TestScript, args []string) {
 	ts.Check(err)
 	left, err := bytesize.Parse(args[2])
 	ts.Check(err)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	// What waits in a large window would come through even after its sender's death.
+	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) {
+			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 64<<10)
+		})
+	}}
+	listener, err := config.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	ts.Check(err)
 	g := &gate{listener: listener, target: u.Host, left: left}
 	g.change = sync.NewCond(&g.mu)
