@@ -14,8 +14,8 @@ import (
 // An Object is one that is whole.
 type Object struct {
 	Key      string
-	Name     string    // whose extension says the content type; default: the key
-	Head     []byte    // which says it where the extension doesn't; may be nil
+	Name     string    // whose extension says the media type; default: the key
+	Sniffed  string    // what MediaType says, for where nothing else does
 	Size     int64     // in bytes
 	Sum      store.Sum // known where it was uploaded with a CRC-32C of the whole
 	Modified time.Time

@@ -1,11 +1,7 @@
 package bucket
 
 import (
-	"cmp"
 	"fmt"
-	"mime"
-	"net/http"
-	"path"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/encrypt"
@@ -17,7 +13,8 @@ import (
 // ObjectOptions are what S3 keeps with every object. The zero value
 // leaves all to the bucket.
 type ObjectOptions struct {
-	// ContentType; default: by the extension of the name, else by the first bytes.
+	// ContentType; default: what the metadata "filetype" declares, else by the
+	// extension of the name, else by the first bytes.
 	ContentType string
 	// CacheControl is the header of that name.
 	CacheControl string
@@ -79,12 +76,8 @@ func (o *ObjectOptions) headers(key string, object Object) (minio.PutObjectOptio
 	if o.ACL != "" {
 		user["X-Amz-Acl"] = o.ACL
 	}
-	contentType := cmp.Or(o.ContentType, mime.TypeByExtension(path.Ext(cmp.Or(object.Name, key))))
-	if contentType == "" && len(object.Head) > 0 {
-		contentType = http.DetectContentType(object.Head)
-	}
 	return minio.PutObjectOptions{
-		UserMetadata: user, UserTags: o.Tags, ContentType: contentType, ContentEncoding: object.Coding, CacheControl: o.CacheControl,
+		UserMetadata: user, UserTags: o.Tags, ContentType: o.mediaType(key, object), ContentEncoding: object.Coding, CacheControl: o.CacheControl,
 		StorageClass: o.StorageClass, ServerSideEncryption: sse,
 	}, nil
 }

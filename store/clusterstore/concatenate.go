@@ -22,7 +22,7 @@ func (s *Store) Concatenate(ctx context.Context, spec store.Spec, ids []string) 
 }
 
 func (s *Store) concatenate(ctx context.Context, spec store.Spec, ids []string) (*Upload, store.Info, error) {
-	objects, err := s.gather(ctx, ids)
+	objects, sniffed, err := s.gather(ctx, ids)
 	if err != nil {
 		return nil, store.Info{}, err
 	}
@@ -37,30 +37,34 @@ func (s *Store) concatenate(ctx context.Context, spec store.Spec, ids []string) 
 	if err != nil || spec.Length == 0 {
 		return u, info, err
 	}
-	if err := u.fill(ctx, objects); err != nil {
+	if err := u.fill(ctx, objects, sniffed); err != nil {
 		return nil, store.Info{}, errors.Join(err, u.Abort(context.WithoutCancel(ctx)))
 	}
 	return u, s.info(u.id, u.record.state), nil
 }
 
-// gather returns the objects that whole uploads lie in.
-func (s *Store) gather(ctx context.Context, ids []string) (all []object, err error) {
+// gather returns the objects that whole uploads lie in, and the media type by the
+// first bytes.
+func (s *Store) gather(ctx context.Context, ids []string) (all []object, sniffed string, err error) {
 	for _, id := range ids {
 		rec, err := s.load(ctx, id)
 		if err != nil {
-			return nil, fmt.Errorf("upload %.40s: %w", id, err)
+			return nil, "", fmt.Errorf("upload %.40s: %w", id, err)
 		}
 		objects, err := s.readable(ctx, id, rec.state)
 		if err != nil {
-			return nil, fmt.Errorf("upload %s: %w", id, err)
+			return nil, "", fmt.Errorf("upload %s: %w", id, err)
+		}
+		if len(all) == 0 {
+			sniffed = rec.state.Sniffed
 		}
 		all = append(all, objects...)
 	}
-	return all, nil
+	return all, sniffed, nil
 }
 
 // fill makes a run of objects that belong to other uploads.
-func (u *Upload) fill(ctx context.Context, objects []object) error {
+func (u *Upload) fill(ctx context.Context, objects []object, sniffed string) error {
 	if err := u.begin(ctx); err != nil {
 		return err
 	}
@@ -72,6 +76,7 @@ func (u *Upload) fill(ctx context.Context, objects []object) error {
 	}
 	defer func() { _ = charge.Release() }()
 	next := u.record.state.clone()
+	next.Sniffed = sniffed
 	r, err := s.newRun(ctx, u.id, next)
 	if err != nil {
 		return err

@@ -40,6 +40,8 @@ type state struct {
 	Metadata  map[string][]byte `json:"metadata,omitempty"`
 	Length    int64             `json:"length"` // or store.UnknownLength
 	UnitBytes int64             `json:"unit,omitempty"`
+	// Sniffed is the media type by the first bytes.
+	Sniffed string `json:"sniffed,omitempty"`
 	// Readable is that of store.Spec.
 	Readable bool      `json:"readable,omitempty"`
 	Created  time.Time `json:"created"`

@@ -106,6 +106,9 @@ func (t *transfer) run(ctx context.Context, r io.Reader) error {
 		}
 		return err
 	}
+	if t.start == 0 {
+		t.next.Sniffed = bucket.MediaType(t.sip[:head])
+	}
 	if chargeErr := t.charge(ctx); chargeErr != nil {
 		return chargeErr
 	}

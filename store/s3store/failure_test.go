@@ -258,6 +258,7 @@ func TestContentType(t *testing.T) {
 		"by extension":   {store.Spec{Name: "x.html", Head: pdf}, s3store.ObjectOptions{}, "text/html; charset=utf-8"},
 		"by first bytes": {store.Spec{Name: "x", Head: pdf}, s3store.ObjectOptions{}, "application/pdf"},
 		"by option":      {store.Spec{Name: "x.html", Head: pdf}, s3store.ObjectOptions{ContentType: "text/x-y"}, "text/x-y"},
+		"by metadata":    {store.Spec{Name: "x.html", Metadata: map[string]string{"filetype": "image/png"}}, s3store.ObjectOptions{}, "image/png"},
 		"unknown":        {store.Spec{Name: "x"}, s3store.ObjectOptions{}, "application/octet-stream"},
 	} {
 		t.Run(name, func(t *testing.T) {

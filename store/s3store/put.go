@@ -33,7 +33,7 @@ func (s *Store) put(ctx context.Context, spec store.Spec, r io.Reader, sum store
 	if err != nil {
 		return store.Info{}, err
 	}
-	o := bucket.Object{Key: key, Size: spec.Length, Sum: sum, Metadata: spec.Metadata, Mark: spec.ID, Coding: spec.ContentCoding, Head: spec.Head}
+	o := bucket.Object{Key: key, Size: spec.Length, Sum: sum, Metadata: spec.Metadata, Mark: spec.ID, Coding: spec.ContentCoding, Sniffed: bucket.MediaType(spec.Head)}
 	if o.Mark == "" {
 		o.Mark = newMark()
 	}

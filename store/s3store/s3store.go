@@ -119,7 +119,7 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, error) {
 			return nil, store.ErrExists
 		}
 	}
-	a.Multipart, err = s.bucket.CreateMultipart(ctx, a.Key, bucket.Object{Metadata: spec.Metadata, Mark: a.Mark, Coding: spec.ContentCoding, Head: spec.Head})
+	a.Multipart, err = s.bucket.CreateMultipart(ctx, a.Key, bucket.Object{Metadata: spec.Metadata, Mark: a.Mark, Coding: spec.ContentCoding, Sniffed: bucket.MediaType(spec.Head)})
 	if err != nil {
 		return nil, err
 	}
