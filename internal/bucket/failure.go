@@ -150,7 +150,7 @@ func (b *Bucket) denied(a action, text error) error {
 	if b.anonymous() {
 		return fmt.Errorf("%w: no credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE", store.ErrDenied)
 	}
-	return fmt.Errorf("%w: it needs the permission %s: %w", store.ErrDenied, a.permission, text)
+	return fmt.Errorf("%w: %w; it takes the permission %s", store.ErrDenied, text, a.permission)
 }
 
 func (x *exchange) transient(err error) error {

@@ -77,10 +77,11 @@ func (b *Bucket) CompleteMultipart(ctx context.Context, m Multipart, parts []Par
 			complete[i].ChecksumCRC32C = formatSum(p.Sum.CRC32C)
 		}
 	}
-	return b.call(ctx, end, func(ctx context.Context) error {
+	err := b.call(ctx, end, func(ctx context.Context) error {
 		_, err := b.core.CompleteMultipartUpload(ctx, b.name, m.Key, m.ID, complete, opts)
 		return err
 	})
+	return b.explainLocked(ctx, m.Key, err)
 }
 
 // AbortMultipart ends a multipart upload, if it is there.

@@ -24,6 +24,8 @@ type Object struct {
 	ETag     string
 	// Mark is a word of at most 32 letters that tells whose object it is.
 	Mark string
+	// lock says how long it can't be replaced or removed, or "".
+	lock string
 }
 
 // Head looks at an object.
@@ -42,6 +44,7 @@ func (b *Bucket) Head(ctx context.Context, key string) (Object, error) {
 func objectOf(key string, info minio.ObjectInfo) Object {
 	o := Object{Key: key, Size: info.Size, Modified: info.LastModified, ETag: info.ETag, Coding: info.Metadata.Get("Content-Encoding")}
 	o.Metadata, o.Mark = decodeMetadata(info.UserMetadata)
+	o.lock = lockOf(info.Metadata)
 	if info.ChecksumMode == fullObject {
 		o.Sum = parseSum(info.ChecksumCRC32C)
 	}
@@ -79,5 +82,5 @@ func (b *Bucket) Remove(ctx context.Context, key string) error {
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
-	return err
+	return b.explainLocked(ctx, key, err)
 }

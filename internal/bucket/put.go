@@ -82,7 +82,8 @@ func (b *Bucket) put(ctx context.Context, o Object, r io.Reader, when Preconditi
 		return Object{}, failure
 	}
 	if err != nil {
-		return Object{}, b.explainPut(ctx, o.Key, opts, err, source.Bytes() < o.Size)
+		err = b.explainPut(ctx, o.Key, opts, err, source.Bytes() < o.Size)
+		return Object{}, b.explainLocked(ctx, o.Key, err)
 	}
 	o.ETag, o.Sum = info.ETag, store.Sum{CRC32C: sent.sum, Known: true}
 	return o, nil

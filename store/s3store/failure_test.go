@@ -98,7 +98,7 @@ func TestRefusals(t *testing.T) {
 		says      string
 	}{
 		{404, "NoSuchBucket", store.ErrNotFound, false, "there is no bucket bucket at 127.0.0.1"},
-		{403, "AccessDenied", store.ErrDenied, false, "it needs the permission s3:"},
+		{403, "AccessDenied", store.ErrDenied, false, "it takes the permission s3:"},
 		{403, "InvalidAccessKeyId", store.ErrDenied, false, "doesn't accept the credentials"},
 		{403, "SignatureDoesNotMatch", store.ErrDenied, false, "doesn't accept the credentials"},
 		{400, "ExpiredToken", store.ErrDenied, false, "the credentials have expired: get new ones"},

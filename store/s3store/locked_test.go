@@ -35,14 +35,21 @@ func TestLockedObject(t *testing.T) {
 	held, released := minio.LegalHoldEnabled, minio.LegalHoldDisabled
 	check(t, client.PutObjectLegalHold(t.Context(), "locked", "x", minio.PutObjectLegalHoldOptions{Status: &held}))
 
+	denied := func(err error) {
+		t.Helper()
+		wants(t, err, store.ErrDenied)
+		if !strings.Contains(err.Error(), "access denied: the object is locked by a legal hold: take another name") {
+			t.Errorf("error is %v, and doesn't say that it is locked", err)
+		}
+	}
 	_, err = st.Put(t.Context(), spec, strings.NewReader("tampered"), store.Sum{})
-	wants(t, err, store.ErrDenied)
+	denied(err)
 	u, _, err := st.Create(t.Context(), spec)
 	check(t, err)
 	_, err = u.Write(t.Context(), 0, strings.NewReader("tampered"), spec.Length)
 	check(t, err)
 	_, err = u.Finish(t.Context(), store.Sum{})
-	wants(t, err, store.ErrDenied)
+	denied(err)
 	got, err := os.ReadFile(gateway.Path(t, info.Location))
 	check(t, err)
 	if !bytes.Equal(got, []byte(content)) {
