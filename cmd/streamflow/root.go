@@ -45,6 +45,7 @@ func newRootCommand() *cobra.Command {
 		return rootUsage(cmd)
 	})
 	root.AddCommand(newUploadCommand(), newServeCommand(), newListCommand(), newAbortCommand(), newCatCommand(), newTokenCommand(), newManCommand(), newVersionCommand())
+	addCompletion(root)
 	return root
 }
 
@@ -75,7 +76,10 @@ func newVersionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  noArguments,
+		Long: `Prints the version of Streamflow, that of Go it was built with, and the system it
+was built for: what a report of a bug should say.`,
+		Example: `  streamflow version`,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "streamflow %s %s %s/%s\n",
 				version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
