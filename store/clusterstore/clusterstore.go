@@ -64,6 +64,7 @@ import (
 	"weak"
 
 	"github.com/streamflow/streamflow/internal/bucket"
+	"github.com/streamflow/streamflow/internal/uploadid"
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
 )
@@ -126,7 +127,9 @@ func (s *Store) Close() error { return s.bucket.Close() }
 // Errors: store.ErrUnsupported where it doesn't; store.ErrDenied and
 // store.ErrNotFound, of the bucket; those of the requests.
 func (s *Store) Probe(ctx context.Context) error {
-	key := s.prefix + stateDir + "probe-" + rand.Text()
+	// As of an upload that isn't there: where this process is killed, RemoveOrphans
+	// finds what is left.
+	key := s.newDataKey(uploadid.New())
 	err := s.probeConditions(ctx, key)
 	if err == nil {
 		err = s.probeReads(ctx, key)

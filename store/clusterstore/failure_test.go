@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/streamflow/streamflow/internal/s3test"
 	"github.com/streamflow/streamflow/memory"
@@ -91,8 +92,6 @@ func kindOf(r *http.Request) string {
 		return r.Method + " state"
 	case strings.Contains(r.URL.Path, ".streamflow/data/"):
 		return r.Method + " data"
-	case strings.Contains(r.URL.Path, ".streamflow/probe-"):
-		return r.Method + " probe"
 	}
 	return r.Method + " object"
 }
@@ -284,6 +283,8 @@ func TestProbe(t *testing.T) {
 	bucket, mem := newBucket(t, gateway), newMemory(t, 64<<20)
 	st, tr := openTroubled(t, gateway, bucket, mem)
 	check(t, st.Probe(t.Context()))
+	f := &fleet{T: t, gateway: gateway, bucket: bucket, mem: mem}
+	f.only()
 	denied := trouble{status: 403, contentType: "application/xml", body: refusal("AccessDenied")}
 	for name, c := range map[string]struct {
 		request string
@@ -291,18 +292,18 @@ func TestProbe(t *testing.T) {
 		want error
 		says string
 	}{
-		"may not write":   {"PUT probe", denied, store.ErrDenied, "s3:PutObject"},
-		"may not read":    {"GET probe", denied, store.ErrDenied, "s3:GetObject"},
-		"may not look":    {"HEAD probe", denied, store.ErrDenied, "s3:GetObject"},
+		"may not write":   {"PUT data", denied, store.ErrDenied, "s3:PutObject"},
+		"may not read":    {"GET data", denied, store.ErrDenied, "s3:GetObject"},
+		"may not look":    {"HEAD data", denied, store.ErrDenied, "s3:GetObject"},
 		"may not list":    {"GET object", denied, store.ErrDenied, "s3:ListBucket"},
 		"may not list it": {"GET multipart", denied, store.ErrDenied, "s3:ListBucketMultipartUploads"},
 		"may not abort":   {"DELETE multipart", denied, store.ErrDenied, "s3:AbortMultipartUpload"},
-		"may not remove":  {"DELETE probe", denied, store.ErrDenied, "s3:DeleteObject"},
+		"may not remove":  {"DELETE data", denied, store.ErrDenied, "s3:DeleteObject"},
 		"no list":         {"GET multipart", trouble{status: 501, contentType: "application/xml", body: refusal("NotImplemented")}, store.ErrUnsupported, "would stay forever"},
-		"no bucket":       {"PUT probe", trouble{status: 404, contentType: "application/xml", body: refusal("NoSuchBucket")}, store.ErrNotFound, "there is no bucket"},
-		"another region":  {"PUT probe", trouble{status: 400, contentType: "application/xml", body: refusal("AuthorizationHeaderMalformed")}, store.ErrInvalid, "is in region elsewhere"},
-		"a web page":      {"PUT probe", trouble{status: 200, contentType: "text/html", body: "<html>"}, store.ErrUnsupported, "check the endpoint"},
-		"no conditions":   {"PUT probe", trouble{status: 200, etag: `"1"`}, store.ErrUnsupported, "would lose acknowledged bytes"},
+		"no bucket":       {"PUT data", trouble{status: 404, contentType: "application/xml", body: refusal("NoSuchBucket")}, store.ErrNotFound, "there is no bucket"},
+		"another region":  {"PUT data", trouble{status: 400, contentType: "application/xml", body: refusal("AuthorizationHeaderMalformed")}, store.ErrInvalid, "is in region elsewhere"},
+		"a web page":      {"PUT data", trouble{status: 200, contentType: "text/html", body: "<html>"}, store.ErrUnsupported, "check the endpoint"},
+		"no conditions":   {"PUT data", trouble{status: 200, etag: `"1"`}, store.ErrUnsupported, "would lose acknowledged bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bad := c.trouble
@@ -315,4 +316,9 @@ func TestProbe(t *testing.T) {
 			}
 		})
 	}
+	// What those left that couldn't remove it is found later.
+	tr.set(nil)
+	_, err := st.RemoveOrphans(t.Context(), time.Now().Add(time.Hour))
+	check(t, err)
+	f.only()
 }
