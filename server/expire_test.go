@@ -44,7 +44,9 @@ func expires(t *testing.T, newRig func(*testing.T, *server.Options) *rig) {
 	}
 }
 
-func TestRemoveExpired(t *testing.T) {
+func TestRemoveExpired(t *testing.T) { overStores(t, removeExpired) }
+
+func removeExpired(t *testing.T, newRig func(*testing.T, *server.Options) *rig) {
 	r := newRig(t, &server.Options{ExpireAfter: time.Hour})
 	fresh, finished, expired := r.make("{half}"), r.make("{done}"), r.make("{expired}")
 	r.age(finished, 2*time.Hour)

@@ -113,7 +113,11 @@ func (r *rig) age(path string, by time.Duration) {
 	then := time.Now().Add(-by)
 	id := filepath.Base(path)
 	if _, ok := r.files.(*clusterstore.Store); ok {
-		r.ageState(filepath.Join(r.dir, ".streamflow/uploads", id), then)
+		file := filepath.Join(r.dir, ".streamflow/uploads", id)
+		if _, err := os.Stat(file); err != nil {
+			file = filepath.Join(r.dir, ".streamflow/finished", id)
+		}
+		r.ageState(file, then)
 		return
 	}
 	for _, file := range []string{id, filepath.Join(".streamflow", id+".log")} {
@@ -134,6 +138,7 @@ func (r *rig) ageState(file string, then time.Time) {
 	text, err = json.Marshal(state)
 	r.must(err)
 	r.must(os.WriteFile(file, text, 0o600))
+	r.must(os.Chtimes(file, then, then))
 }
 
 func (r *rig) unfinished() (n int) {

@@ -97,6 +97,17 @@ type Lister interface {
 	Finished(ctx context.Context) iter.Seq2[Info, error]
 }
 
+// An AgeLister is a Lister that would have to read each upload to say all of it, and
+// knows without that which ones have changed of late.
+type AgeLister interface {
+	// UnfinishedBefore is Unfinished, and may leave out what has changed since that
+	// time.
+	UnfinishedBefore(ctx context.Context, before time.Time) iter.Seq2[Info, error]
+
+	// FinishedBefore is Finished, and may leave out what was finished since.
+	FinishedBefore(ctx context.Context, before time.Time) iter.Seq2[Info, error]
+}
+
 // A Cleaner is a Store where a crash can leave bytes behind that belong to no
 // upload.
 type Cleaner interface {

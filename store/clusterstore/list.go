@@ -4,34 +4,53 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/streamflow/streamflow/internal/uploadid"
 	"github.com/streamflow/streamflow/store"
 )
 
-var _ store.Lister = (*Store)(nil)
+var (
+	_ store.Lister    = (*Store)(nil)
+	_ store.AgeLister = (*Store)(nil)
+)
 
 // Unfinished implements store.Lister: each upload's state is read.
 func (s *Store) Unfinished(ctx context.Context) iter.Seq2[store.Info, error] {
-	return s.list(ctx, s.prefix+uploadsDir, func(string) (bool, error) { return true, nil })
+	return s.UnfinishedBefore(ctx, time.Time{})
+}
+
+// UnfinishedBefore implements store.AgeLister: no state is read that was written
+// since, by the clock of the service.
+func (s *Store) UnfinishedBefore(ctx context.Context, before time.Time) iter.Seq2[store.Info, error] {
+	return s.list(ctx, s.prefix+uploadsDir, before, func(string) (bool, error) { return true, nil })
 }
 
 // Finished implements store.Lister. It looks at each object, too: what somebody
 // else has put in its place is not listed.
 func (s *Store) Finished(ctx context.Context) iter.Seq2[store.Info, error] {
-	return s.list(ctx, s.prefix+finishedDir, func(id string) (bool, error) {
+	return s.FinishedBefore(ctx, time.Time{})
+}
+
+// FinishedBefore implements store.AgeLister, as UnfinishedBefore does.
+func (s *Store) FinishedBefore(ctx context.Context, before time.Time) iter.Seq2[store.Info, error] {
+	return s.list(ctx, s.prefix+finishedDir, before, func(id string) (bool, error) {
 		o, err := s.bucket.Head(ctx, s.target(id))
 		return o.Mark == id, err
 	})
 }
 
-// list yields the uploads whose states lie in dir.
-func (s *Store) list(ctx context.Context, dir string, wanted func(id string) (bool, error)) iter.Seq2[store.Info, error] {
+// list yields the uploads whose states lie in dir, and were written before that time
+// unless it is zero.
+func (s *Store) list(ctx context.Context, dir string, before time.Time, wanted func(id string) (bool, error)) iter.Seq2[store.Info, error] {
 	return func(yield func(store.Info, error) bool) {
 		for o, err := range s.bucket.Objects(ctx, dir) {
 			if err != nil {
 				yield(store.Info{}, fmt.Errorf("list uploads in %s: %w", s.bucket.URI(s.prefix), outward(err)))
 				return
+			}
+			if !before.IsZero() && !o.Modified.Before(before) {
+				continue
 			}
 			if id := o.Key[len(dir):]; uploadid.Valid(id) && !s.yieldListed(ctx, dir, id, wanted, yield) {
 				return

@@ -3,9 +3,11 @@ package clusterstore_test
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/streamflow/streamflow/internal/s3test"
 	"github.com/streamflow/streamflow/store"
@@ -117,4 +119,15 @@ func TestRequests(t *testing.T) {
 		check(t, err)
 	}
 	expect("a list of three finished ones", "0 writes, 7 reads, 0 deletes")
+	create(10)
+	count.take()
+	for _, list := range []iter.Seq2[store.Info, error]{
+		st.UnfinishedBefore(t.Context(), time.Now().Add(-time.Hour)), st.FinishedBefore(t.Context(), time.Now().Add(-time.Hour)),
+	} {
+		for info, err := range list {
+			check(t, err)
+			t.Errorf("%s isn't old", info.ID)
+		}
+	}
+	expect("lists of what is old", "0 writes, 2 reads, 0 deletes")
 }

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/streamflow/streamflow/store"
 )
@@ -215,10 +216,18 @@ func (s *suite) lists() {
 	}
 	aborted, _ := s.begin(1)
 	s.must(aborted.Abort(s.ctx))
-	for _, test := range []struct {
+	type walk struct {
 		walk func(context.Context) iter.Seq2[store.Info, error]
 		want []string
-	}{{lister.Unfinished, open}, {lister.Finished, done}} {
+	}
+	walks := []walk{{lister.Unfinished, open}, {lister.Finished, done}}
+	if ages, ok := s.store.(store.AgeLister); ok {
+		soon := time.Now().Add(time.Hour)
+		walks = append(walks,
+			walk{func(ctx context.Context) iter.Seq2[store.Info, error] { return ages.UnfinishedBefore(ctx, soon) }, slices.Clone(open)},
+			walk{func(ctx context.Context) iter.Seq2[store.Info, error] { return ages.FinishedBefore(ctx, soon) }, slices.Clone(done)})
+	}
+	for _, test := range walks {
 		for i, id := range test.want {
 			test.want[i] = named(id)
 		}

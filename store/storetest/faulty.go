@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 	"sync"
+	"time"
 
 	"github.com/streamflow/streamflow/store"
 )
@@ -232,6 +233,27 @@ func (f *Faulty) Unfinished(ctx context.Context) iter.Seq2[store.Info, error] {
 // Finished implements [store.Lister], as Unfinished does.
 func (f *Faulty) Finished(ctx context.Context) iter.Seq2[store.Info, error] {
 	return f.list(ctx, store.Lister.Finished)
+}
+
+// UnfinishedBefore implements [store.AgeLister], where the store inside doesn't by
+// Unfinished.
+func (f *Faulty) UnfinishedBefore(ctx context.Context, before time.Time) iter.Seq2[store.Info, error] {
+	return f.list(ctx, func(l store.Lister, ctx context.Context) iter.Seq2[store.Info, error] {
+		if a, ok := l.(store.AgeLister); ok {
+			return a.UnfinishedBefore(ctx, before)
+		}
+		return l.Unfinished(ctx)
+	})
+}
+
+// FinishedBefore implements [store.AgeLister], as UnfinishedBefore does.
+func (f *Faulty) FinishedBefore(ctx context.Context, before time.Time) iter.Seq2[store.Info, error] {
+	return f.list(ctx, func(l store.Lister, ctx context.Context) iter.Seq2[store.Info, error] {
+		if a, ok := l.(store.AgeLister); ok {
+			return a.FinishedBefore(ctx, before)
+		}
+		return l.Finished(ctx)
+	})
 }
 
 func (f *Faulty) list(ctx context.Context, walk func(store.Lister, context.Context) iter.Seq2[store.Info, error]) iter.Seq2[store.Info, error] {
