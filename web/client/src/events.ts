@@ -67,11 +67,11 @@ export class Emitter<Events> {
 
 	/** Reports whether anybody listened. */
 	emit<K extends keyof Events>(type: K, event: Events[K]): boolean {
-		const listeners = this.#listeners.get(type);
-		for (const listener of [...(listeners ?? [])]) {
+		const listeners = [...(this.#listeners.get(type) ?? [])];
+		for (const listener of listeners) {
 			guard(() => (listener as Listener<Events[K]>)(event));
 		}
-		return !!listeners?.size;
+		return listeners.length > 0;
 	}
 
 	clear(): void {

@@ -31,23 +31,27 @@ const answerStalls = 4;
  * reads a Blob ahead. Whatever ends without an answer is a transient NETWORK_ERROR.
  */
 export function send(request: Request): Promise<Answer> {
-	const { doing, method, url, signal } = request;
+	const { doing, method, url, signal, stallTimeout } = request;
 	return new Promise((resolve, reject) => {
 		signal.throwIfAborted();
 		const xhr = new XMLHttpRequest();
 		const fail = (why: string) =>
 			reject(new UploadError("NETWORK_ERROR", `${method} ${url} ${why}`, { transient: true }));
-		const stall = watchdog(request.stallTimeout, () => {
-			fail(`sent nothing for ${Math.round(request.stallTimeout / 1000)} s: check the connection.`);
-			xhr.abort();
-		});
+		let stalled: ReturnType<typeof setTimeout> | undefined;
+		const watch = (stalls: number) => {
+			clearTimeout(stalled);
+			stalled = setTimeout(() => {
+				fail(`sent nothing for ${Math.round(stallTimeout / 1000)} s: check the connection.`);
+				xhr.abort();
+			}, stalls * stallTimeout);
+		};
 		const abort = () => {
 			reject(signal.reason);
 			xhr.abort();
 		};
 		signal.addEventListener("abort", abort, { once: true });
 		xhr.onloadend = () => {
-			stall.end();
+			clearTimeout(stalled);
 			signal.removeEventListener("abort", abort);
 		};
 		xhr.onload = () =>
@@ -67,22 +71,12 @@ export function send(request: Request): Promise<Answer> {
 		if (request.body) {
 			// A listener makes a request to another origin ask first; tus does anyway.
 			xhr.upload.onprogress = (event) => {
-				stall.restart(1);
+				watch(1);
 				request.onSent?.(event.loaded);
 			};
-			xhr.upload.onload = () => stall.restart(answerStalls);
+			xhr.upload.onload = () => watch(answerStalls);
 		}
 		xhr.send(request.body ?? null);
-		stall.restart(1);
+		watch(1);
 	});
-}
-
-function watchdog(timeout: number, bark: () => void) {
-	let timer: ReturnType<typeof setTimeout> | undefined;
-	const end = () => clearTimeout(timer);
-	const restart = (times: number) => {
-		end();
-		timer = setTimeout(bark, timeout * times);
-	};
-	return { restart, end };
 }

@@ -1,10 +1,15 @@
 import { Queue } from "../queue.js";
 
+/** How many may get in line in one task: a thousand would hold up the page. */
+const entriesPerTask = 100;
+
 /** Lets so many streams send at the same time; those who have begun go on first. */
 export class Streams {
 	readonly #allowed: () => number;
 	readonly #queue: Queue<void>;
 	#active = 0;
+	#entries = 0;
+	#task = Promise.resolve();
 
 	/** `allowed` is asked each time: fewer may go when memory is short. */
 	constructor(allowed: () => number) {
@@ -17,8 +22,13 @@ export class Streams {
 	}
 
 	/** Waits for its turn, ahead of others where it belongs to one that sends. Whoever has entered must leave. */
-	enter(signal: AbortSignal, first = false): Promise<void> {
-		return this.#queue.enter(undefined, signal, first);
+	async enter(signal: AbortSignal, first = false): Promise<void> {
+		if (this.#entries++ % entriesPerTask === 0) {
+			// Without a scheduler it is the same task: timers would come late in a hidden page.
+			this.#task = this.#task.then(() => globalThis.scheduler?.yield());
+		}
+		await this.#task;
+		await this.#queue.enter(undefined, signal, first);
 	}
 
 	/** For who has entered and is to leave at the end of what this prepares. */
