@@ -1,5 +1,5 @@
 import { rmSync, writeFileSync } from "node:fs";
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { beforeAll, beforeEach, expect, test } from "vitest";
@@ -29,14 +29,37 @@ async function misbehave(page: Page, intercept: Site["intercept"], config: objec
 	site.intercept = intercept;
 	const outcome = await page.evaluate(async (config) => {
 		window.kept = new window.streamflow.StreamUploadManager({ retryAttempts: 0, ...config });
-		const file = new File([new Uint8Array((1 << 20) + 1)], "file.bin");
-		const { code, message, status } = await window.kept.uploadFile(file).catch((error: unknown) => error);
+		const file = new File([new Uint8Array((1 << 20) + 1)], "file.bin", { lastModified: 1 });
+		const done = () => ({ code: "none", message: "", status: undefined });
+		const { code, message, status } = await window.kept.uploadFile(file).then(done, (error: unknown) => error);
 		return { code, message, status };
 	}, config);
-	site.intercept = () => false;
-	const usable = await page.evaluate(async () => (await window.kept.uploadFile(new Blob(["abc"]))).size === 3);
-	return { ...outcome, usable };
+	return { ...outcome, usable: await usable(page) };
 }
+
+/** The manager uploads another file, when the site behaves again. */
+async function usable(page: Page): Promise<boolean> {
+	site.intercept = () => false;
+	return page.evaluate(async () => (await window.kept.uploadFile(new Blob(["abc"]))).size === 3);
+}
+
+/** Has an upload of that file be known from before a reload. */
+function remember(page: Page): Promise<void> {
+	return page.evaluate(() => {
+		const fingerprint = [new URL("/files/", location.href).href, null, "file.bin", "", (1 << 20) + 1, 1];
+		const entry = { url: "/files/x", expires: Date.now() + 60_000 };
+		localStorage.setItem(`streamflow:${JSON.stringify(fingerprint)}`, JSON.stringify(entry));
+	});
+}
+
+const refuse =
+	(stage: string, status: number): Site["intercept"] =>
+	({ method }, answer) => {
+		if (method === stage) {
+			answer.writeHead(status).end();
+		}
+		return method === stage;
+	};
 
 const statuses = [
 	[400, "VALIDATION_ERROR"],
@@ -52,21 +75,55 @@ const statuses = [
 	[503, "NETWORK_ERROR"],
 ] as const;
 
+/** Where a status is no reason to give up: what isn't known of a server isn't used, and what is lost begins anew. */
+const harmless: Record<string, number[]> = {
+	OPTIONS: [400, 404, 409, 410, 413, 415],
+	HEAD: [404, 410],
+	DELETE: [404, 410],
+};
+
 test("each status at each stage has its code, and a sentence", { timeout: 120_000 }, async () => {
 	const page = await openClient(site);
-	for (const stage of ["POST", "PATCH"]) {
+	for (const stage of ["OPTIONS", "POST", "HEAD", "PATCH"]) {
 		for (const [status, code] of statuses) {
-			const refuse = ({ method }: IncomingMessage, answer: ServerResponse) => {
-				if (method !== stage) {
-					return false;
-				}
-				answer.writeHead(status).end();
-				return true;
-			};
-			const outcome = await misbehave(page, refuse, {});
-			expect(outcome, `${stage} ${status}`).toMatchObject({ code, usable: true });
-			expect(outcome.message, `${stage} ${status}`).toMatch(new RegExp(`status ${status}\\. [A-Z].*[.:]`));
+			if (stage === "HEAD") {
+				await remember(page);
+			}
+			const outcome = await misbehave(page, refuse(stage, status), {});
+			const expected = harmless[stage]?.includes(status)
+				? { code: "none", message: "" }
+				: { code, status, message: expect.stringMatching(new RegExp(`status ${status}\\. [A-Z].*[.:]`)) };
+			expect(outcome, `${stage} ${status}`).toMatchObject({ ...expected, usable: true });
+			await page.evaluate(() => localStorage.clear());
 		}
+	}
+	expect(new Set(site.requests.map(({ method }) => method))).toEqual(new Set(["OPTIONS", "POST", "HEAD", "PATCH"]));
+});
+
+test("each status that an abort meets has its code, and a sentence", async () => {
+	const page = await openClient(site);
+	for (const [status, code] of statuses) {
+		// A PATCH that gets no answer is still under way.
+		site.intercept = (incoming, answer) => incoming.method === "PATCH" || refuse("DELETE", status)(incoming, answer);
+		const { ended, warnings } = await page.evaluate(async () => {
+			const { StreamUploadManager } = window.streamflow;
+			const manager: InstanceType<typeof StreamUploadManager> = new StreamUploadManager();
+			window.kept = manager;
+			const warnings: string[] = [];
+			manager.on("warning", ({ code, message }) => warnings.push(`${code} ${message}`));
+			const upload = manager.startStreaming(new File([new Uint8Array((1 << 20) + 1)], "file.bin"));
+			while (upload.state.url === null) {
+				await new Promise((resolve) => setTimeout(resolve, 5));
+			}
+			await manager.abortStream(upload.id);
+			return { ended: upload.state.status, warnings };
+		});
+		const told = expect.stringMatching(new RegExp(`^${code} Ending the upload failed with status ${status}\\. [A-Z]`));
+		expect({ ended, warnings }, `DELETE ${status}`).toEqual({
+			ended: "aborted",
+			warnings: harmless.DELETE?.includes(status) ? [] : [told],
+		});
+		expect(await usable(page), `DELETE ${status}`).toBe(true);
 	}
 });
 
@@ -141,13 +198,24 @@ test.each([
 	},
 	{ name: "vanishes", harm: (path: string) => rmSync(path) },
 ])("a file that $name under the upload", async ({ harm }) => {
-	for (const bodyMode of ["blob", "buffer"]) {
+	for (const { bodyMode, size, during } of [
+		{ bodyMode: "blob", size: 3 << 20, during: "POST" },
+		{ bodyMode: "buffer", size: 3 << 20, during: "POST" },
+		{ bodyMode: "blob", size: 100 << 10, during: "OPTIONS" }, // its POST has the bytes
+	] as const) {
 		const page = await openClient(site);
 		const path = join(temporary(), "file.bin");
-		writeFileSync(path, Buffer.alloc(3 << 20, "x"));
+		writeFileSync(path, Buffer.alloc(size, "x"));
 		await page.setInputFiles("#files", path);
-		const code = page.evaluate(async (bodyMode) => {
-			const manager = new window.streamflow.StreamUploadManager({ bodyMode: bodyMode as "blob", resume: false });
+		site.intercept = async ({ method }) => {
+			if (method === during) {
+				site.intercept = () => false;
+				harm(path);
+			}
+			return false;
+		};
+		const outcome = await page.evaluate(async (bodyMode) => {
+			const manager = new window.streamflow.StreamUploadManager({ bodyMode, resume: false });
 			const input = document.querySelector("#files") as HTMLInputElement;
 			const { code } = await manager.uploadFile(input.files?.[0] as File).then(
 				() => ({ code: "none" }),
@@ -156,14 +224,7 @@ test.each([
 			const { size } = await manager.uploadFile(new Blob(["abc"]));
 			return { code, size };
 		}, bodyMode);
-		site.intercept = async ({ method }) => {
-			if (method === "POST") {
-				site.intercept = () => false;
-				harm(path);
-			}
-			return false;
-		};
-		expect(await code, bodyMode).toEqual({ code: "INVALID_FILE", size: 3 });
+		expect(outcome, `${bodyMode}, ${size} bytes`).toEqual({ code: "INVALID_FILE", size: 3 });
 	}
 });
 

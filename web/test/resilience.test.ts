@@ -141,6 +141,22 @@ test("pauses, resumes, and aborts on the server, too", async () => {
 	expect(server.finished()).toEqual(before);
 });
 
+test("a pause that is over before the upload has begun costs no request", async () => {
+	const { page } = await setUp(1 * MiB);
+	const states = await page.evaluate(async () => {
+		const manager = new window.streamflow.StreamUploadManager();
+		const upload = manager.startStreaming(new File([new Uint8Array(3 << 20)], "file.bin"));
+		upload.pause();
+		const paused = upload.state.status;
+		upload.resume();
+		await upload;
+		await new Promise((resolve) => setTimeout(resolve, 200));
+		return [paused, upload.state.status];
+	});
+	expect(states).toEqual(["paused", "completed"]);
+	expect(site.requests.map(({ method }) => method)).toEqual(["OPTIONS", "POST", "PATCH"]);
+});
+
 test("a thousand files take one request each, three at a time", { timeout: 180_000 }, async () => {
 	const { page } = await setUp(1 * MiB);
 	let underWay = 0;

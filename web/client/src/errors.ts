@@ -41,10 +41,6 @@ export class UploadError extends Error {
 	}
 }
 
-export function isTransient(error: unknown): error is UploadError {
-	return error instanceof UploadError && error.transient;
-}
-
 /** The error of whoever asks something of a manager after its dispose. */
 export function disposedError(): UploadError {
 	return new UploadError("VALIDATION_ERROR", "This manager is disposed: make a new one.");

@@ -1,6 +1,6 @@
 import type { Summer } from "./checksum/summer.js";
 import { resolveEndpoint, settleConfig, type UploadConfig } from "./config.js";
-import { abortError, disposedError, type UploadError } from "./errors.js";
+import { abortError, disposedError } from "./errors.js";
 import { Emitter, type Listener, type ManagerEvents } from "./events.js";
 import { type MemoryConfig, settleMemory } from "./memory/config.js";
 import { MemoryManager, type MemoryStats } from "./memory/manager.js";
@@ -56,7 +56,11 @@ export class StreamUploadManager {
 			servers: new Map(),
 			signal: this.#end.signal,
 			summer: () => this.#summing(),
-			warn: (error) => this.#warn(error),
+			warn: (error) => {
+				if (!events.emit("warning", error)) {
+					console.warn(error.message);
+				}
+			},
 		};
 		events.on("statechange", ({ id }) => {
 			if (this.#uploads.get(id)?.over) {
@@ -107,7 +111,7 @@ export class StreamUploadManager {
 		return upload;
 	}
 
-	/** Ends an upload, or all, and has the server forget it. */
+	/** Ends an upload, or all, and has the server forget it; one that doesn't is told by a `warning`. */
 	async abortStream(id?: string): Promise<void> {
 		await Promise.all(this.#pick(id).map((upload) => upload.abort()));
 	}
@@ -133,7 +137,7 @@ export class StreamUploadManager {
 		if (id !== undefined) {
 			return this.#uploads.get(id)?.state;
 		}
-		return sum([...this.#uploads.values()].map((upload) => upload.state));
+		return sum(this.#pick(id).map((upload) => upload.state));
 	}
 
 	/**
@@ -149,26 +153,18 @@ export class StreamUploadManager {
 			upload.end(reason);
 		}
 		this.#end.abort(reason);
-		void this.#summer?.then((summer) => summer.dispose(reason)).catch(() => {}); // it was never there
 		this.memoryManager.dispose(reason);
 		this.#engine.events.clear();
 	}
 
 	#summing(): Promise<Summer> {
 		this.#summer ??= load(import("./checksum/summer.js")).then(
-			({ Summer }) => new Summer((error) => this.#warn(error)),
+			({ Summer }) => new Summer(this.#engine.warn, this.#end.signal),
 		);
 		return this.#summer;
 	}
 
 	#pick(id: string | undefined): Upload[] {
-		const one = id === undefined ? undefined : this.#uploads.get(id);
-		return id === undefined ? [...this.#uploads.values()] : one ? [one] : [];
-	}
-
-	#warn(error: UploadError): void {
-		if (!this.#engine.events.emit("warning", error)) {
-			console.warn(error.message);
-		}
+		return [...this.#uploads.values()].filter((upload) => id === undefined || upload.id === id);
 	}
 }

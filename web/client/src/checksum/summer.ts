@@ -14,14 +14,21 @@ interface Pending {
  */
 export class Summer {
 	readonly #warn: (error: UploadError) => void;
+	readonly #signal: AbortSignal;
 	readonly #pending = new Map<number, Pending>();
 	#worker: Worker | null = null;
 	#started: Promise<Worker | null> | undefined;
 	#end: (() => void) | undefined;
 	#next = 0;
 
-	constructor(warn: (error: UploadError) => void) {
+	/** The signal ends it. */
+	constructor(warn: (error: UploadError) => void, signal: AbortSignal) {
 		this.#warn = warn;
+		this.#signal = signal;
+		signal.addEventListener("abort", () => {
+			this.#stop(signal.reason);
+			this.#end?.();
+		});
 	}
 
 	/**
@@ -29,6 +36,7 @@ export class Summer {
 	 * none that can be computed here. Meanwhile the data is away, in the worker.
 	 */
 	async sum(offered: ReadonlySet<string>, piece: Piece): Promise<Record<string, string>> {
+		this.#signal.throwIfAborted();
 		const bytes = piece.data as Uint8Array<ArrayBuffer>; // checksums select the array-buffer mode
 		const algorithm = choose(offered);
 		if (!algorithm) {
@@ -43,11 +51,6 @@ export class Summer {
 			: { sum: await digest(algorithm, bytes), bytes };
 		piece.data = summed.bytes;
 		return { "Upload-Checksum": `${algorithm} ${summed.sum}` };
-	}
-
-	dispose(reason: unknown): void {
-		this.#stop(reason);
-		this.#end?.();
 	}
 
 	#ask(worker: Worker, job: Job): Promise<{ sum: string; bytes: Uint8Array<ArrayBuffer> }> {

@@ -1,4 +1,4 @@
-import { isTransient, UploadError } from "../errors.js";
+import { UploadError } from "../errors.js";
 
 const base = 250;
 const cap = 15_000;
@@ -22,7 +22,7 @@ export class Backoff {
 
 	/** Milliseconds to wait after a failure, or throws the error to end with. Offline no failure counts. */
 	failed(error: unknown, now: number): number {
-		if (!isTransient(error) || this.#limit === 0) {
+		if (!(error instanceof UploadError && error.transient) || this.#limit === 0) {
 			throw error;
 		}
 		if (!navigator.onLine) {
@@ -33,8 +33,7 @@ export class Backoff {
 		const lasted = now - this.#first;
 		if (this.#failures >= this.#limit && lasted >= patience) {
 			const tries = `Gave up after ${this.#failures} failures in ${Math.round(lasted / 1000)} s.`;
-			const { status, detail } = error;
-			throw new UploadError(error.code, `${tries} ${error.message}`, { status, detail, cause: error });
+			throw new UploadError(error.code, `${tries} ${error.message}`, { ...error, cause: error });
 		}
 		// Full jitter, so that clients which failed together don't return together.
 		const delay = Math.random() * Math.min(cap, base * 2 ** (this.#failures - 1));

@@ -104,7 +104,10 @@ export class Tus {
 	async terminate(url: string, signal: AbortSignal): Promise<void> {
 		const { extensions } = await this.capabilities();
 		if (extensions.has("termination")) {
-			await this.#send({ doing: "Ending the upload", method: "DELETE", url, signal });
+			const answer = await this.#send({ doing: "Ending the upload", method: "DELETE", url, signal });
+			if (!isGone(answer.status)) {
+				accepted(answer);
+			}
 		}
 	}
 

@@ -220,7 +220,7 @@ export class Transfer {
 		} else {
 			return error;
 		}
-		return new UploadError(error.code, error.message, { transient: true, cause: error });
+		return new UploadError(error.code, error.message, { ...error, transient: true, cause: error });
 	}
 
 	#arrive({ offset }: Position): void {

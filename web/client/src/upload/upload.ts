@@ -106,7 +106,8 @@ export class Upload implements PromiseLike<UploadResult> {
 
 	/** Begins, once. */
 	start(): void {
-		this.#running = this.#running.then(() => this.#run());
+		const { signal } = this.#stop;
+		this.#running = this.#running.then(() => this.#run(signal));
 	}
 
 	/** Ends the requests under way. What the server has, it keeps. */
@@ -126,13 +127,17 @@ export class Upload implements PromiseLike<UploadResult> {
 		}
 	}
 
-	/** Ends the upload, and has the server and this browser forget it. */
+	/** Ends the upload, and has the server and this browser forget it. A server that doesn't is a warning. */
 	async abort(): Promise<void> {
 		if (this.over) {
 			return;
 		}
 		this.end(abortError("The upload was aborted."));
-		await this.#transfer?.discard().catch(() => {}); // the server forgets it by itself, later
+		await this.#transfer?.discard().catch((error) => {
+			if (error instanceof UploadError) {
+				this.#engine.warn(error);
+			}
+		});
 	}
 
 	/** Ends the upload and leaves it resumable. */
@@ -144,8 +149,7 @@ export class Upload implements PromiseLike<UploadResult> {
 	}
 
 	/** One run from the start or a pause to the next pause or the end. It never rejects. */
-	async #run(): Promise<void> {
-		const { signal } = this.#stop;
+	async #run(signal: AbortSignal): Promise<void> {
 		try {
 			const { streams } = this.#engine;
 			await streams.enter(signal);
@@ -224,8 +228,13 @@ export class Upload implements PromiseLike<UploadResult> {
 		return {
 			moved: () => this.#progress(),
 			located: (url) => {
+				// The server has answered: whatever went wrong before is over.
 				this.#url = url;
-				this.#begin();
+				this.#meter.start(this.#sent(), performance.now());
+				if (this.#status === "retrying") {
+					this.#error = null;
+					this.#set("uploading");
+				}
 			},
 			attempt: (failure) => {
 				if (failure) {
@@ -239,15 +248,6 @@ export class Upload implements PromiseLike<UploadResult> {
 				this.#processing += milliseconds;
 			},
 		};
-	}
-
-	/** The server has answered: whatever went wrong before is over. */
-	#begin(): void {
-		this.#meter.start(this.#sent(), performance.now());
-		if (this.#status === "retrying") {
-			this.#error = null;
-			this.#set("uploading");
-		}
 	}
 
 	#progress(): void {
