@@ -56,8 +56,8 @@ func newSites(origins []string) (*sites, error) {
 			s.all = true
 			continue
 		}
-		if u, err := url.Parse(o); err != nil || o != u.Scheme+"://"+u.Host || strings.Contains(o, "*") || o != strings.ToLower(o) {
-			return nil, fmt.Errorf("origin %q: want * or SCHEME://HOST, with :PORT where there is one, in lower case", o)
+		if err := CheckOrigin(o); err != nil {
+			return nil, err
 		}
 		if err := s.guard.AddTrustedOrigin(o); err != nil {
 			return nil, fmt.Errorf("origin %q: %w", o, err)
@@ -74,6 +74,15 @@ func newSites(origins []string) (*sites, error) {
 		})
 	}
 	return s, nil
+}
+
+// CheckOrigin says what is wrong with one of Options.CORSOrigins.
+func CheckOrigin(origin string) error {
+	u, err := url.Parse(origin)
+	if origin == anyOrigin || err == nil && origin == u.Scheme+"://"+u.Host && !strings.Contains(origin, "*") && origin == strings.ToLower(origin) {
+		return nil
+	}
+	return fmt.Errorf("origin %q: want * or SCHEME://HOST, with :PORT where there is one, in lower case", origin)
 }
 
 // admit refuses a request of another site's page, and answers a browser that

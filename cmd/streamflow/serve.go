@@ -118,7 +118,7 @@ func (f *serveFlags) check(cmd *cobra.Command) error {
 	if err != nil {
 		return usagef(cmd, "--listen %s: want HOST:PORT: %w", f.listen, err)
 	}
-	if err := errors.Join(f.auth.check(cmd, f.listen, host), f.tls.check(cmd)); err != nil {
+	if err := errors.Join(f.auth.check(cmd, f.listen, host), f.tls.check(cmd), f.site.check(cmd)); err != nil {
 		return err
 	}
 	if err := f.policy.check(cmd); err != nil {

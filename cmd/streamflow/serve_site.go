@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/streamflow/streamflow/server"
 )
 
@@ -20,6 +22,15 @@ func (f *siteFlags) group() flagGroup {
 	g.flags.Var(&f.proxies, "behind-proxy", "believe what reverse proxies say by X-Forwarded-* or Forwarded; private: all with private addresses")
 	g.flags.Lookup("behind-proxy").NoOptDefVal = privateNetworks
 	return g
+}
+
+func (f *siteFlags) check(cmd *cobra.Command) error {
+	for _, origin := range f.corsOrigins {
+		if err := server.CheckOrigin(origin); err != nil {
+			return usagef(cmd, "--cors-origin: %w", err)
+		}
+	}
+	return nil
 }
 
 func (f *siteFlags) apply(opts *server.Options) {
