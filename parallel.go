@@ -89,6 +89,7 @@ func (u *Upload) sumUnit(ctx context.Context, r store.Range) error {
 
 func (u *Upload) writeUnit(ctx context.Context, unit store.Range) error {
 	r := u.reader(unit.Start, unit.End)
+	r.alone = true
 	if _, err := u.writeSection(ctx, r); err != nil {
 		u.counters.bytes.Add(unit.Start - r.off) // none of it is there
 		return err
@@ -140,7 +141,7 @@ func (u *Upload) eachUnit(ctx context.Context, g *group) error {
 
 func (u *Upload) writeHeld(ctx context.Context, n *unit) error {
 	if len(n.p) > 0 {
-		r := &memoryReader{p: n.p, counters: &u.counters}
+		r := &memoryReader{p: n.p, sum: n.own, counters: &u.counters}
 		size := int64(len(n.p))
 		wrote, err := u.dest.Write(ctx, n.off, u.limited(ctx, r), size)
 		if err := short(err, wrote, size); err != nil {

@@ -38,7 +38,8 @@ type unit struct {
 	off  int64
 	p    []byte
 	buf  memory.Buffer
-	sum  uint32 // of the stream up to this unit's end
+	own  store.Sum // known unless sums are turned off
+	sum  uint32    // of the stream up to this unit's end
 	last bool
 
 	dropped atomic.Bool
@@ -99,7 +100,8 @@ func (s *stream) readUnit(ctx context.Context, off, size int64, sum uint32) (*un
 		return nil, s.u.readError(err)
 	}
 	if !s.u.m.opts.DisableChecksum {
-		n.sum = s.u.timed(func() uint32 { return checksum.Update(sum, n.p) })
+		n.own = store.Sum{CRC32C: s.u.timed(func() uint32 { return checksum.Update(0, n.p) }), Known: true}
+		n.sum = checksum.Combine(sum, n.own.CRC32C, int64(filled))
 	}
 	return n, nil
 }

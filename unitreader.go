@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/streamflow/streamflow/internal/checksum"
+	"github.com/streamflow/streamflow/store"
 )
 
 // counters of one upload, written at every read.
@@ -24,6 +25,7 @@ type fileReader struct {
 	off, end int64
 	hash     bool
 	sum      uint32 // grows from its first value
+	alone    bool   // the first value is that of nothing
 	pace     *pace  // where not nil, gets the sums of prefixes
 	err      error  // why the source ended early, other than by the end
 }
@@ -55,6 +57,9 @@ func (r *fileReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// Sum implements store.Summer.
+func (r *fileReader) Sum() store.Sum { return store.Sum{CRC32C: r.sum, Known: r.hash && r.alone} }
+
 // short explains a read that ended before end.
 func (r *fileReader) short(err error) error {
 	if err == io.EOF {
@@ -66,8 +71,12 @@ func (r *fileReader) short(err error) error {
 // A memoryReader is bytes held in memory for one Write.
 type memoryReader struct {
 	p        []byte
+	sum      store.Sum // of p as it was given, where known
 	counters *counters
 }
+
+// Sum implements store.Summer.
+func (r *memoryReader) Sum() store.Sum { return r.sum }
 
 func (r *memoryReader) Read(p []byte) (int, error) {
 	if len(r.p) == 0 {

@@ -87,7 +87,8 @@ type Upload interface {
 	// store and replaces it.
 	//
 	// Write doesn't read r after it has returned. r ending early is
-	// io.ErrUnexpectedEOF; an error of r comes back as it is, wrapped.
+	// io.ErrUnexpectedEOF; an error of r comes back as it is, wrapped. r may be
+	// a [Summer].
 	//
 	// Errors: *[OffsetError], [ErrTooLarge], [ErrNoSpace], [ErrNotFound],
 	// [ErrSuperseded], [ErrDenied]; a *[TransientError] is worth a retry.
@@ -193,4 +194,12 @@ type Info struct {
 type Sum struct {
 	CRC32C uint32
 	Known  bool
+}
+
+// A Summer is a reader that sums what is read of it, so that who reads it needn't.
+type Summer interface {
+	io.Reader
+	// Sum is that of all that has been read. It is known from the beginning on, or
+	// never.
+	Sum() Sum
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/streamflow/streamflow/internal/checksum"
+	"github.com/streamflow/streamflow/store"
 )
 
 // unsignedTrailer is what stands for the sum of a body that is not signed, with
@@ -24,7 +25,8 @@ type body struct {
 	r       io.Reader
 	left    int64 // of the unit
 	sum     uint32
-	frame   []byte // what comes next in place of the unit
+	summer  store.Summer // which knows the sum, or nil
+	frame   []byte       // what comes next in place of the unit
 	signed  bool
 	size    int64 // of all
 	options minio.PutObjectPartOptions
@@ -66,9 +68,14 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n, err := b.r.Read(p[:min(int64(len(p)), b.left)])
-	b.sum = checksum.Update(b.sum, p[:n])
+	if b.summer == nil {
+		b.sum = checksum.Update(b.sum, p[:n])
+	}
 	if b.left -= int64(n); b.left > 0 || n == 0 {
 		return n, err
+	}
+	if b.summer != nil {
+		b.sum = b.summer.Sum().CRC32C
 	}
 	if b.signed && b.options.Trailer != nil {
 		b.options.Trailer.Set(headerChecksum, formatSum(b.sum))

@@ -108,6 +108,9 @@ type summed struct {
 	sum  uint32
 }
 
+// Sum implements store.Summer.
+func (s *summed) Sum() store.Sum { return store.Sum{CRC32C: s.sum, Known: true} }
+
 // Read implements io.Reader.
 func (s *summed) Read(p []byte) (int, error) {
 	if s.left == 0 {

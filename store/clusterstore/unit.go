@@ -52,7 +52,11 @@ func (t *transfer) storePart(ctx context.Context, body *summed, n int64) error {
 	st, b := t.next, t.upload.store.bucket
 	r, tails := st.openRun(), st.Tails
 	kept := t.upload.store.contents(ctx, tails)
-	p, err := b.UploadPart(ctx, r.multipart(), len(r.Parts)+1, io.MultiReader(kept, body), st.tailBytes()+n)
+	var whole io.Reader = body
+	if len(tails) > 0 {
+		whole = io.MultiReader(kept, body)
+	}
+	p, err := b.UploadPart(ctx, r.multipart(), len(r.Parts)+1, whole, st.tailBytes()+n)
 	err = errors.Join(err, kept.Close())
 	if err != nil {
 		if body.left == 0 && isUnsure(err) {

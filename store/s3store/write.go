@@ -29,6 +29,9 @@ func (u *Upload) write(ctx context.Context, off int64, r io.Reader, size int64) 
 	if size == store.UnknownLength {
 		return u.writeAll(ctx, off, r)
 	}
+	if size > u.address.Unit {
+		r = struct{ io.Reader }{r} // a Summer's is of more than a part
+	}
 	for n := int64(0); n < size; {
 		part := min(size-n, u.address.Unit)
 		if err := u.writePart(ctx, off+n, r, part); err != nil {
