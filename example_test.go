@@ -78,20 +78,19 @@ func ExampleManager_Subscribe() {
 	if _, err := m.Upload(context.Background(), streamflow.Stream("a.txt", strings.NewReader("12345678"))); err != nil {
 		log.Fatal(err)
 	}
+	var last streamflow.Progress // it may come again while the upload ends
 	for e := range events.Events(context.Background()) {
 		switch e := e.(type) {
 		case streamflow.Progress:
-			fmt.Printf("%s: %.0f %%\n", e.Upload.Name(), e.Percentage)
+			last = e
 		case streamflow.StateChange:
 			if e.State.Status == streamflow.Finished {
-				fmt.Println("finished")
+				fmt.Printf("%s: %.0f %%, finished\n", last.Upload.Name(), last.Percentage)
 				return
 			}
 		}
 	}
-	// Output:
-	// a.txt: 100 %
-	// finished
+	// Output: a.txt: 100 %, finished
 }
 
 // Several Managers, here of two destinations, share one budget, and so do buffers
