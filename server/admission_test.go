@@ -6,10 +6,13 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -211,6 +214,41 @@ func TestConnectionsAreCharged(t *testing.T) {
 	r.connections(1)
 	r.must(second.Close())
 	r.connections(0)
+}
+
+// A full listener has no descriptor left, for a while.
+type fullListener struct {
+	net.Listener
+	left int // how often
+}
+
+// Accept implements net.Listener.
+func (l *fullListener) Accept() (net.Conn, error) {
+	if l.left--; l.left >= 0 {
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
+	}
+	return l.Listener.Accept()
+}
+
+// A server that has too many files open goes on once there are less.
+func TestAcceptIsTriedAgain(t *testing.T) {
+	var log syncBuffer
+	r := newRig(t, &server.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	r.must(err)
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- r.server.Serve(ctx, &fullListener{ln, 3}) }()
+	r.url = "http://" + ln.Addr().String()
+	if resp, text := r.get("/healthz"); resp.StatusCode != http.StatusOK {
+		t.Errorf("afterwards: %s %s", resp.Status, text)
+	}
+	r.client.CloseIdleConnections()
+	stop()
+	r.must(<-served)
+	if got := strings.Count(log.String(), "a connection can't be accepted"); got != 3 {
+		t.Errorf("it is logged %d times: %s", got, log.String())
+	}
 }
 
 // Where there is no room for a connection, it waits until another goes.

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"io"
 	"log/slog"
 	"maps"
@@ -81,10 +80,14 @@ func (l *listener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	conn, err := l.Listener.Accept()
-	if err != nil {
-		return nil, errors.Join(err, charge.Release())
-	}
 	c := &connection{Conn: conn, listener: l, charges: []memory.Reservation{charge}}
+	if err != nil {
+		c.release()
+		if l.ctx.Err() == nil {
+			l.logger.Warn("a connection can't be accepted", "error", err)
+		}
+		return nil, err // as it is: net/http goes on after one that passes, and ends at any other
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.open[c] = struct{}{}
