@@ -1,9 +1,11 @@
 package server
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/streamflow/streamflow/protocol/tus"
@@ -21,12 +23,13 @@ type recorder struct {
 	returned bool // the handler, which did not panic
 }
 
-// record begins a request that end counts, and logs in one line.
+// record begins a request that end, which is deferred, counts and logs in one line.
 func (s *Server) record(w http.ResponseWriter, r *http.Request) *recorder {
 	return &recorder{ResponseWriter: w, server: s, request: r, start: time.Now()}
 }
 
 func (w *recorder) end() {
+	panicked := recover()
 	r, took := w.request, time.Since(w.start)
 	w.server.metrics.request(r.Method, w.status(), took)
 	who := auth.FromContext(r.Context())
@@ -36,6 +39,13 @@ func (w *recorder) end() {
 		slog.Int64("content_length", r.ContentLength), slog.Int64("sent_bytes", w.sent),
 		slog.Duration("took", took), slog.String("remote", r.RemoteAddr),
 		slog.Any("client", who.Client), slog.String("owner", who.Owner))
+	if panicked == nil {
+		return
+	}
+	if err, ok := panicked.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
+		w.server.opts.Logger.Error("request panicked", "method", r.Method, "path", r.URL.Path, "panic", panicked, "stack", string(debug.Stack()))
+	}
+	panic(panicked) // for whoever is around, and then net/http
 }
 
 // status is the answer's, or what net/http makes of there being none.

@@ -520,3 +520,22 @@ func TestAccessLog(t *testing.T) {
 		t.Errorf("a secret is in the log: %s", &out)
 	}
 }
+
+// A mistake of the program is told with its place, and ends one request.
+func TestPanicIsLogged(t *testing.T) {
+	var log syncBuffer
+	r := serve(t, 100<<20, server.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	r.server.OnLifecycle(func(string, store.Info) error { panic("a mistake") })
+	c := r.dial()
+	_, err := io.WriteString(c, "POST /files/ HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\nUpload-Length: 1\r\n\r\n")
+	r.must(err)
+	if answer, err := io.ReadAll(c); len(answer) > 0 || err != nil {
+		t.Errorf("answer is %q, %v", answer, err)
+	}
+	if resp, _ := r.get("/healthz"); resp.StatusCode != http.StatusOK {
+		t.Errorf("afterwards: %s", resp.Status)
+	}
+	if text := log.String(); strings.Count(text, "a mistake") != 1 || !strings.Contains(text, "lifecycle.go") || !strings.Contains(text, "status=500") {
+		t.Errorf("log is %s", text)
+	}
+}
