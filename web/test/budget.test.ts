@@ -1,4 +1,5 @@
 import { beforeAll, beforeEach, expect, test } from "vitest";
+import { Crowd } from "./harness/crowd.js";
 import { openClient } from "./harness/page.js";
 import { Site } from "./harness/site.js";
 import { Streamflow } from "./harness/streamflow.js";
@@ -79,4 +80,32 @@ test("at critical nothing new begins, until memory is given back", async () => {
 		return { seen, refused, size, cache };
 	});
 	expect(outcome).toMatchObject({ seen: ["warning", "critical"], refused: "MEMORY_LIMIT_EXCEEDED", size: 1 });
+});
+
+test("a server that is full by its own budget is asked again when it says, and takes the file then", async () => {
+	const small = await Streamflow.start("--max-memory", "32MiB", "--log-level", "error");
+	const crowded = await Site.start(small.url);
+	const page = await openClient(crowded);
+	const crowd = await Crowd.at(small.url);
+	const asked: number[] = [];
+	crowded.intercept = ({ method }) => {
+		if (method === "POST") {
+			asked.push(Date.now());
+		}
+		return false;
+	};
+	const { status, detail, retryAfter } = await page.evaluate(async () => {
+		const upload = new window.streamflow.StreamUploadManager().startStreaming(new Blob([new Uint8Array(3 << 20)]));
+		window.kept = upload;
+		while (upload.state.status !== "retrying") {
+			await new Promise((resolve) => setTimeout(resolve, 5));
+		}
+		const { status, detail, retryAfter } = upload.state.error ?? {};
+		return { status, detail, retryAfter };
+	});
+	await crowd.leave();
+	expect({ status, detail }).toEqual({ status: 503, detail: expect.stringContaining("memory of the server") });
+	expect(await page.evaluate(async () => (await window.kept).size)).toBe(3 << 20);
+	expect(retryAfter).toBeGreaterThanOrEqual(2000);
+	expect((asked[1] ?? Number.NaN) - (asked[0] ?? 0)).toBeGreaterThanOrEqual((retryAfter ?? 0) - 50); // two clocks
 });
