@@ -1,20 +1,11 @@
-import { rmSync, writeFileSync } from "node:fs";
-import type { ServerResponse } from "node:http";
+import { chmodSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Page } from "playwright-core";
 import { beforeAll, beforeEach, expect, test } from "vitest";
+import { launchUnprivileged } from "./harness/browser.js";
 import { temporary } from "./harness/files.js";
 import { openClient } from "./harness/page.js";
 import { Site } from "./harness/site.js";
 import { Streamflow } from "./harness/streamflow.js";
-
-interface Outcome {
-	code: string;
-	message: string;
-	status?: number;
-	/** The manager uploads another file afterwards. */
-	usable: boolean;
-}
 
 let server: Streamflow;
 let site: Site;
@@ -23,173 +14,6 @@ beforeAll(async () => {
 	site = await Site.start(server.url);
 });
 beforeEach(() => site.reset());
-
-/** Uploads while the site misbehaves, and then once more while it behaves. */
-async function misbehave(page: Page, intercept: Site["intercept"], config: object): Promise<Outcome> {
-	site.intercept = intercept;
-	const outcome = await page.evaluate(async (config) => {
-		window.kept = new window.streamflow.StreamUploadManager({ retryAttempts: 0, ...config });
-		const file = new File([new Uint8Array((1 << 20) + 1)], "file.bin", { lastModified: 1 });
-		const done = () => ({ code: "none", message: "", status: undefined });
-		const { code, message, status } = await window.kept.uploadFile(file).then(done, (error: unknown) => error);
-		return { code, message, status };
-	}, config);
-	return { ...outcome, usable: await usable(page) };
-}
-
-/** The manager uploads another file, when the site behaves again. */
-async function usable(page: Page): Promise<boolean> {
-	site.intercept = () => false;
-	return page.evaluate(async () => (await window.kept.uploadFile(new Blob(["abc"]))).size === 3);
-}
-
-/** Has an upload of that file be known from before a reload. */
-function remember(page: Page): Promise<void> {
-	return page.evaluate(() => {
-		const fingerprint = [new URL("/files/", location.href).href, null, "file.bin", "", (1 << 20) + 1, 1];
-		const entry = { url: "/files/x", expires: Date.now() + 60_000 };
-		localStorage.setItem(`streamflow:${JSON.stringify(fingerprint)}`, JSON.stringify(entry));
-	});
-}
-
-const refuse =
-	(stage: string, status: number): Site["intercept"] =>
-	({ method }, answer) => {
-		if (method === stage) {
-			answer.writeHead(status).end();
-		}
-		return method === stage;
-	};
-
-const statuses = [
-	[400, "VALIDATION_ERROR"],
-	[401, "INVALID_TOKEN"],
-	[403, "INVALID_TOKEN"],
-	[404, "VALIDATION_ERROR"],
-	[409, "NETWORK_ERROR"],
-	[410, "NETWORK_ERROR"],
-	[413, "INVALID_FILE"],
-	[415, "INVALID_FILE"],
-	[429, "RATE_LIMIT_EXCEEDED"],
-	[500, "NETWORK_ERROR"],
-	[503, "NETWORK_ERROR"],
-] as const;
-
-/** Where a status is no reason to give up: what isn't known of a server isn't used, and what is lost begins anew. */
-const harmless: Record<string, number[]> = {
-	OPTIONS: [400, 404, 409, 410, 413, 415],
-	HEAD: [404, 410],
-	DELETE: [404, 410],
-};
-
-test("each status at each stage has its code, and a sentence", { timeout: 120_000 }, async () => {
-	const page = await openClient(site);
-	for (const stage of ["OPTIONS", "POST", "HEAD", "PATCH"]) {
-		for (const [status, code] of statuses) {
-			if (stage === "HEAD") {
-				await remember(page);
-			}
-			const outcome = await misbehave(page, refuse(stage, status), {});
-			const expected = harmless[stage]?.includes(status)
-				? { code: "none", message: "" }
-				: { code, status, message: expect.stringMatching(new RegExp(`status ${status}\\. [A-Z].*[.:]`)) };
-			expect(outcome, `${stage} ${status}`).toMatchObject({ ...expected, usable: true });
-			await page.evaluate(() => localStorage.clear());
-		}
-	}
-	expect(new Set(site.requests.map(({ method }) => method))).toEqual(new Set(["OPTIONS", "POST", "HEAD", "PATCH"]));
-});
-
-test("each status that an abort meets has its code, and a sentence", async () => {
-	const page = await openClient(site);
-	for (const [status, code] of statuses) {
-		// A PATCH that gets no answer is still under way.
-		site.intercept = (incoming, answer) => incoming.method === "PATCH" || refuse("DELETE", status)(incoming, answer);
-		const { ended, warnings } = await page.evaluate(async () => {
-			const { StreamUploadManager } = window.streamflow;
-			const manager: InstanceType<typeof StreamUploadManager> = new StreamUploadManager();
-			window.kept = manager;
-			const warnings: string[] = [];
-			manager.on("warning", ({ code, message }) => warnings.push(`${code} ${message}`));
-			const upload = manager.startStreaming(new File([new Uint8Array((1 << 20) + 1)], "file.bin"));
-			while (upload.state.url === null) {
-				await new Promise((resolve) => setTimeout(resolve, 5));
-			}
-			await manager.abortStream(upload.id);
-			return { ended: upload.state.status, warnings };
-		});
-		const told = expect.stringMatching(new RegExp(`^${code} Ending the upload failed with status ${status}\\. [A-Z]`));
-		expect({ ended, warnings }, `DELETE ${status}`).toEqual({
-			ended: "aborted",
-			warnings: harmless.DELETE?.includes(status) ? [] : [told],
-		});
-		expect(await usable(page), `DELETE ${status}`).toBe(true);
-	}
-});
-
-const reply = (status: number, headers: Record<string, string>) => (answer: ServerResponse) => {
-	answer.writeHead(status, headers).end();
-};
-const created = { Location: "/files/lie", "Tus-Resumable": "1.0.0" };
-
-test.each([
-	{
-		name: "a site that is no tus server",
-		on: { POST: reply(200, {}) },
-		code: "VALIDATION_ERROR",
-		says: "tus 1.0 server",
-	},
-	{ name: "a creation without Location", on: { POST: reply(201, {}) }, code: "VALIDATION_ERROR", says: "Location" },
-	{
-		name: "a Location that is none",
-		on: { POST: reply(201, { Location: "http://" }) },
-		code: "VALIDATION_ERROR",
-		says: "Location",
-	},
-	{
-		name: "an answer without offset",
-		on: { POST: reply(201, created), PATCH: reply(204, {}) },
-		code: "VALIDATION_ERROR",
-		says: "nothing for Upload-Offset",
-	},
-	{
-		name: "an offset that is text",
-		on: { POST: reply(201, created), PATCH: reply(204, { "Upload-Offset": "-1" }) },
-		code: "VALIDATION_ERROR",
-		says: "-1 for Upload-Offset",
-	},
-	{
-		name: "an offset beyond what was sent",
-		on: { POST: reply(201, created), PATCH: reply(204, { "Upload-Offset": "99999999" }) },
-		code: "VALIDATION_ERROR",
-		says: "can't be",
-	},
-	{
-		name: "a server that takes nothing",
-		on: { POST: reply(201, created), PATCH: reply(204, { "Upload-Offset": "0" }) },
-		code: "NETWORK_ERROR",
-		says: "none of the bytes",
-	},
-	{
-		name: "a connection that breaks",
-		on: { POST: (answer: ServerResponse) => void answer.destroy() },
-		code: "NETWORK_ERROR",
-		says: "got no answer",
-	},
-	{ name: "a server that says nothing", on: { POST: () => {} }, code: "NETWORK_ERROR", says: "check the connection" },
-])("$name", async ({ on, code, says }) => {
-	const answers: Record<string, ((answer: ServerResponse) => void) | undefined> = on;
-	const outcome = await misbehave(
-		await openClient(site),
-		({ method = "" }, answer) => {
-			answers[method]?.(answer);
-			return answers[method] !== undefined;
-		},
-		{ stallTimeout: 500 },
-	);
-	expect(outcome).toMatchObject({ code, usable: true });
-	expect(outcome.message).toContain(says);
-});
 
 test.each([
 	{
@@ -225,6 +49,34 @@ test.each([
 			return { code, size };
 		}, bodyMode);
 		expect(outcome, `${bodyMode}, ${size} bytes`).toEqual({ code: "INVALID_FILE", size: 3 });
+	}
+});
+
+test("a file that may not be read", async () => {
+	const page = await openClient(site, launchUnprivileged());
+	const path = join(temporary(), "file.bin");
+	for (const bodyMode of ["blob", "buffer"] as const) {
+		for (const size of [100 << 10, 3 << 20]) {
+			writeFileSync(path, Buffer.alloc(size, "x"));
+			chmodSync(path, 0);
+			await page.setInputFiles("#files", path);
+			const outcome = await page.evaluate(async (bodyMode) => {
+				const manager = new window.streamflow.StreamUploadManager({ bodyMode });
+				const { files } = document.querySelector("#files") as HTMLInputElement;
+				const { code, message } = await manager.uploadFile(files?.[0] as File).then(
+					() => ({ code: "none", message: "" }),
+					(error: { code: string; message: string }) => error,
+				);
+				const { size } = await manager.uploadFile(new Blob(["abc"]));
+				return { code, message, size };
+			}, bodyMode);
+			chmodSync(path, 0o600);
+			expect(outcome, `${bodyMode}, ${size} bytes`).toEqual({
+				code: "INVALID_FILE",
+				message: expect.stringMatching(/^The file can't be read \(NotReadableError: .* Choose it again\.$/),
+				size: 3,
+			});
+		}
 	}
 });
 

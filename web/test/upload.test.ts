@@ -40,3 +40,33 @@ test.each([
 	expect(result.state.uploads).toEqual([]);
 	expect(await server.sha256(result.url)).toBe(hash(bytes(length)));
 });
+
+test.each([
+	{ name: "WebKit", gesture: true, config: {}, kind: "Uint8Array" },
+	{ name: "WebKit, told otherwise", gesture: true, config: { bodyMode: "blob" }, kind: "File" },
+	{ name: "another browser", gesture: false, config: {}, kind: "File" },
+	{ name: "another browser, told otherwise", gesture: false, config: { bodyMode: "buffer" }, kind: "Uint8Array" },
+] as const)("what a request is given in $name", async ({ gesture, config, kind }) => {
+	const page = await openClient(site);
+	const { kinds, peak } = await page.evaluate(
+		async ([gesture, config]) => {
+			if (gesture) {
+				Object.assign(window, { GestureEvent: class extends UIEvent {} }); // WebKit alone has it
+			}
+			const kinds = new Set<string>();
+			const { send } = XMLHttpRequest.prototype;
+			XMLHttpRequest.prototype.send = function (body) {
+				if (body) {
+					kinds.add(body.constructor.name);
+				}
+				send.call(this, body);
+			};
+			const manager = new window.streamflow.StreamUploadManager(config);
+			await manager.uploadFile(new File([new Uint8Array(5_000_001)], "file.bin"));
+			return { kinds: [...kinds], peak: manager.getMemoryStats().peakMemoryUsage };
+		},
+		[gesture, config] as const,
+	);
+	expect(kinds).toEqual([kind]);
+	expect(peak).toBe(kind === "File" ? 64 << 10 : 1 << 20);
+});

@@ -1,6 +1,8 @@
 import { existsSync } from "node:fs";
-import { type Browser, chromium, firefox, type Page } from "playwright-core";
+import { join } from "node:path";
+import { type Browser, chromium, firefox, type LaunchOptions, type Page } from "playwright-core";
 import { onTestFinished } from "vitest";
+import { root } from "./paths.js";
 import { atEnd } from "./scope.js";
 
 /** Which browser the tests run in: vitest.config.ts has a project for each. */
@@ -29,11 +31,21 @@ async function begin(): Promise<Browser> {
 	return begun;
 }
 
-function beginChromium(): Promise<Browser> {
+function beginChromium(options: LaunchOptions = {}): Promise<Browser> {
 	return chromium.launch({
 		executablePath: installed("CHROMIUM", "/usr/bin/chromium"),
 		args: [...quiet, "--disable-gpu", "--js-flags=--expose-gc", "--enable-precise-memory-info", "--no-sandbox"],
+		...options,
 	});
+}
+
+/** A Chromium that can't read what its user may not, root or not. */
+export async function launchUnprivileged(): Promise<Browser> {
+	const PROGRAM = installed("CHROMIUM", "/usr/bin/chromium");
+	const executablePath = join(root, "web/test/harness/unprivileged.sh");
+	const begun = await beginChromium({ executablePath, env: { ...process.env, PROGRAM } });
+	atEnd(() => begun.close());
+	return begun;
 }
 
 /** As Debian builds it, over WebDriver BiDi: no build of Playwright's own. */
@@ -54,8 +66,8 @@ function installed(variable: string, usual: string): string {
 }
 
 /** Opens a page in a profile of its own. What goes wrong in it fails the test. */
-export async function open(url: string): Promise<Page> {
-	const context = await (await launch()).newContext();
+export async function open(url: string, browser = launch()): Promise<Page> {
+	const context = await (await browser).newContext();
 	const page = await context.newPage();
 	const errors: Error[] = [];
 	page.on("pageerror", (error) => {

@@ -1,5 +1,5 @@
 import type * as streamflow from "@streamflow/client";
-import type { Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { open } from "./browser.js";
 import type { Site } from "./site.js";
 
@@ -19,8 +19,8 @@ declare global {
 }
 
 /** Opens the site's page, once it has the client. */
-export async function openClient(site: Site): Promise<Page> {
-	const page = await open(site.url);
+export async function openClient(site: Site, browser?: Promise<Browser>): Promise<Page> {
+	const page = await open(site.url, browser);
 	await loaded(page);
 	return page;
 }
