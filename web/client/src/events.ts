@@ -31,7 +31,7 @@ export interface PerformanceMetrics {
 	speed: number;
 	/** Bytes of the budget in use. */
 	memoryUsage: number;
-	/** Milliseconds spent reading, checksumming and compressing since the last such event. */
+	/** Milliseconds spent checksumming and compressing since the last such event. */
 	processingTime: number;
 	/** Bytes that compression has kept off the network, in this upload. */
 	savedBytes: number;

@@ -15,7 +15,7 @@ export interface Watcher {
 	located(url: string | null): void;
 	/** An attempt begins, or has failed and another one follows. */
 	attempt(failure: UploadError | null): void;
-	/** Milliseconds went into reading, checksumming and compressing. */
+	/** Milliseconds went into checksumming and compressing. */
 	processed(milliseconds: number): void;
 }
 
