@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path"
@@ -102,17 +103,19 @@ func freePort(t *testing.T) string {
 
 func (s *server) address() string { return "127.0.0.1:" + s.port }
 
-// start returns when the server takes connections.
+// start returns when the server answers. That it takes connections says nothing: for
+// a moment any process that is being started has the listener of freePort, too.
 func (s *server) start() error {
 	s.cmd = s.command(context.Background(), s.port, s.dir)
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
 	if err := s.cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", s.name, err)
 	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
 	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
-		conn, err := net.Dial("tcp4", s.address())
+		resp, err := client.Head("http://" + s.address())
 		if err == nil {
-			return conn.Close()
+			return resp.Body.Close()
 		}
 		if time.Since(began) > 30*time.Second {
 			s.kill()
