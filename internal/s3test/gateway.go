@@ -8,10 +8,12 @@ package s3test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -100,7 +102,7 @@ func (g *Gateway) Start() error {
 		_ = cmd.Wait() // killed, or its log says why
 		close(exited)
 	}(g.cmd, g.exited)
-	if err := g.listening(); err != nil {
+	if err := g.answering(); err != nil {
 		g.Kill()
 		return fmt.Errorf("versitygw doesn't start: %w\n%s", err, g.log.String())
 	}
@@ -127,19 +129,25 @@ func (g *Gateway) NewBucket() (string, error) {
 // Options are those that a store over the server needs.
 func (g *Gateway) Options(t testing.TB) bucket.Options {
 	t.Helper()
-	o := bucket.Options{
-		Endpoint: g.Endpoint, Region: Region,
+	roots, err := g.roots()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bucket.Options{
+		Endpoint: g.Endpoint, Region: Region, RootCAs: roots,
 		Credentials: bucket.Credentials{AccessKey: AccessKey, SecretKey: SecretKey},
 	}
-	if g.CAFile != "" {
-		pem, err := os.ReadFile(g.CAFile)
-		if err != nil {
-			t.Fatal(err)
-		}
-		o.RootCAs = x509.NewCertPool()
-		o.RootCAs.AppendCertsFromPEM(pem)
+}
+
+// roots is nil without TLS.
+func (g *Gateway) roots() (*x509.CertPool, error) {
+	if g.CAFile == "" {
+		return nil, nil
 	}
-	return o
+	pem, err := os.ReadFile(g.CAFile)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	return roots, err
 }
 
 // Path is where the server keeps the object of an s3:// URI.
@@ -152,13 +160,24 @@ func (g *Gateway) Path(t testing.TB, uri string) string {
 	return filepath.Join(g.Dir, filepath.FromSlash(rest))
 }
 
-func (g *Gateway) listening() error {
+// answering waits for an answer, and not just for a connection: for a moment any
+// process that is being started has the listener of freeAddress, too.
+func (g *Gateway) answering() error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	roots, err := g.roots()
+	if err != nil {
+		return err
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots}}}
 	for {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", g.address)
+		req, err := http.NewRequestWithContext(ctx, http.MethodHead, g.Endpoint, nil)
+		if err != nil {
+			return err
+		}
+		resp, err := client.Do(req)
 		if err == nil {
-			return conn.Close()
+			return resp.Body.Close()
 		}
 		select {
 		case <-g.exited:
