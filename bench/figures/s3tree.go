@@ -82,7 +82,7 @@ func (b *bench) reportTrees(name string, runs map[string][]errand) {
 }
 
 // treeUploaders send a directory with all below it. What of their settings is
-// for parts says nothing here.
+// for parts says nothing here. None of them looks at what is there already.
 func (b *bench) treeUploaders() []uploader {
 	to := "s3://" + bucketName + "/"
 	return []uploader{
@@ -99,7 +99,7 @@ func (b *bench) treeUploaders() []uploader {
 			return s.with(exec.CommandContext(ctx, b.s3Peer("s5cmd"), "--endpoint-url", s.endpoint, "--numworkers", "4", "cp", tree, to))
 		}},
 		{name: "rclone", object: func(ctx context.Context, s *service, tree string) *exec.Cmd {
-			return s.with(exec.CommandContext(ctx, b.s3Peer("rclone"), append(rcloneRemote(s), "copy", tree, ":s3:"+bucketName+"/"+filepath.Base(tree))...))
+			return s.with(exec.CommandContext(ctx, b.s3Peer("rclone"), append(rcloneRemote(s), "copy", "--no-check-dest", tree, ":s3:"+bucketName+"/"+filepath.Base(tree))...))
 		}},
 	}
 }

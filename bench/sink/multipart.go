@@ -98,7 +98,7 @@ const pageLength = 1000
 func (s *sink) list(r *http.Request) contents {
 	query := r.URL.Query()
 	prefix := strings.TrimSuffix(r.URL.Path, "/") + "/" + query.Get("prefix")
-	after := max(query.Get("start-after"), query.Get("continuation-token"))
+	after := max(query.Get("start-after"), query.Get("continuation-token"), query.Get("marker"))
 	answer := contents{Name: bucketOf(r.URL.Path), Prefix: query.Get("prefix"), MaxKeys: pageLength}
 	for _, path := range slices.Sorted(maps.Keys(s.objects)) {
 		key := keyOf(path)
