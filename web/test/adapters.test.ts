@@ -1,22 +1,15 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
-import { beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { open } from "./harness/browser.js";
 import { bundle } from "./harness/bundle.js";
 import { sparseFile } from "./harness/files.js";
 import { openClient } from "./harness/page.js";
 import { root } from "./harness/paths.js";
-import { Site } from "./harness/site.js";
-import { Streamflow } from "./harness/streamflow.js";
+import { startSite } from "./harness/site.js";
 
-let server: Streamflow;
-let site: Site;
-beforeAll(async () => {
-	server = await Streamflow.start();
-	site = await Site.start(server.url);
-});
-beforeEach(() => site.reset());
+const { server, site } = await startSite();
 
 async function openExample(main: string): Promise<Page> {
 	site.made.set("/example.js", await bundle(readFileSync(join(root, "web", main), "utf8")));

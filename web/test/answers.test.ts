@@ -1,9 +1,8 @@
 import type { ServerResponse } from "node:http";
 import type { Page } from "playwright-core";
-import { beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { openClient } from "./harness/page.js";
-import { Site } from "./harness/site.js";
-import { Streamflow } from "./harness/streamflow.js";
+import { type Site, startSite } from "./harness/site.js";
 
 interface Outcome {
 	code: string;
@@ -13,13 +12,7 @@ interface Outcome {
 	usable: boolean;
 }
 
-let server: Streamflow;
-let site: Site;
-beforeAll(async () => {
-	server = await Streamflow.start();
-	site = await Site.start(server.url);
-});
-beforeEach(() => site.reset());
+const { site } = await startSite();
 
 /** Uploads while the site misbehaves, and then once more while it behaves. */
 async function misbehave(page: Page, intercept: Site["intercept"], config: object): Promise<Outcome> {

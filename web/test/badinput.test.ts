@@ -1,19 +1,13 @@
 import { chmodSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { launchUnprivileged } from "./harness/browser.js";
 import { temporary } from "./harness/files.js";
 import { openClient } from "./harness/page.js";
-import { Site } from "./harness/site.js";
+import { Site, startSite } from "./harness/site.js";
 import { Streamflow } from "./harness/streamflow.js";
 
-let server: Streamflow;
-let site: Site;
-beforeAll(async () => {
-	server = await Streamflow.start();
-	site = await Site.start(server.url);
-});
-beforeEach(() => site.reset());
+const { server, site } = await startSite();
 
 test.each([
 	{

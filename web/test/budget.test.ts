@@ -1,16 +1,10 @@
-import { beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { Crowd } from "./harness/crowd.js";
 import { openClient } from "./harness/page.js";
-import { Site } from "./harness/site.js";
+import { Site, startSite } from "./harness/site.js";
 import { Streamflow } from "./harness/streamflow.js";
 
-let server: Streamflow;
-let site: Site;
-beforeAll(async () => {
-	server = await Streamflow.start();
-	site = await Site.start(server.url);
-});
-beforeEach(() => site.reset());
+const { site } = await startSite();
 
 test("a budget too small fails at once, names one that would do, and that one does", async () => {
 	const page = await openClient(site);

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { transform } from "esbuild";
 import type { Page } from "playwright-core";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { cases } from "./guide/cases.js";
 import { bundle } from "./harness/bundle.js";
 import { openClient } from "./harness/page.js";
@@ -13,14 +13,6 @@ import { Streamflow } from "./harness/streamflow.js";
 // Each TypeScript example of docs/memory-guide.md, word for word.
 const guide = readFileSync(`${root}/docs/memory-guide.md`, "utf8");
 const snippets = [...guide.matchAll(/^```typescript\n(.*?)^```$/gms)].map((match) => match[1] as string);
-
-let server: Streamflow;
-let site: Site;
-beforeAll(async () => {
-	server = await Streamflow.start();
-	site = await Site.start(server.url);
-});
-beforeEach(() => site.reset());
 
 test("all examples of the guide are here, in their order", () => {
 	expect(snippets.map((snippet, i) => snippet.slice(0, cases[i]?.begins.length))).toEqual(

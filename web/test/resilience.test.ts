@@ -1,10 +1,10 @@
 import type { Page } from "playwright-core";
-import { beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { isFirefox } from "./harness/browser.js";
 import { sparseFile } from "./harness/files.js";
 import { loaded, openClient } from "./harness/page.js";
-import { Site } from "./harness/site.js";
-import { Streamflow, sha256 } from "./harness/streamflow.js";
+import { startSite } from "./harness/site.js";
+import { sha256 } from "./harness/streamflow.js";
 
 const MiB = 1 << 20;
 
@@ -33,13 +33,7 @@ async function setUp(bytes: number) {
 	return { page: await openClient(site), path: sparseFile(bytes) };
 }
 
-let server: Streamflow;
-let site: Site;
-beforeAll(async () => {
-	server = await Streamflow.start();
-	site = await Site.start(server.url);
-});
-beforeEach(() => site.reset());
+const { server, site } = await startSite();
 
 test("goes on after a reload, with the same file", async () => {
 	const { page, path } = await setUp(24 * MiB);

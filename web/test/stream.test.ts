@@ -1,16 +1,9 @@
 import { createHash } from "node:crypto";
-import { beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { openClient } from "./harness/page.js";
-import { Site } from "./harness/site.js";
-import { Streamflow } from "./harness/streamflow.js";
+import { startSite } from "./harness/site.js";
 
-let server: Streamflow;
-let site: Site;
-beforeAll(async () => {
-	server = await Streamflow.start();
-	site = await Site.start(server.url);
-});
-beforeEach(() => site.reset());
+const { server, site } = await startSite();
 
 const word = "streamflow ";
 const hash = (length: number) => createHash("sha256").update(Buffer.alloc(length, word)).digest("hex");

@@ -1,19 +1,12 @@
 import { createHash } from "node:crypto";
-import { beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { openClient } from "./harness/page.js";
-import { Site } from "./harness/site.js";
-import { Streamflow } from "./harness/streamflow.js";
+import { startSite } from "./harness/site.js";
 
 const bytes = (length: number) => Buffer.alloc(length, "streamflow ");
 const hash = (data: Buffer) => createHash("sha256").update(data).digest("hex");
 
-let server: Streamflow;
-let site: Site;
-beforeAll(async () => {
-	server = await Streamflow.start();
-	site = await Site.start(server.url);
-});
-beforeEach(() => site.reset());
+const { server, site } = await startSite();
 
 test.each([
 	{ name: "nothing", length: 0, config: {} },

@@ -3,8 +3,10 @@ import { createServer, type IncomingMessage, request, type Server, type ServerRe
 import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
 import { PassThrough, Transform } from "node:stream";
+import { beforeEach } from "vitest";
 import { root } from "./paths.js";
 import { atEnd } from "./scope.js";
+import { Streamflow } from "./streamflow.js";
 
 type Handler = (incoming: IncomingMessage, answer: ServerResponse) => boolean | Promise<boolean>;
 
@@ -113,4 +115,12 @@ export class Site {
 		answer.on("close", () => onward.destroy());
 		incoming.pipe(Number.isFinite(this.pace) ? this.#paced() : new PassThrough()).pipe(onward);
 	}
+}
+
+/** A server and a site before it for all tests of a file, each of which finds the site as at the start. */
+export async function startSite(): Promise<{ server: Streamflow; site: Site }> {
+	const server = await Streamflow.start();
+	const site = await Site.start(server.url);
+	beforeEach(() => site.reset());
+	return { server, site };
 }
