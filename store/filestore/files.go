@@ -66,7 +66,7 @@ func (f *files) open(s *Store) error {
 		return translate(err)
 	}
 	if f.part != nil {
-		if err := f.lock(); err != nil {
+		if _, err := f.lock(); err != nil {
 			return err
 		}
 	}
@@ -96,20 +96,20 @@ func (f *files) openLog() (*os.File, error) {
 	return f.dir.OpenFile(logName(f.id), os.O_RDWR|os.O_APPEND, 0)
 }
 
-// lock keeps other processes out until the part is closed.
-func (f *files) lock() error {
+// lock keeps other processes out until the part is closed, and says what it is now.
+func (f *files) lock() (fs.FileInfo, error) {
 	if err := lockFile(f.part); err != nil {
-		return fmt.Errorf("lock the upload: %w", err)
+		return nil, fmt.Errorf("lock the upload: %w", err)
 	}
 	locked, err := f.part.Stat()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	named, err := f.dir.Lstat(partName(f.id))
 	if err != nil || !os.SameFile(locked, named) {
-		return store.Transient(errors.New("another process finished or discarded it just now"))
+		return nil, store.Transient(errors.New("another process finished or discarded it just now"))
 	}
-	return nil
+	return named, nil
 }
 
 // release lets other processes have the files, which stay open.
@@ -123,13 +123,21 @@ func (f *files) release() error {
 
 // resume locks files that were released, and says whether they can be used: they
 // have their names, and no other process has changed them.
-func (f *files) resume() bool { return f.lock() == nil && f.unchanged() }
+func (f *files) resume() bool {
+	part, err := f.lock()
+	return err == nil && f.holds(part)
+}
 
-// unchanged says whether released files say what they said. The log tells of all
-// that other processes do with them.
+// unchanged says whether released files say what they said.
 func (f *files) unchanged() bool {
 	part, err := f.dir.Lstat(partName(f.id))
-	return err == nil && part.Size() >= f.state.written.end() && f.sameLog()
+	return err == nil && f.holds(part)
+}
+
+// holds says whether the state does beside that part. The log tells of all that other
+// processes do.
+func (f *files) holds(part fs.FileInfo) bool {
+	return part.Size() >= f.state.written.end() && f.sameLog()
 }
 
 func (f *files) sameLog() bool {
@@ -283,7 +291,7 @@ func (f *files) reopen(s *Store) error {
 	if f.part, err = f.dir.OpenFile(partName(f.id), os.O_RDWR, 0); err != nil {
 		return missing(err)
 	}
-	if err := f.lock(); err != nil {
+	if _, err := f.lock(); err != nil {
 		return err
 	}
 	if f.log, err = f.openLog(); err != nil {
