@@ -176,14 +176,22 @@ func roundTrip(client *http.Client, req *http.Request, status int) (http.Header,
 	if err != nil {
 		return nil, err
 	}
-	text, err := io.ReadAll(resp.Body)
-	if err = errors.Join(err, resp.Body.Close()); err != nil {
+	if err := expect(resp, status); err != nil {
 		return nil, fmt.Errorf("%s: %w", req.Method, err)
 	}
-	if resp.StatusCode != status {
-		return nil, fmt.Errorf("%s: %s %s", req.Method, resp.Status, strings.TrimSpace(string(text)))
-	}
 	return resp.Header, nil
+}
+
+// expect reads an answer to its end, and wants that status.
+func expect(resp *http.Response, status int) error {
+	text, err := io.ReadAll(resp.Body)
+	if err = errors.Join(err, resp.Body.Close()); err != nil {
+		return err
+	}
+	if resp.StatusCode != status {
+		return fmt.Errorf("%s %s", resp.Status, strings.TrimSpace(string(text)))
+	}
+	return nil
 }
 
 func medianOf[T any](runs []T, value func(T) float64) float64 {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -131,12 +130,8 @@ func (c *smallClient) send() error {
 	if err != nil {
 		return err
 	}
-	text, err := io.ReadAll(resp.Body)
-	if err = errors.Join(err, resp.Body.Close()); err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusCreated {
-		return fmt.Errorf("create: %s: %.200s", resp.Status, text)
+	if err := expect(resp, http.StatusCreated); err != nil {
+		return fmt.Errorf("create: %w", err)
 	}
 	return nil
 }
