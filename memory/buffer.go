@@ -88,6 +88,18 @@ func (m *Manager) TryAcquire(kind Kind, n int) (Buffer, error) {
 	return m.acquire(kind, n, m.tree.admitNow)
 }
 
+// AcquireSpare is TryAcquire of a buffer that only makes something faster: it is
+// ErrFull, too, where m or a manager above it would come close to level Warning.
+// So no work that is needed finds the memory short because of it.
+func (m *Manager) AcquireSpare(kind Kind, n int) (Buffer, error) {
+	if m.tree.fast(kind) {
+		if b, ok := m.takeCached(kind, n); ok {
+			return b, nil
+		}
+	}
+	return m.acquire(kind, n, m.tree.admitSpare)
+}
+
 // takeCached is the fast path: a buffer that this manager released before and
 // that is still charged to it.
 func (m *Manager) takeCached(kind Kind, n int) (Buffer, bool) {

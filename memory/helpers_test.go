@@ -28,3 +28,12 @@ func newChild(tb testing.TB, m *memory.Manager, name string, opts *memory.ChildO
 	}
 	return c
 }
+
+func reserve(tb testing.TB, m *memory.Manager, bytes int64) memory.Reservation {
+	tb.Helper()
+	r, err := m.TryReserve(memory.KindChunk, bytes)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r
+}

@@ -101,6 +101,19 @@ func (m *Manager) nextLevel() Level {
 	return Normal
 }
 
+// calmWith reports whether m and its ancestors would stay below Warning with n more
+// bytes, by as much as it takes to come back from there.
+func (m *Manager) calmWith(n int64) bool {
+	mark := m.tree.mark(Warning) - hysteresis
+	for ; m != nil; m = m.parent {
+		if m.level > Normal || m.limit != noLimit && float64(m.busy()+n) >= mark*float64(m.limit) {
+			return false
+		}
+		n = m.claimWith(n) - m.claim()
+	}
+	return true
+}
+
 // usage is what is busy as a fraction of the limit. It is false where there is
 // no limit.
 func (m *Manager) usage() (float64, bool) {

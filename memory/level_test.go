@@ -2,6 +2,7 @@ package memory_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -68,6 +69,48 @@ func TestLevels(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestAcquireSpare(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		used int64 // bytes of 1000 KiB
+		want error
+	}{
+		{"to spare", 512 * kib, nil},
+		{"close to warning", 640 * kib, memory.ErrFull},
+		{"at warning", 768 * kib, memory.ErrFull},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := newManager(t, &memory.Options{Limit: 1000 * kib})
+			child := newChild(t, m, "child", nil)
+			held := reserve(t, m, tt.used)
+			refusals := m.Stats().Refusals
+			b, err := child.AcquireSpare(memory.KindTransfer, 80*kib)
+			if !errors.Is(err, tt.want) {
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+			if err == nil {
+				release(t, b)
+			}
+			if got := m.Stats().Refusals - refusals; got != 0 {
+				t.Errorf("%d refusals were counted", got)
+			}
+			release(t, held)
+		})
+	}
+}
+
+func TestAcquireSpareWithoutCaches(t *testing.T) {
+	m := newManager(t, &memory.Options{Limit: 1000 * kib})
+	release(t, acquire(t, m, 256*kib)) // stays cached, and counts
+	held := reserve(t, m, 448*kib)
+	b, err := m.AcquireSpare(memory.KindTransfer, 160*kib)
+	if err != nil {
+		t.Fatalf("with 448 of 1000 KiB held: %v", err)
+	}
+	release(t, b)
+	release(t, held)
 }
 
 func TestWarningComesBeforeCritical(t *testing.T) {

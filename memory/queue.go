@@ -71,6 +71,32 @@ func (t *tree) admitNow(r request) (*handle, error) {
 	return nil, r.m.wrap("take memory", ErrFull)
 }
 
+// admitSpare is admitNow for what can be done without. That there is no room is no
+// refusal.
+func (t *tree) admitSpare(r request) (*handle, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.refuse(r); err != nil {
+		return nil, err
+	}
+	if len(t.turns) == 0 && t.spares(r) {
+		if h, ok := t.place(r); ok {
+			return h, nil
+		}
+	}
+	return nil, r.m.wrap("take spare memory", ErrFull)
+}
+
+// spares reports whether r leaves all levels at Normal, if need be without what is
+// cached.
+func (t *tree) spares(r request) bool {
+	if r.m.calmWith(r.bytes) {
+		return true
+	}
+	t.recallCaches()
+	return r.m.calmWith(r.bytes)
+}
+
 // refuse returns why r will never be served, or nil.
 func (t *tree) refuse(r request) error {
 	var err error

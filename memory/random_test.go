@@ -81,7 +81,7 @@ func newModel(tb testing.TB) *model {
 func (md *model) step(op, arg uint32) {
 	m := md.managers[int(arg)%len(md.managers)]
 	size := int(arg>>3) % (300 << 10)
-	switch op % 8 {
+	switch op % 9 {
 	case 0, 1:
 		md.acquire(m, size)
 	case 2:
@@ -98,6 +98,8 @@ func (md *model) step(op, arg uint32) {
 		} else {
 			md.cancel(arg)
 		}
+	case 8:
+		md.spare(m, size)
 	}
 	synctest.Wait()
 	md.collect()
@@ -121,6 +123,19 @@ func (md *model) try(m *memory.Manager, size int) {
 	}
 	if len(md.waiting) == 0 && md.free(m) >= memory.Cost(int64(size)) && err != nil {
 		md.tb.Fatalf("TryAcquire(%d) with %d free: %v", size, md.free(m), err)
+	}
+}
+
+// spare checks that memory which can be done without brings no level near.
+func (md *model) spare(m *memory.Manager, size int) {
+	b, err := m.AcquireSpare(memory.KindTransfer, size)
+	switch {
+	case err != nil && !errors.Is(err, memory.ErrFull) && !errors.Is(err, memory.ErrLimit):
+		md.tb.Fatalf("AcquireSpare(%d): %v", size, err)
+	case err == nil && m.Level() != memory.Normal:
+		md.tb.Fatalf("AcquireSpare(%d) led to level %v", size, m.Level())
+	case err == nil:
+		md.hold(m, memory.Cost(int64(size)), b.Release)
 	}
 }
 

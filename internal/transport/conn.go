@@ -13,7 +13,12 @@ import (
 	"github.com/streamflow/streamflow/memory"
 )
 
-const copyBufferBytes = 256 << 10
+// A body is copied to a connection through as much as can be spared of this, and
+// through what io.Copy takes where that isn't more.
+const (
+	maxCopyBytes = 256 << 10
+	minCopyBytes = 64 << 10
+)
 
 // A dialer makes the connections of a transport.
 type dialer struct {
@@ -90,13 +95,17 @@ type conn struct {
 }
 
 // ReadFrom implements io.ReaderFrom: net/http hands it a body of known size.
-// Eight times the 32 KiB that io.Copy would take saves most of the system calls.
-func (c *conn) ReadFrom(r io.Reader) (n int64, err error) {
+// Up to eight times the 32 KiB that io.Copy would take saves most of the system
+// calls.
+func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 	onlyWriter := struct{ io.Writer }{c.Conn}
-	buffer, err := c.mem.TryAcquire(memory.KindTransfer, copyBufferBytes)
-	if err != nil {
-		return io.Copy(onlyWriter, r)
+	for size := maxCopyBytes; size >= minCopyBytes; size /= 2 {
+		buffer, err := c.mem.AcquireSpare(memory.KindTransfer, size)
+		if err != nil {
+			continue
+		}
+		n, err := io.CopyBuffer(onlyWriter, r, buffer.Bytes())
+		return n, errors.Join(err, buffer.Release())
 	}
-	defer func() { err = errors.Join(err, buffer.Release()) }()
-	return io.CopyBuffer(onlyWriter, r, buffer.Bytes())
+	return io.Copy(onlyWriter, r)
 }

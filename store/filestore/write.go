@@ -15,8 +15,7 @@ import (
 
 const (
 	// A Write waits for its source with a sip, and takes a buffer when more is
-	// there: one of bufferBytes at memory level normal, of minBufferBytes at
-	// least.
+	// there: one of bufferBytes where memory is to spare, of minBufferBytes at least.
 	sipBytes       = 512
 	bufferBytes    = 256 << 10
 	minBufferBytes = 16 << 10
@@ -98,21 +97,20 @@ func (t *transfer) decide() error {
 // one where memory is short. It is the zero Buffer where there is no room: then
 // the sip does, and nobody who has bytes waits for memory.
 func (t *transfer) buffer(n int64) (memory.Buffer, error) {
-	most := bufferBytes
-	switch t.upload.store.mem.Level() {
-	case memory.Warning:
-		most /= 4
-	case memory.Critical:
-		most = minBufferBytes
-	}
-	for ; most >= minBufferBytes; most /= 4 {
-		b, err := t.upload.store.mem.TryAcquire(memory.KindTransfer, int(min(n, int64(most))))
-		if !errors.Is(err, memory.ErrFull) && !errors.Is(err, memory.ErrLimit) {
+	mem := t.upload.store.mem
+	for most := int64(bufferBytes); most > minBufferBytes; most /= 4 {
+		if b, err := mem.AcquireSpare(memory.KindTransfer, int(min(n, most))); !isFull(err) {
 			return b, err
 		}
 	}
-	return memory.Buffer{}, nil
+	b, err := mem.TryAcquire(memory.KindTransfer, int(min(n, minBufferBytes)))
+	if isFull(err) {
+		return memory.Buffer{}, nil
+	}
+	return b, err
 }
+
+func isFull(err error) bool { return errors.Is(err, memory.ErrFull) || errors.Is(err, memory.ErrLimit) }
 
 func (t *transfer) open(ctx context.Context) (err error) {
 	u := t.upload
