@@ -59,7 +59,7 @@ func (b *Bucket) Parts(ctx context.Context, m Multipart) iter.Seq2[Part, error] 
 
 // RequestBytes is what a request with a body costs outside what it reads: a
 // connection, and where it is signed the chunk of 64 KiB with its copy that
-// minio-go keeps. It is for the caller to reserve.
+// minio-go keeps. It is for the caller to reserve, as PutBytes and GetBytes are.
 func (b *Bucket) RequestBytes() int64 {
 	if b.signed {
 		return transport.ConnectionBytes + 192<<10

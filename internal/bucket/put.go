@@ -40,8 +40,7 @@ func (b *Bucket) PutPiece(ctx context.Context, o Object, r io.Reader, when Preco
 }
 
 // PutBytes is what a Put costs outside what it reads: a connection, and the chunk
-// of 64 KiB with its copy that minio-go keeps where a trailer follows. It is for
-// the caller to reserve.
+// of 64 KiB with its copy that minio-go keeps where a trailer follows.
 const PutBytes = transport.ConnectionBytes + 192<<10
 
 func (b *Bucket) put(ctx context.Context, o Object, r io.Reader, when Precondition, opts minio.PutObjectOptions) (Object, error) {

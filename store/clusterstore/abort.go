@@ -54,7 +54,7 @@ func (u *Upload) abort(ctx context.Context) error {
 }
 
 func (s *Store) condemn(ctx context.Context, id string, rec record) error {
-	charge, err := s.reserve(ctx, 2, rec.bytes)
+	charge, err := s.reserveSend(ctx, rec.bytes)
 	if err != nil {
 		return err
 	}

@@ -211,10 +211,15 @@ func (s *Store) Limits() store.Limits {
 	return store.Limits{ChosenIDs: true, Verified: true, MaxLength: s.opts.MaxLength}
 }
 
-// reserve takes the memory of so many requests at a time, of a state of so many
-// bytes in JSON, and more.
-func (s *Store) reserve(ctx context.Context, requests int64, stateBytes int64, more ...int64) (memory.Reservation, error) {
-	return s.mem.Reserve(ctx, memory.KindConnection, append(more, requests*s.bucket.RequestBytes(), stateCost*stateBytes)...)
+// reserveGet takes the memory of a request that gets something, and of a state of so
+// many bytes in JSON.
+func (s *Store) reserveGet(ctx context.Context, stateBytes int64) (memory.Reservation, error) {
+	return s.mem.Reserve(ctx, memory.KindConnection, bucket.GetBytes, stateCost*stateBytes)
+}
+
+// reserveSend is reserveGet with a request that sends something meanwhile.
+func (s *Store) reserveSend(ctx context.Context, stateBytes int64) (memory.Reservation, error) {
+	return s.mem.Reserve(ctx, memory.KindConnection, s.bucket.RequestBytes(), bucket.GetBytes, stateCost*stateBytes)
 }
 
 // doubt notes that a request for an upload may still have an effect.

@@ -70,7 +70,7 @@ func (u *Upload) fill(ctx context.Context, objects []object, sniffed string) err
 	}
 	defer u.end()
 	s := u.store
-	charge, err := s.reserve(ctx, 2, smallStateBytes)
+	charge, err := s.reserveSend(ctx, smallStateBytes)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func (u *Upload) finish(ctx context.Context, sum store.Sum) (store.Info, error) 
 	if st.Sum != nil {
 		return s.info(u.id, st), nil
 	}
-	charge, err := s.reserve(ctx, 2, u.record.bytes)
+	charge, err := s.reserveSend(ctx, u.record.bytes)
 	if err != nil {
 		return store.Info{}, err
 	}

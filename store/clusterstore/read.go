@@ -27,7 +27,7 @@ func (s *Store) openReader(ctx context.Context, id string) (*reader, store.Info,
 	if err != nil {
 		return nil, store.Info{}, err
 	}
-	charge, err := s.reserve(ctx, 1, rec.bytes)
+	charge, err := s.reserveGet(ctx, rec.bytes)
 	if err != nil {
 		return nil, store.Info{}, err
 	}

@@ -49,7 +49,7 @@ func (s *Store) load(ctx context.Context, id string) (record, error) {
 // read reads one state, and charges for it while it does.
 func (s *Store) read(ctx context.Context, key string) (record, error) {
 	for room := int64(smallStateBytes); ; {
-		charge, err := s.reserve(ctx, 1, room)
+		charge, err := s.reserveGet(ctx, room)
 		if err != nil {
 			return record{}, err
 		}

@@ -110,7 +110,7 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, store.Inf
 	if err != nil {
 		return nil, store.Info{}, err
 	}
-	charge, err := s.reserve(ctx, 2, smallStateBytes)
+	charge, err := s.reserveSend(ctx, smallStateBytes)
 	if err != nil {
 		return nil, store.Info{}, err
 	}
@@ -187,7 +187,7 @@ func (u *Upload) own(ctx context.Context) error {
 	if err != nil || st.Sum != nil || (st.Node == s.node && !s.doubts(u.id)) {
 		return err
 	}
-	charge, err := s.reserve(ctx, 2, u.record.bytes)
+	charge, err := s.reserveSend(ctx, u.record.bytes)
 	if err != nil {
 		return err
 	}
@@ -303,7 +303,7 @@ func (u *Upload) setLength(ctx context.Context, length int64) error {
 	case length > u.store.opts.MaxLength:
 		return fmt.Errorf("%w: %d at most", store.ErrTooLarge, u.store.opts.MaxLength)
 	}
-	charge, err := u.store.reserve(ctx, 2, u.record.bytes)
+	charge, err := u.store.reserveSend(ctx, u.record.bytes)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,10 @@ const (
 	// that ends or breaks off there costs no more than its bytes.
 	leadBytes = 64 << 10
 
+	// growthBytes is how much longer a state may become by parts that are added, before
+	// there has to be more memory for it.
+	growthBytes = 2 << 10
+
 	// partBytes is the size of a part up to a tenth of the parts that an upload may
 	// have. From there on parts grow with what is there, so that their number grows
 	// by its logarithm.
@@ -187,12 +191,15 @@ func (t *transfer) copy(ctx context.Context, head []byte, ended error) (err erro
 }
 
 // charge takes the memory of a Write in one step, and more for bytes that are
-// held, where there is room.
+// held, where there is room. It makes one request after the other, only that a part
+// may begin with tails that are got meanwhile.
 func (t *transfer) charge(ctx context.Context) (err error) {
 	s := t.upload.store
-	// Parts that are added on the way make the state longer.
-	t.stateRoom = t.upload.record.bytes + smallStateBytes
-	sizes := []int64{s.bucket.RequestBytes(), bucket.PutBytes, leadBytes, stateCost * t.stateRoom}
+	t.stateRoom = t.upload.record.bytes + growthBytes
+	sizes := []int64{bucket.PutBytes, leadBytes, stateCost * t.stateRoom}
+	if t.hold || len(t.next.Tails) > 0 {
+		sizes = append(sizes, bucket.GetBytes)
+	}
 	if ctx.Err() == nil {
 		t.memory, err = s.mem.Reserve(ctx, memory.KindConnection, sizes...)
 	} else {
@@ -206,8 +213,8 @@ func (t *transfer) charge(ctx context.Context) (err error) {
 	if t.source.left >= 0 {
 		most = min(most, t.source.left+sipBytes)
 	}
-	for n := most; t.hold && n > leadBytes && s.mem.Level() == memory.Normal; n /= 2 {
-		if t.buffer, err = s.mem.TryAcquire(memory.KindChunk, int(n)); err == nil {
+	for n := most; t.hold && n > leadBytes; n /= 2 {
+		if t.buffer, err = s.mem.AcquireSpare(memory.KindChunk, int(n)); err == nil {
 			return nil
 		}
 	}
