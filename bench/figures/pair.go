@@ -79,12 +79,8 @@ func (b *bench) pairRounds(ctx context.Context, tools peerTools, source string, 
 	return runs, nil
 }
 
-// startNamed runs one of the servers over an empty store.
-func (b *bench) startNamed(ctx context.Context, tools peerTools, name string) (*server, error) {
-	store, err := b.emptyDir("store")
-	if err != nil {
-		return nil, err
-	}
+// startNamed runs one of the servers over a store.
+func (b *bench) startNamed(ctx context.Context, tools peerTools, name, store string) (*server, error) {
 	switch name {
 	case ours:
 		return b.serve(ctx, store, nil, "--log-level", "warn")
@@ -98,7 +94,11 @@ func (b *bench) startNamed(ctx context.Context, tools peerTools, name string) (*
 // deliver sends the source in so many parts at once, each an upload. Headers are
 // pairs for their PATCH.
 func (b *bench) deliver(ctx context.Context, tools peerTools, name, source string, size int64, uploads int, headers ...string) (delivery, error) {
-	s, err := b.startNamed(ctx, tools, name)
+	store, err := b.emptyDir("store")
+	if err != nil {
+		return delivery{}, err
+	}
+	s, err := b.startNamed(ctx, tools, name, store)
 	if err != nil {
 		return delivery{}, err
 	}

@@ -62,7 +62,11 @@ func measureSmall(ctx context.Context, b *bench) error {
 
 func (b *bench) sendSmall(ctx context.Context, tools peerTools, name string) (batch, error) {
 	n := int(b.size(100_000*mib, 1000*mib) / mib) // -size counts uploads here
-	s, err := b.startNamed(ctx, tools, name)
+	store, err := b.freshDir("store")
+	if err != nil {
+		return batch{}, err
+	}
+	s, err := b.startNamed(ctx, tools, name, store)
 	if err != nil {
 		return batch{}, err
 	}
