@@ -47,13 +47,9 @@ func (s *Store) concatenate(ctx context.Context, spec store.Spec, ids []string) 
 // first bytes.
 func (s *Store) gather(ctx context.Context, ids []string) (all []object, sniffed string, err error) {
 	for _, id := range ids {
-		rec, err := s.load(ctx, id)
+		rec, objects, err := s.locate(ctx, id)
 		if err != nil {
 			return nil, "", fmt.Errorf("upload %.40s: %w", id, err)
-		}
-		objects, err := s.readable(ctx, id, rec.state)
-		if err != nil {
-			return nil, "", fmt.Errorf("upload %s: %w", id, err)
 		}
 		if len(all) == 0 {
 			sniffed = rec.state.Sniffed

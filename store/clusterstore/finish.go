@@ -127,7 +127,7 @@ func (s *Store) assemble(ctx context.Context, id string, st *state) (err error) 
 		return errors.Join(err, tails.Close())
 	}
 	st = st.clone()
-	if err := s.completeRuns(ctx, id, st.Runs); err != nil {
+	if err := s.completeWhole(ctx, id, st); err != nil {
 		return err
 	}
 	final, rest := st.Runs[0], st.Runs[1:]
@@ -153,13 +153,15 @@ func (s *Store) assemble(ctx context.Context, id string, st *state) (err error) 
 	return s.confirm(ctx, id)
 }
 
-// confirm looks whether the object is there, before what it is made of goes: a
-// service may say that an upload is complete while another request is still at it.
+// errNoObject is what some services answer while another request is at it.
+var errNoObject = store.Transient(errors.New("the upload is said to be complete, and there is no object"))
+
+// confirm looks whether the object is there, before what it is made of goes.
 func (s *Store) confirm(ctx context.Context, id string) error {
 	o, err := s.bucket.Head(ctx, s.target(id))
 	switch {
 	case isAbsent(err):
-		return store.Transient(errors.New("the upload is said to be complete, and there is no object"))
+		return errNoObject
 	case err != nil:
 		return err
 	case o.Mark != id:

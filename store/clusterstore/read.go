@@ -23,7 +23,7 @@ func (s *Store) OpenReader(ctx context.Context, id string) (io.ReadSeekCloser, s
 }
 
 func (s *Store) openReader(ctx context.Context, id string) (*reader, store.Info, error) {
-	rec, err := s.load(ctx, id)
+	rec, objects, err := s.locate(ctx, id)
 	if err != nil {
 		return nil, store.Info{}, err
 	}
@@ -31,16 +31,25 @@ func (s *Store) openReader(ctx context.Context, id string) (*reader, store.Info,
 	if err != nil {
 		return nil, store.Info{}, err
 	}
-	objects, err := s.readable(ctx, id, rec.state)
-	if err != nil {
-		return nil, store.Info{}, errors.Join(err, charge.Release())
-	}
 	info := s.info(id, rec.state)
 	return &reader{ctx: ctx, store: s, id: id, objects: objects, length: info.Length, memory: charge}, info, nil
 }
 
-// readable returns the objects that the bytes of a whole upload lie in.
-func (s *Store) readable(ctx context.Context, id string, st *state) ([]object, error) {
+// locate returns the objects that the bytes of a whole upload lie in. It looks again
+// where they aren't there, as somebody may have finished the upload meanwhile.
+func (s *Store) locate(ctx context.Context, id string) (rec record, objects []object, err error) {
+	for try := 1; ; try++ {
+		if rec, err = s.load(ctx, id); err != nil {
+			return record{}, nil, err
+		}
+		if objects, err = s.readable(ctx, id, rec); !isAbsent(err) || try == attempts {
+			return rec, objects, err
+		}
+	}
+}
+
+func (s *Store) readable(ctx context.Context, id string, rec record) ([]object, error) {
+	st := rec.state
 	if st.Sum != nil {
 		return []object{{Key: s.target(id), Size: st.Length, Sum: *st.Sum}}, nil
 	}
@@ -50,7 +59,11 @@ func (s *Store) readable(ctx context.Context, id string, st *state) ([]object, e
 	if len(st.Runs) > 0 && s.isFinal(id, &st.Runs[0]) {
 		return nil, fmt.Errorf("%w: it isn't finished, and was not created to be read before", store.ErrUnsupported)
 	}
-	if err := s.completeRuns(ctx, id, st.Runs); err != nil {
+	charge, err := s.reserveSend(ctx, rec.bytes)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(s.completeWhole(ctx, id, st), charge.Release()); err != nil {
 		return nil, err
 	}
 	return append(asObjects(st.Runs), st.Tails...), nil

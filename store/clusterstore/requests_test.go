@@ -64,11 +64,12 @@ func TestRequests(t *testing.T) {
 			t.Logf("%s: %s", what, got)
 		}
 	}
-	create := func(length int64) string {
-		_, info, err := st.Create(t.Context(), store.Spec{Length: length})
+	begin := func(spec store.Spec) string {
+		_, info, err := st.Create(t.Context(), spec)
 		check(t, err)
 		return info.ID
 	}
+	create := func(length int64) string { return begin(store.Spec{Length: length}) }
 	// patch is what the server does for a PATCH.
 	patch := func(id string, data []byte) store.Upload {
 		u, info, err := st.Open(t.Context(), id)
@@ -109,7 +110,24 @@ func TestRequests(t *testing.T) {
 	expect("24 MiB at another node", "6 writes, 2 reads, 0 deletes")
 	_, err = u.Finish(t.Context(), store.Sum{})
 	check(t, err)
-	expect("finish after a takeover", "4 writes, 1 reads, 2 deletes")
+	expect("finish after a takeover", "4 writes, 2 reads, 2 deletes")
+
+	readable := begin(store.Spec{Length: 24 * mib, Readable: true})
+	count.take()
+	u = patch(readable, random(24*mib))
+	expect("24 MiB to be read before they are finished", "5 writes, 2 reads, 0 deletes")
+	read := func() {
+		r, _, err := st.OpenReader(t.Context(), readable)
+		check(t, err)
+		check(t, r.Close())
+	}
+	read()
+	expect("to open them for reading", "1 writes, 3 reads, 0 deletes")
+	read()
+	expect("to open them again", "0 writes, 2 reads, 0 deletes")
+	_, err = u.Finish(t.Context(), store.Sum{})
+	check(t, err)
+	expect("finish of what was read", "4 writes, 2 reads, 2 deletes")
 
 	for _, err := range st.Unfinished(t.Context()) {
 		check(t, err)
@@ -118,7 +136,7 @@ func TestRequests(t *testing.T) {
 	for _, err := range st.Finished(t.Context()) {
 		check(t, err)
 	}
-	expect("a list of three finished ones", "0 writes, 7 reads, 0 deletes")
+	expect("a list of four finished ones", "0 writes, 9 reads, 0 deletes")
 	create(10)
 	count.take()
 	for _, list := range []iter.Seq2[store.Info, error]{

@@ -62,6 +62,25 @@ func (s *Store) object(id string, st *state) bucket.Object {
 // isFinal: the run's multipart upload is the one that becomes the object.
 func (s *Store) isFinal(id string, r *run) bool { return r.Key == s.target(id) }
 
+// completeWhole is completeRuns for an upload that is whole. What may be read before
+// it is finished was perhaps completed for that: reading takes nothing over, so no
+// state says so, and a look costs less than to complete it again.
+func (s *Store) completeWhole(ctx context.Context, id string, st *state) error {
+	for i := range st.Runs {
+		r := &st.Runs[i]
+		if !st.Readable || r.Multipart == "" {
+			continue
+		}
+		switch there, err := s.isObject(ctx, r); {
+		case err != nil:
+			return fmt.Errorf("look at a run: %w", err)
+		case there:
+			r.completed()
+		}
+	}
+	return s.completeRuns(ctx, id, st.Runs)
+}
+
 // completeRuns makes objects of the runs that take no more parts, which also ends
 // what late parts of theirs could go to. It may be done twice, and at two places.
 // The memory for it is the caller's.
@@ -72,24 +91,39 @@ func (s *Store) completeRuns(ctx context.Context, id string, runs []run) error {
 			continue
 		}
 		if err := s.completeRun(ctx, r); err != nil {
-			return err
+			return fmt.Errorf("complete a run: %w", err)
 		}
 	}
 	return nil
 }
 
+// completeRun asks for the object whatever the answer is: somebody else may have
+// completed the run, or be at it, which some services take for a success.
 func (s *Store) completeRun(ctx context.Context, r *run) error {
 	err := s.bucket.CompleteMultipart(ctx, r.multipart(), r.list(), store.Sum{CRC32C: r.Sum, Known: true}, false)
-	if isAbsent(err) || isUnsure(err) {
-		if o, headErr := s.bucket.Head(ctx, r.Key); headErr == nil && o.Size == r.Size {
-			err = nil // somebody did
-		}
+	if err != nil && !isAbsent(err) && !isUnsure(err) {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("complete a run: %w", err)
+	there, headErr := s.isObject(ctx, r)
+	switch {
+	case there:
+		r.completed()
+		return nil
+	case err != nil:
+		return err
+	case headErr != nil:
+		return headErr
 	}
-	r.Multipart, r.Parts, r.Frozen = "", nil, false
-	return nil
+	return errNoObject
+}
+
+// isObject: the run was completed. Its key is used once, so it is no other object.
+func (s *Store) isObject(ctx context.Context, r *run) (bool, error) {
+	o, err := s.bucket.Head(ctx, r.Key)
+	if isAbsent(err) {
+		return false, nil
+	}
+	return err == nil && o.Size == r.Size, err
 }
 
 // copyInto adds objects to the end of a run.

@@ -220,6 +220,9 @@ func (r *run) grow(n int64, sum uint32) {
 	r.Size += n
 }
 
+// completed: an object is there instead of the parts.
+func (r *run) completed() { r.Multipart, r.Parts, r.Frozen = "", nil, false }
+
 // list has the parts as S3 wants them to be completed.
 func (r *run) list() []bucket.Part {
 	parts := make([]bucket.Part, len(r.Parts))
