@@ -251,30 +251,61 @@ func TestAcceptIsTriedAgain(t *testing.T) {
 	}
 }
 
-// Where there is no room for a connection, it waits until another goes.
-func TestConnectionWaitsForRoom(t *testing.T) {
-	r := serve(t, 1<<20, server.Options{IdleTimeout: time.Minute})
-	var held []net.Conn
+// A server that is full of slow connections says so to whoever comes, and that it
+// is alive to whoever asks that, however many more come and say nothing.
+func TestFullServerAnswers(t *testing.T) {
+	r := serve(t, 2<<20, server.Options{IdleTimeout: time.Minute})
+	r.client.Transport = &http.Transport{DisableKeepAlives: true}
+	var slow []net.Conn
 	for r.mem.Stats().Waiters == 0 {
-		held = append(held, r.dial())
+		slow = append(slow, r.dial())
 		time.Sleep(5 * time.Millisecond)
 	}
-	if got := r.mem.Stats().Used; got > 1<<20 {
-		t.Errorf("%d bytes are charged", got)
+	for range 40 {
+		r.dial()
 	}
-	c := r.dial()
-	_, err := io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-	r.must(err)
-	r.must(c.SetReadDeadline(time.Now().Add(50 * time.Millisecond)))
-	if n, err := c.Read(make([]byte, 1)); n > 0 || err == nil {
-		t.Error("an answer without room")
+	if resp, text := r.get("/healthz"); resp.StatusCode != http.StatusOK || !resp.Close {
+		t.Errorf("health: %s %s, closes: %v", resp.Status, text, resp.Close)
 	}
-	for _, other := range held {
-		r.must(other.Close())
+	for name, c := range map[string]struct {
+		method, path string
+		body         io.Reader
+	}{
+		"readiness":    {"GET", "/readyz", nil},
+		"page":         {"GET", "/", nil},
+		"creation":     {"POST", "/files/", nil},
+		"plain upload": {"PUT", "/files/a.txt", strings.NewReader("0123456789")},
+	} {
+		resp, text := r.do(c.method, c.path, c.body, "Upload-Length", "10")
+		if resp.Header.Get("Retry-After") == "" || !resp.Close {
+			t.Errorf("%s: header is %v, closes: %v", name, resp.Header, resp.Close)
+		}
+		r.wantProblem(resp, text, http.StatusServiceUnavailable, "MEMORY_LIMIT_EXCEEDED")
 	}
-	r.must(c.SetReadDeadline(time.Now().Add(10 * time.Second)))
-	if status, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.Contains(status, "200") {
-		t.Errorf("with room: %q, %v", status, err)
+	if used := r.mem.Stats().Used; used > 2<<20 {
+		t.Errorf("%d bytes are charged", used)
+	}
+
+	visitor := r.dial()
+	for _, c := range slow {
+		r.must(c.Close())
+	}
+	for r.mem.Level() == memory.Critical {
+		time.Sleep(time.Millisecond)
+	}
+	r.must(visitor.SetDeadline(time.Now().Add(30 * time.Second)))
+	answers := bufio.NewReader(visitor)
+	for range 2 {
+		_, err := io.WriteString(visitor, "GET /api/v1/memory HTTP/1.1\r\nHost: x\r\n\r\n")
+		r.must(err)
+		resp, err := http.ReadResponse(answers, nil)
+		r.must(err)
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK || resp.Close {
+			t.Errorf("a visitor with room: %s, closes: %v, %v", resp.Status, resp.Close, err)
+		}
+	}
+	if n := r.unfinished(); n != 0 {
+		t.Errorf("%d uploads were begun", n)
 	}
 }
 

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"log/slog"
 	"maps"
@@ -34,10 +35,12 @@ const (
 )
 
 // A listener charges for each connection before it is accepted. Where there is
-// no room the next client waits with the system, and nothing is read of it.
+// no room the next client waits with the system for a while, and nothing is read
+// of it; then it comes into the lobby.
 type listener struct {
 	net.Listener
 	mem    *memory.Manager
+	lobby  lobby
 	sizes  []int64 // that add up to one connection, and that aren't rounded up
 	logger *slog.Logger
 	ctx    context.Context // of Accept; it ends with Close
@@ -66,13 +69,16 @@ func (s *Server) listen(ln net.Listener) (*listener, error) {
 	if s.opts.TLS != nil {
 		l.sizes = append(l.sizes, tlsBytes)
 	}
+	if l.lobby, err = newLobby(s.mem, l.sizes); err != nil {
+		return nil, errors.Join(err, mem.Close())
+	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l, nil
 }
 
 // Accept implements net.Listener.
 func (l *listener) Accept() (net.Conn, error) {
-	charge, err := l.mem.Reserve(l.ctx, memory.KindConnection, l.sizes...)
+	charge, visitor, err := l.room()
 	if err != nil {
 		if l.ctx.Err() != nil {
 			err = net.ErrClosed
@@ -91,6 +97,10 @@ func (l *listener) Accept() (net.Conn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.open[c] = struct{}{}
+	if visitor {
+		c.visitor.Store(true)
+		l.lobby.visitors = append(l.lobby.visitors, c)
+	}
 	return c, nil
 }
 
@@ -115,6 +125,7 @@ func (l *listener) drop() {
 type connection struct {
 	net.Conn
 	listener *listener
+	visitor  atomic.Bool // in the lobby
 	sharing  sync.Once
 	shared   atomic.Bool            // by requests at the same time
 	refused  error                  // why it is not shared
@@ -201,6 +212,7 @@ func (c *connection) Close() error {
 	c.listener.mu.Lock()
 	delete(c.listener.open, c)
 	c.listener.mu.Unlock()
+	c.listener.leaveLobby(c)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true

@@ -17,6 +17,7 @@ type endpoint struct {
 	serve  http.HandlerFunc
 	// allowed to whoever has one of these scopes; everybody where there is none
 	allowed []auth.Scopes
+	always  bool // answered also where there is room for nothing else
 }
 
 // Where requests are authenticated, figures of the whole server are for everybody
@@ -30,13 +31,13 @@ var (
 // operation is what may be asked of a server, by whom where it authenticates.
 func (s *Server) operation() endpoints {
 	return endpoints{
-		"/":               {http.MethodGet, s.introduce, nil},
-		"/healthz":        {http.MethodGet, s.health, nil},
-		"/readyz":         {http.MethodGet, s.ready, nil},
-		"/metrics":        {http.MethodGet, s.metrics.ServeHTTP, adminOnly},
-		"/api/v1/memory":  {http.MethodGet, s.showMemory, anyScope},
-		"/api/v1/uploads": {http.MethodGet, s.showUploads, adminOnly},
-		"/api/v1/events":  {http.MethodGet, s.streamEvents, anyScope},
+		"/":               {http.MethodGet, s.introduce, nil, false},
+		"/healthz":        {http.MethodGet, s.health, nil, true},
+		"/readyz":         {http.MethodGet, s.ready, nil, true},
+		"/metrics":        {http.MethodGet, s.metrics.ServeHTTP, adminOnly, false},
+		"/api/v1/memory":  {http.MethodGet, s.showMemory, anyScope, false},
+		"/api/v1/uploads": {http.MethodGet, s.showUploads, adminOnly, false},
+		"/api/v1/events":  {http.MethodGet, s.streamEvents, anyScope, false},
 	}
 }
 
@@ -57,8 +58,8 @@ func (s *Server) operate(w http.ResponseWriter, r *http.Request) {
 // nobody else gets at it.
 func (s *Server) Admin() http.Handler {
 	all := s.operation()
-	all["/api/v1/uploads"] = endpoint{http.MethodGet, s.showUploadsNamed, nil}
-	all["/api/v1/memory/cleanup"] = endpoint{http.MethodPost, s.cleanUp, nil}
+	all["/api/v1/uploads"] = endpoint{http.MethodGet, s.showUploadsNamed, nil, false}
+	all["/api/v1/memory/cleanup"] = endpoint{http.MethodPost, s.cleanUp, nil, false}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := s.record(w, r)
 		defer rec.end()

@@ -24,7 +24,8 @@ const (
 // gracefully, in Options.ShutdownTimeout at most, and returns nil if that went
 // well. Until then it removes expired uploads. It speaks HTTP/1.1 and HTTP/2,
 // with Options.TLS over TLS, in settings that a slow client can't exhaust, and
-// charges for each connection before it is accepted.
+// charges for each connection before it is accepted. One that finds no room is
+// answered 503, or how the server is where it asks for that.
 //
 // Who embeds the Server in an http.Server of their own sets ReadHeaderTimeout
 // and MaxHeaderBytes there, and no ReadTimeout: bodies are timed here.
@@ -95,7 +96,7 @@ func (s *Server) httpServer() *http.Server {
 func (s *Server) unlisten(l *listener) {
 	l.cancel()
 	l.drop()
-	if err := l.mem.Close(); err != nil {
+	if err := errors.Join(l.mem.Close(), l.lobby.mem.Close()); err != nil {
 		s.opts.Logger.Warn("connections outlive the server", "error", err)
 	}
 }

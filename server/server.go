@@ -230,9 +230,9 @@ func New(st store.Store, mem *memory.Manager, opts *Options) (*Server, error) {
 	s.page = page.New(page.Options{BasePath: o.BasePath, Reading: o.AllowReading})
 	s.endpoints = s.operation()
 	for _, path := range s.page.Paths() {
-		s.endpoints[path] = endpoint{http.MethodGet, s.page.ServeHTTP, nil}
+		s.endpoints[path] = endpoint{http.MethodGet, s.page.ServeHTTP, nil, false}
 	}
-	s.endpoints["/"] = endpoint{http.MethodGet, s.welcome, nil}
+	s.endpoints["/"] = endpoint{http.MethodGet, s.welcome, nil, false}
 	return s, nil
 }
 
@@ -301,6 +301,9 @@ func (s *Server) isForUploads(r *http.Request) bool {
 
 // admit refuses what may not be answered, whatever it asks for.
 func (s *Server) admit(w http.ResponseWriter, r *http.Request, uploads bool) (answered bool, err error) {
+	if err := s.admitVisitor(w, r); err != nil {
+		return false, err
+	}
 	if err := s.admitStream(r); err != nil {
 		return false, err
 	}
