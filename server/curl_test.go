@@ -1,6 +1,8 @@
 package server_test
 
 import (
+	"bufio"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -109,31 +111,49 @@ func TestFormIsRefused(t *testing.T) {
 	}
 }
 
-// What came of a body that broke off stays for a client that knows where, and
-// one that was refused is gone.
-func TestPlainUploadThatBreaksOff(t *testing.T) {
-	r := newRig(t, nil)
-	conn := r.send("PUT /files/a HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234")
-	r.reading()
-	r.must(conn.Close())
-	for r.mem.Stats().Active > 0 {
-		time.Sleep(time.Millisecond)
+// What came of a body that broke off stays for a client that was told where, and
+// for nobody else.
+func TestCreationByRUFHThatBreaksOff(t *testing.T) { overStores(t, creationByRUFHThatBreaksOff) }
+
+func creationByRUFHThatBreaksOff(t *testing.T, newRig func(*testing.T, *server.Options) *rig) {
+	const plain = "PUT /files/a HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n"
+	goOn := func(r *rig, path string) {
+		r.Helper()
+		head, _ := r.rufh("HEAD", path, nil)
+		offset := head.Header.Get("Upload-Offset")
+		if head.Header.Get("Upload-Complete") != "?0" {
+			r.Fatalf("then HEAD says %v", head.Header)
+		}
+		r.append(path, offset, "?1", strings.NewReader("0123456789"[atoi(offset):]))
+		if got := r.content(path); string(got) != "0123456789" {
+			r.Errorf("stored %q", got)
+		}
 	}
-	var ids []string
-	for info, err := range r.files.Unfinished(t.Context()) {
+	t.Run("plain, by the client", func(t *testing.T) {
+		r := newRig(t, nil)
+		conn := r.send(plain + "\r\n01234")
+		r.reading()
+		r.must(conn.Close())
+		for r.server.InFlight() > 0 || r.unfinished() > 0 { // that nobody knows
+			time.Sleep(time.Millisecond)
+		}
+	})
+	t.Run("plain, by the server", func(t *testing.T) {
+		r := newRig(t, &server.Options{IdleTimeout: 200 * time.Millisecond})
+		resp, text := r.answer(r.send(plain + "\r\n01234"))
+		r.wantProblem(resp, text, http.StatusServiceUnavailable, "UNAVAILABLE")
+		goOn(r, resp.Header.Get("Location"))
+	})
+	t.Run("told where", func(t *testing.T) {
+		r := newRig(t, nil)
+		conn := r.send(plain + "Upload-Complete: ?1\r\nUpload-Draft-Interop-Version: 8\r\n\r\n01234")
+		interim, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		r.must(err)
-		ids = append(ids, info.ID)
-	}
-	if len(ids) != 1 {
-		t.Fatalf("%v stay", ids)
-	}
-	path := "/files/" + ids[0]
-	head, _ := r.rufh("HEAD", path, nil)
-	if head.Header.Get("Upload-Offset") != "5" || head.Header.Get("Upload-Complete") != "?0" {
-		t.Errorf("then HEAD says %v", head.Header)
-	}
-	r.append(path, "5", "?1", strings.NewReader("56789"))
-	if got := r.content(path); string(got) != "0123456789" {
-		t.Errorf("stored %q", got)
-	}
+		r.reading()
+		r.must(conn.Close())
+		for r.server.InFlight() > 0 {
+			time.Sleep(time.Millisecond)
+		}
+		goOn(r, interim.Header.Get("Location"))
+	})
 }

@@ -1,6 +1,7 @@
 package rufh
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -50,7 +51,7 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request, name string) er
 	says.location = location
 	after, body, err := h.send(w, r, info, chunk, says)
 	if err != nil {
-		return h.broke(w, r, info, after, body, err)
+		return says.broke(info, after, body, err)
 	}
 	w.Header().Set("Location", location)
 	h.SetState(w, r, after)
@@ -83,20 +84,24 @@ func (h *Handler) creation(r *http.Request) (protocol.Chunk, error) {
 }
 
 // broke answers a creation that didn't go through. What came of a body that
-// broke off stays, for a client that knows where; what is refused goes.
-func (h *Handler) broke(w http.ResponseWriter, r *http.Request, info, after store.Info, body *protocol.RequestBody, err error) error {
-	status := protocol.Status(err)
-	stays := status >= http.StatusInternalServerError || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, store.ErrSuperseded)
+// broke off stays, for a client that knows where; what is refused goes, and what a
+// client left behind that was never told.
+func (i *interim) broke(info, after store.Info, body *protocol.RequestBody, err error) error {
+	gone := errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.Canceled)
+	stays := protocol.Status(err) >= http.StatusInternalServerError || errors.Is(err, store.ErrSuperseded)
+	if gone {
+		stays = i.version != 0
+	}
 	switch {
 	case stays:
-		w.Header().Set("Location", h.uploads.Location(r, info.ID))
+		i.w.Header().Set("Location", i.location)
 		if after.ID != "" {
-			h.SetState(w, r, after)
+			i.h.SetState(i.w, i.r, after)
 		}
 	case body.Whole() && after.ID == "": // refused as a whole, and gone
-		w.Header().Set(HeaderComplete, "?1")
+		i.w.Header().Set(HeaderComplete, "?1")
 	default:
-		h.uploads.Withdraw(r, info.ID)
+		i.h.uploads.Withdraw(i.r, info.ID)
 	}
 	return err
 }
