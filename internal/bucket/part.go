@@ -57,12 +57,16 @@ func (b *Bucket) Parts(ctx context.Context, m Multipart) iter.Seq2[Part, error] 
 	}
 }
 
+// chunkBytes is what minio-go keeps of a body that it cuts in chunks: one of 64 KiB,
+// and its copy in a buffer that has grown.
+const chunkBytes = 192 << 10
+
 // RequestBytes is what a request with a body costs outside what it reads: a
-// connection, and where it is signed the chunk of 64 KiB with its copy that
-// minio-go keeps. It is for the caller to reserve, as PutBytes and GetBytes are.
+// connection, and a chunk where it is signed. It is for the caller to reserve, as
+// PutBytes and GetBytes are.
 func (b *Bucket) RequestBytes() int64 {
 	if b.signed {
-		return transport.ConnectionBytes + 192<<10
+		return transport.ConnectionBytes + chunkBytes
 	}
 	return transport.ConnectionBytes
 }

@@ -39,9 +39,14 @@ func (b *Bucket) PutPiece(ctx context.Context, o Object, r io.Reader, when Preco
 	return b.put(ctx, o, r, when, minio.PutObjectOptions{UserMetadata: make(map[string]string)})
 }
 
-// PutBytes is what a Put costs outside what it reads: a connection, and the chunk
-// of 64 KiB with its copy that minio-go keeps where a trailer follows.
-const PutBytes = transport.ConnectionBytes + 192<<10
+// PutBytes is what a Put costs outside what it reads: RequestBytes, and where the sum
+// isn't known what minio-go keeps until it follows in a trailer.
+func (b *Bucket) PutBytes(sum store.Sum) int64 {
+	if b.signed || !sum.Known {
+		return transport.ConnectionBytes + chunkBytes
+	}
+	return transport.ConnectionBytes
+}
 
 func (b *Bucket) put(ctx context.Context, o Object, r io.Reader, when Precondition, opts minio.PutObjectOptions) (Object, error) {
 	put := putObject

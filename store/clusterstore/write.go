@@ -64,8 +64,8 @@ type transfer struct {
 
 	source *source
 	memory memory.Reservation
-	// stateRoom is how long a state there is memory for; more is what of it was taken
-	// on the way.
+	// stateRoom is how long a state there is memory for; more is what was taken on the
+	// way.
 	stateRoom int64
 	more      []memory.Reservation
 	buffer    memory.Buffer
@@ -196,10 +196,7 @@ func (t *transfer) copy(ctx context.Context, head []byte, ended error) (err erro
 func (t *transfer) charge(ctx context.Context) (err error) {
 	s := t.upload.store
 	t.stateRoom = t.upload.record.bytes + growthBytes
-	sizes := []int64{bucket.PutBytes, leadBytes, stateCost * t.stateRoom}
-	if t.hold || len(t.next.Tails) > 0 {
-		sizes = append(sizes, bucket.GetBytes)
-	}
+	sizes := []int64{s.bucket.RequestBytes(), bucket.GetBytes, leadBytes, stateCost * t.stateRoom}
 	if ctx.Err() == nil {
 		t.memory, err = s.mem.Reserve(ctx, memory.KindConnection, sizes...)
 	} else {
@@ -235,11 +232,27 @@ func (t *transfer) relax() {
 // source meanwhile.
 func (t *transfer) stream(ctx context.Context, head []byte) error {
 	n := max(min(int64(len(head))+t.source.left, t.unit()), int64(len(head)))
+	if !t.fillsPart(n) && !t.roomForTail() {
+		t.hold = true
+		return t.store(ctx, head, int64(len(head)))
+	}
 	err := t.store(ctx, head, n)
 	if err != nil && t.source.broke() && t.verify == nil {
 		t.next.Careful = true
 	}
 	return err
+}
+
+// roomForTail takes the memory of a tail whose sum isn't known at its beginning.
+// Without, the tail is stored as it is held, in more requests.
+func (t *transfer) roomForTail() bool {
+	b := t.upload.store.bucket
+	more, err := t.upload.store.mem.TryReserve(memory.KindConnection, b.PutBytes(store.Sum{})-b.RequestBytes())
+	if err != nil {
+		return false
+	}
+	t.more = append(t.more, more)
+	return true
 }
 
 // unit is how many bytes go into the next part with the tails.
