@@ -18,6 +18,8 @@ const (
 	stateVersion = 1
 	// maxStateBytes bounds what is read as a state: 10,000 parts take 1 MiB.
 	maxStateBytes = 16 << 20
+	// maxSpecBytes bounds name and metadata, which are read and written with a state.
+	maxSpecBytes = 32 << 10
 	// stateCost is what a byte of a state costs: as it is read, kept, changed and
 	// sent, and where the list of parts goes to S3.
 	stateCost = 12
@@ -85,6 +87,10 @@ type object struct {
 }
 
 func newState(spec store.Spec) (*state, error) {
+	if n := specBytes(spec); n > maxSpecBytes {
+		err := fmt.Errorf("%w: name and metadata take %d bytes", store.ErrInvalid, n)
+		return nil, &store.LimitError{Err: err, Limit: maxSpecBytes}
+	}
 	now := time.Now().UTC()
 	st := &state{
 		Version: stateVersion, Name: []byte(spec.Name), Length: spec.Length, UnitBytes: spec.UnitBytes,
@@ -100,6 +106,15 @@ func newState(spec store.Spec) (*state, error) {
 		st.Metadata[k] = []byte(v)
 	}
 	return st, nil
+}
+
+// specBytes is what name and metadata take.
+func specBytes(spec store.Spec) int64 {
+	n := len(spec.Name)
+	for k, v := range spec.Metadata {
+		n += len(k) + len(v)
+	}
+	return int64(n)
 }
 
 // encode makes the next revision of st, which is written by node.

@@ -88,7 +88,7 @@ func (s *Store) supersede(id string) {
 	}
 }
 
-// Create implements store.Store.
+// Create implements store.Store. Name and metadata may take 32 KiB.
 func (s *Store) Create(ctx context.Context, spec store.Spec) (store.Upload, store.Info, error) {
 	u, info, err := s.create(ctx, spec)
 	if err != nil {
@@ -110,7 +110,7 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, store.Inf
 	if err != nil {
 		return nil, store.Info{}, err
 	}
-	charge, err := s.reserveSend(ctx, smallStateBytes)
+	charge, err := s.reserveSend(ctx, smallStateBytes+specBytes(spec))
 	if err != nil {
 		return nil, store.Info{}, err
 	}

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -117,6 +118,36 @@ func (s *suite) metadata() {
 		if !s.opts.DropsMetadata && !maps.Equal(got, want) {
 			s.Errorf("metadata is %q, want %q", got, want)
 		}
+	}
+}
+
+// muchMetadata: it is kept, or there is no upload. How much is kept is the store's to
+// say.
+func (s *suite) muchMetadata() {
+	refused := false
+	for size := 1 << 10; size <= 32<<20; size *= 2 {
+		spec := store.Spec{
+			Name: "object.bin", Length: 10, UnitBytes: s.unit, Readable: true,
+			Metadata: map[string]string{"filename": "object.bin", "much": strings.Repeat("m", size-size/8)},
+		}
+		before := s.list()
+		u, _, err := s.store.Create(s.ctx, spec)
+		if err != nil {
+			s.want(err, store.ErrInvalid)
+			if after := s.list(); !slices.Equal(before, after) {
+				s.Errorf("uploads before are %v, after %v", before, after)
+			}
+			refused = true
+			continue
+		}
+		if refused {
+			s.Errorf("metadata of %d bytes are taken, and fewer were not", size)
+		}
+		s.goOn(u, content(10))
+		if got := s.info(u).Metadata; !s.opts.DropsMetadata && !maps.Equal(got, spec.Metadata) {
+			s.Errorf("of %d bytes of metadata %d are kept", len(spec.Metadata["much"]), len(got["much"]))
+		}
+		s.finish(u, content(10))
 	}
 }
 

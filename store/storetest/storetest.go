@@ -44,6 +44,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, opts Options) {
 		{"odd names", (*suite).oddNames},
 		{"bad names", (*suite).badNames},
 		{"metadata", (*suite).metadata},
+		{"much metadata", (*suite).muchMetadata},
 		{"unknown id", (*suite).unknownID},
 		{"write and finish", (*suite).writeAndFinish},
 		{"empty object", (*suite).emptyObject},

@@ -58,7 +58,7 @@ func (a *answer) foreign() bool {
 func (a *answer) failure() error {
 	text := errors.New(a.describe())
 	switch a.status {
-	case http.StatusBadRequest:
+	case http.StatusBadRequest, http.StatusRequestHeaderFieldsTooLarge: // of which metadata is the one that grows
 		return fmt.Errorf("%w: %w", store.ErrInvalid, text)
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return fmt.Errorf("%w: %w", store.ErrDenied, text)

@@ -63,6 +63,7 @@ func TestStatuses(t *testing.T) {
 		transient bool
 	}{
 		{400, store.ErrInvalid, false},
+		{431, store.ErrInvalid, false},
 		{401, store.ErrDenied, false},
 		{403, store.ErrDenied, false},
 		{404, store.ErrNotFound, false},

@@ -136,6 +136,10 @@ func (s *Store) Close() error {
 // order. The longest upload the server takes only shows in Create.
 func (s *Store) Limits() store.Limits { return store.Limits{Compressed: true} }
 
+// maxMetadataBytes is more than servers take, which refuse by closing the connection
+// where it is far more.
+const maxMetadataBytes = http.DefaultMaxHeaderBytes
+
 // Create implements store.Store. Name becomes the metadata "filename", unless
 // that is there. The Info is made of the spec, without a request.
 func (s *Store) Create(ctx context.Context, spec store.Spec) (store.Upload, store.Info, error) {
@@ -165,6 +169,10 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, error) {
 	encoded, err := tus.EncodeMetadata(metadata)
 	if err != nil {
 		return nil, err
+	}
+	if len(encoded) > maxMetadataBytes {
+		err := fmt.Errorf("%w: name and metadata take %d bytes in a header", store.ErrInvalid, len(encoded))
+		return nil, &store.LimitError{Err: err, Limit: maxMetadataBytes}
 	}
 	header.Set(tus.HeaderMetadata, encoded)
 	a, err := s.do(ctx, &request{method: http.MethodPost, url: s.endpoint, header: header})
