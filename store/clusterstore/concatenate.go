@@ -37,10 +37,10 @@ func (s *Store) concatenate(ctx context.Context, spec store.Spec, ids []string) 
 	if err != nil || spec.Length == 0 {
 		return u, info, err
 	}
-	if err := u.fill(ctx, objects, sniffed); err != nil {
+	if info, err = u.fill(ctx, objects, sniffed); err != nil {
 		return nil, store.Info{}, errors.Join(err, u.Abort(context.WithoutCancel(ctx)))
 	}
-	return u, s.info(u.id, u.record.state), nil
+	return u, info, nil
 }
 
 // gather returns the objects that whole uploads lie in, and the media type by the
@@ -60,22 +60,26 @@ func (s *Store) gather(ctx context.Context, ids []string) (all []object, sniffed
 }
 
 // fill makes a run of objects that belong to other uploads.
-func (u *Upload) fill(ctx context.Context, objects []object, sniffed string) error {
+func (u *Upload) fill(ctx context.Context, objects []object, sniffed string) (store.Info, error) {
 	if err := u.begin(ctx); err != nil {
-		return err
+		return store.Info{}, err
 	}
 	defer u.end()
 	s := u.store
-	charge, err := s.reserveSend(ctx, smallStateBytes)
+	st, err := u.state(ctx)
 	if err != nil {
-		return err
+		return store.Info{}, err
+	}
+	charge, err := s.reserveSend(ctx, u.record.bytes+smallStateBytes)
+	if err != nil {
+		return store.Info{}, err
 	}
 	defer func() { _ = charge.Release() }()
-	next := u.record.state.clone()
+	next := st.clone()
 	next.Sniffed = sniffed
 	r, err := s.newRun(ctx, u.id, next)
 	if err != nil {
-		return err
+		return store.Info{}, err
 	}
 	if err = s.copyInto(ctx, &r, objects); err == nil {
 		next.Runs = append(next.Runs, r)
@@ -83,6 +87,7 @@ func (u *Upload) fill(ctx context.Context, objects []object, sniffed string) err
 	}
 	if err != nil {
 		s.removeData(context.WithoutCancel(ctx), r.multipart())
+		return store.Info{}, err
 	}
-	return err
+	return s.info(u.id, next), nil
 }

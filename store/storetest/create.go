@@ -131,7 +131,7 @@ func (s *suite) muchMetadata() {
 			Metadata: map[string]string{"filename": "object.bin", "much": strings.Repeat("m", size-size/8)},
 		}
 		before := s.list()
-		u, _, err := s.store.Create(s.ctx, spec)
+		u, info, err := s.store.Create(s.ctx, spec)
 		if err != nil {
 			s.want(err, store.ErrInvalid)
 			if after := s.list(); !slices.Equal(before, after) {
@@ -144,10 +144,18 @@ func (s *suite) muchMetadata() {
 			s.Errorf("metadata of %d bytes are taken, and fewer were not", size)
 		}
 		s.goOn(u, content(10))
-		if got := s.info(u).Metadata; !s.opts.DropsMetadata && !maps.Equal(got, spec.Metadata) {
-			s.Errorf("of %d bytes of metadata %d are kept", len(spec.Metadata["much"]), len(got["much"]))
+		uploads := []store.Upload{u}
+		if c, ok := s.store.(store.Concatenator); ok {
+			joined, _, err := c.Concatenate(s.ctx, spec, []string{info.ID})
+			s.must(err)
+			uploads = append(uploads, joined)
 		}
-		s.finish(u, content(10))
+		for _, u := range uploads {
+			if got := s.info(u).Metadata; !s.opts.DropsMetadata && !maps.Equal(got, spec.Metadata) {
+				s.Errorf("of %d bytes of metadata %d are kept", len(spec.Metadata["much"]), len(got["much"]))
+			}
+			s.finish(u, content(10))
+		}
 	}
 }
 
