@@ -213,7 +213,7 @@ func TestWithdrawWithoutDelete(t *testing.T) {
 	resp, text := r.do("POST", "/files/", strings.NewReader("abd"), tokens.as("alice", "Upload-Length", "3",
 		"Content-Type", "application/offset+octet-stream", "Upload-Checksum", "sha1 qZk+NkcGgWq6PiVxeFDCbJzQ2J0=")...)
 	r.wantProblem(resp, text, protocol.StatusChecksumMismatch, protocol.CodeChecksum)
-	for info, err := range r.files.Unfinished(t.Context()) {
+	for info, err := range r.files.Unfinished(t.Context(), time.Time{}) {
 		t.Errorf("an upload stays: %+v, %v", info, err)
 	}
 }

@@ -61,32 +61,16 @@ func (s *Server) expired(info store.Info) bool {
 // old, or a day. Serve calls it at an interval; who embeds the Server does.
 func (s *Server) RemoveExpired(ctx context.Context) error {
 	var errs []error
-	if s.opts.ExpireAfter > 0 {
-		errs = append(errs, s.removeAll(ctx, s.oldUnfinished(ctx)), s.removeOrphans(ctx))
+	if after := s.opts.ExpireAfter; after > 0 {
+		errs = append(errs, s.removeAll(ctx, s.lister.Unfinished(ctx, time.Now().Add(-after))), s.removeOrphans(ctx))
 	}
-	if s.opts.ExpireFinishedAfter > 0 {
-		errs = append(errs, s.removeAll(ctx, s.oldFinished(ctx)))
+	if after := s.opts.ExpireFinishedAfter; after > 0 {
+		errs = append(errs, s.removeAll(ctx, s.lister.Finished(ctx, time.Now().Add(-after))))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("remove expired uploads: %w", err)
 	}
 	return nil
-}
-
-// oldUnfinished are uploads that may have expired, and as few others as the store
-// can tell.
-func (s *Server) oldUnfinished(ctx context.Context) iter.Seq2[store.Info, error] {
-	if l, ok := s.lister.(store.AgeLister); ok {
-		return l.UnfinishedBefore(ctx, time.Now().Add(-s.opts.ExpireAfter))
-	}
-	return s.lister.Unfinished(ctx)
-}
-
-func (s *Server) oldFinished(ctx context.Context) iter.Seq2[store.Info, error] {
-	if l, ok := s.lister.(store.AgeLister); ok {
-		return l.FinishedBefore(ctx, time.Now().Add(-s.opts.ExpireFinishedAfter))
-	}
-	return s.lister.Finished(ctx)
 }
 
 // removeOrphans removes what uploads of nodes that died have left in the store.

@@ -143,7 +143,7 @@ func (r *rig) ageState(file string, then time.Time) {
 
 func (r *rig) unfinished() (n int) {
 	r.Helper()
-	for _, err := range r.files.Unfinished(r.Context()) {
+	for _, err := range r.files.Unfinished(r.Context(), time.Time{}) {
 		r.must(err)
 		n++
 	}

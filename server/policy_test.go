@@ -42,10 +42,10 @@ var asPNG = metadata("filetype", "image/png", "filename", "a.png")
 // wantEmpty fails the test if any upload is left.
 func (r *rig) wantEmpty() {
 	r.Helper()
-	for info, err := range r.files.Unfinished(r.Context()) {
+	for info, err := range r.files.Unfinished(r.Context(), time.Time{}) {
 		r.Errorf("%s is left unfinished, %v", info.ID, err)
 	}
-	for info, err := range r.files.Finished(r.Context()) {
+	for info, err := range r.files.Finished(r.Context(), time.Time{}) {
 		r.Errorf("%s is left finished, %v", info.ID, err)
 	}
 }
@@ -156,7 +156,7 @@ func TestPolicySignature(t *testing.T) {
 			if resp, text := send(r, pngFile); resp.StatusCode/100 != 2 {
 				t.Errorf("PNG: %s %s", resp.Status, text)
 			}
-			for info, err := range r.files.Finished(t.Context()) {
+			for info, err := range r.files.Finished(t.Context(), time.Time{}) {
 				if err != nil || info.Metadata["filetype"] != "image/png" {
 					t.Errorf("finished is %+v, %v", info, err)
 				}
@@ -203,7 +203,7 @@ func (r *rig) part(data []byte) string {
 // removeParts discards what is unfinished.
 func (r *rig) removeParts() {
 	r.Helper()
-	for info, err := range r.files.Unfinished(r.Context()) {
+	for info, err := range r.files.Unfinished(r.Context(), time.Time{}) {
 		r.must(err)
 		if !tus.IsPartial(info.Metadata) {
 			r.Errorf("%s is no part", info.ID)
@@ -385,7 +385,7 @@ func TestPolicyQuotaTogether(t *testing.T) {
 	}
 	all.Wait()
 	var stored int64
-	for info, err := range r.files.Unfinished(t.Context()) {
+	for info, err := range r.files.Unfinished(t.Context(), time.Time{}) {
 		r.must(err)
 		stored += info.Offset
 	}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/streamflow/streamflow/protocol"
 )
@@ -36,7 +37,7 @@ func TestMetadataIsBounded(t *testing.T) {
 	metadata := "x " + base64.StdEncoding.EncodeToString(make([]byte, 40<<10))
 	resp, text := r.do("POST", "/files/", nil, "Upload-Length", "1", "Upload-Metadata", metadata)
 	r.wantProblem(resp, text, http.StatusBadRequest, protocol.CodeValidation)
-	for info, err := range r.files.Unfinished(t.Context()) {
+	for info, err := range r.files.Unfinished(t.Context(), time.Time{}) {
 		t.Errorf("it made %+v, %v", info, err)
 	}
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/server"
@@ -126,7 +127,7 @@ func TestOtherSites(t *testing.T) {
 			}
 			if test.refused {
 				r.wantProblem(resp, text, http.StatusForbidden, protocol.CodeDenied)
-				for info, err := range r.files.Unfinished(t.Context()) {
+				for info, err := range r.files.Unfinished(t.Context(), time.Time{}) {
 					t.Errorf("it made %+v, %v", info, err)
 				}
 			}

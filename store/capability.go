@@ -83,29 +83,22 @@ type Putter interface {
 }
 
 // A Lister is a Store that can say which uploads are in it.
+//
+// Both walks take a time, and may leave out what has changed since, by the store's
+// clock, but nothing else: who wants what is old needn't have the rest read. A store
+// that saves nothing by it leaves out nothing, and with the zero time none does.
 type Lister interface {
 	// Unfinished yields every upload that is there from the beginning to the end
 	// of the walk and isn't finished, in no order. An upload that can't be read
 	// is yielded as an error, with its ID in the Info, and the walk goes on; an
 	// error without an ID ends it. Where a list knows less of an upload than
 	// Create did, the ID is the beginning of Create's, up to its first dot.
-	Unfinished(ctx context.Context) iter.Seq2[Info, error]
+	Unfinished(ctx context.Context, before time.Time) iter.Seq2[Info, error]
 
 	// Finished yields, in the same way, the finished uploads that the store still
 	// has: as it finished them, since what somebody else has put in place of an
 	// upload isn't the store's. A store that forgets what is finished has none.
-	Finished(ctx context.Context) iter.Seq2[Info, error]
-}
-
-// An AgeLister is a Lister that would have to read each upload to say all of it, and
-// knows without that which ones have changed of late.
-type AgeLister interface {
-	// UnfinishedBefore is Unfinished, and may leave out what has changed since that
-	// time.
-	UnfinishedBefore(ctx context.Context, before time.Time) iter.Seq2[Info, error]
-
-	// FinishedBefore is Finished, and may leave out what was finished since.
-	FinishedBefore(ctx context.Context, before time.Time) iter.Seq2[Info, error]
+	Finished(ctx context.Context, before time.Time) iter.Seq2[Info, error]
 }
 
 // A Cleaner is a Store where a crash can leave bytes behind that belong to no

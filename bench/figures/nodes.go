@@ -210,7 +210,7 @@ func (f *fleet) leftovers(ctx context.Context) (unheard, removed, left int, err 
 		return 0, 0, 0, err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	for info, err := range st.Unfinished(ctx) {
+	for info, err := range st.Unfinished(ctx, time.Time{}) {
 		if err != nil {
 			return unheard, 0, 0, err
 		}

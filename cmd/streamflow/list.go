@@ -108,7 +108,7 @@ func (s *session) unfinished(ctx context.Context) iter.Seq2[streamflow.Unfinishe
 		if !ok {
 			return
 		}
-		for info, err := range lister.Unfinished(ctx) {
+		for info, err := range lister.Unfinished(ctx, time.Time{}) {
 			if known[listedID(info.ID)] {
 				continue
 			}

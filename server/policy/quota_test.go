@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/server/policy"
@@ -91,11 +93,10 @@ func (m *model) check(step, kind int) {
 	m.Helper()
 	var bytes int64
 	open := 0
-	for _, list := range []func(context.Context) func(func(store.Info, error) bool){
-		func(ctx context.Context) func(func(store.Info, error) bool) { return m.files.Unfinished(ctx) },
-		func(ctx context.Context) func(func(store.Info, error) bool) { return m.files.Finished(ctx) },
+	for _, list := range []iter.Seq2[store.Info, error]{
+		m.files.Unfinished(m.ctx, time.Time{}), m.files.Finished(m.ctx, time.Time{}),
 	} {
-		for info, err := range list(m.ctx) {
+		for info, err := range list {
 			if err != nil {
 				m.Fatal(err)
 			}

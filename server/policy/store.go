@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"time"
 
 	"github.com/streamflow/streamflow/server/auth"
 	"github.com/streamflow/streamflow/store"
@@ -28,8 +29,8 @@ type countedStore struct {
 // load adds what is there already. It tells of uploads that can't be read, which
 // don't count.
 func (l *ledger) load(ctx context.Context, lister store.Lister, unreadable func(id string, err error)) error {
-	for _, walk := range []func(context.Context) iter.Seq2[store.Info, error]{lister.Unfinished, lister.Finished} {
-		for info, err := range walk(ctx) {
+	for _, walk := range []iter.Seq2[store.Info, error]{lister.Unfinished(ctx, time.Time{}), lister.Finished(ctx, time.Time{})} {
+		for info, err := range walk {
 			switch {
 			case err == nil:
 				l.change(account{}, accountOf(info))

@@ -10,30 +10,17 @@ import (
 	"github.com/streamflow/streamflow/store"
 )
 
-var (
-	_ store.Lister    = (*Store)(nil)
-	_ store.AgeLister = (*Store)(nil)
-)
+var _ store.Lister = (*Store)(nil)
 
-// Unfinished implements store.Lister: each upload's state is read.
-func (s *Store) Unfinished(ctx context.Context) iter.Seq2[store.Info, error] {
-	return s.UnfinishedBefore(ctx, time.Time{})
-}
-
-// UnfinishedBefore implements store.AgeLister: no state is read that was written
-// since, by the clock of the service.
-func (s *Store) UnfinishedBefore(ctx context.Context, before time.Time) iter.Seq2[store.Info, error] {
+// Unfinished implements store.Lister. It reads the state of each upload, but none
+// that was written since before, by the clock of the service.
+func (s *Store) Unfinished(ctx context.Context, before time.Time) iter.Seq2[store.Info, error] {
 	return s.list(ctx, s.prefix+uploadsDir, before, func(string) (bool, error) { return true, nil })
 }
 
-// Finished implements store.Lister. It looks at each object, too: what somebody
-// else has put in its place is not listed.
-func (s *Store) Finished(ctx context.Context) iter.Seq2[store.Info, error] {
-	return s.FinishedBefore(ctx, time.Time{})
-}
-
-// FinishedBefore implements store.AgeLister, as UnfinishedBefore does.
-func (s *Store) FinishedBefore(ctx context.Context, before time.Time) iter.Seq2[store.Info, error] {
+// Finished implements store.Lister, as Unfinished does. It looks at each object,
+// too: what somebody else has put in its place is not listed.
+func (s *Store) Finished(ctx context.Context, before time.Time) iter.Seq2[store.Info, error] {
 	return s.list(ctx, s.prefix+finishedDir, before, func(id string) (bool, error) {
 		o, err := s.bucket.Head(ctx, s.target(id))
 		return o.Mark == id, err

@@ -129,19 +129,18 @@ func TestRequests(t *testing.T) {
 	check(t, err)
 	expect("finish of what was read", "4 writes, 2 reads, 2 deletes")
 
-	for _, err := range st.Unfinished(t.Context()) {
+	for _, err := range st.Unfinished(t.Context(), time.Time{}) {
 		check(t, err)
 	}
 	expect("a list of no unfinished uploads", "0 writes, 1 reads, 0 deletes")
-	for _, err := range st.Finished(t.Context()) {
+	for _, err := range st.Finished(t.Context(), time.Time{}) {
 		check(t, err)
 	}
 	expect("a list of four finished ones", "0 writes, 9 reads, 0 deletes")
 	create(10)
 	count.take()
-	for _, list := range []iter.Seq2[store.Info, error]{
-		st.UnfinishedBefore(t.Context(), time.Now().Add(-time.Hour)), st.FinishedBefore(t.Context(), time.Now().Add(-time.Hour)),
-	} {
+	old := time.Now().Add(-time.Hour)
+	for _, list := range []iter.Seq2[store.Info, error]{st.Unfinished(t.Context(), old), st.Finished(t.Context(), old)} {
 		for info, err := range list {
 			check(t, err)
 			t.Errorf("%s isn't old", info.ID)

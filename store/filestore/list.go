@@ -8,6 +8,7 @@ import (
 	"iter"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/streamflow/streamflow/internal/uploadid"
 	"github.com/streamflow/streamflow/store"
@@ -19,13 +20,13 @@ var _ store.Lister = (*Store)(nil)
 const listed = 256
 
 // Unfinished implements [store.Lister]: what is under way has a part.
-func (s *Store) Unfinished(ctx context.Context) iter.Seq2[store.Info, error] {
+func (s *Store) Unfinished(ctx context.Context, _ time.Time) iter.Seq2[store.Info, error] {
 	return s.list(ctx, partName(""), func(info store.Info) bool { return !info.Complete })
 }
 
 // Finished implements [store.Lister]: by id, what is finished has a log. By name
 // the store forgets it.
-func (s *Store) Finished(ctx context.Context) iter.Seq2[store.Info, error] {
+func (s *Store) Finished(ctx context.Context, _ time.Time) iter.Seq2[store.Info, error] {
 	return s.list(ctx, logName(""), func(info store.Info) bool { return info.Complete && s.isUntouched(info) })
 }
 

@@ -49,7 +49,7 @@ func TestFinishedAsItWas(t *testing.T) {
 				t.Fatal(err)
 			}
 			listed := false
-			for got, err := range s.Finished(t.Context()) {
+			for got, err := range s.Finished(t.Context(), time.Time{}) {
 				if err != nil || got.ID != info.ID {
 					t.Errorf("listed is %+v, %v", got, err)
 				}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"time"
 
 	"github.com/streamflow/streamflow/internal/bucket"
 	"github.com/streamflow/streamflow/store"
@@ -16,7 +17,7 @@ var _ store.Lister = (*Store)(nil)
 // other programs left, too. S3 doesn't tell an upload's length: what is listed
 // can be looked at and aborted. It lists all that begins with the prefix, whose
 // end is a slash.
-func (s *Store) Unfinished(ctx context.Context) iter.Seq2[store.Info, error] {
+func (s *Store) Unfinished(ctx context.Context, _ time.Time) iter.Seq2[store.Info, error] {
 	return func(yield func(store.Info, error) bool) {
 		for found, err := range s.bucket.Multiparts(ctx, s.prefix) {
 			switch {
@@ -43,7 +44,7 @@ func (s *Store) listed(found bucket.ListedMultipart) store.Info {
 
 // Finished implements store.Lister. The id of a finished object has S3's id of
 // its multipart upload, which S3 doesn't keep, so there are none.
-func (s *Store) Finished(ctx context.Context) iter.Seq2[store.Info, error] {
+func (s *Store) Finished(ctx context.Context, _ time.Time) iter.Seq2[store.Info, error] {
 	return func(yield func(store.Info, error) bool) {
 		if err := ctx.Err(); err != nil {
 			yield(store.Info{}, err)

@@ -89,7 +89,7 @@ func TestPiecesAreFoundAgain(t *testing.T) {
 		t.Errorf("info is %+v", info)
 	}
 	var found []store.Info
-	for info, err := range st.Unfinished(t.Context()) {
+	for info, err := range st.Unfinished(t.Context(), time.Time{}) {
 		check(t, err)
 		found = append(found, info)
 	}
@@ -173,7 +173,7 @@ func TestFullMemoryDoesNotHoldUpAPiece(t *testing.T) {
 // nothingBeside fails the test if a piece or a part is left.
 func nothingBeside(t *testing.T, g *s3test.Gateway, st *s3store.Store) {
 	t.Helper()
-	for info, err := range st.Unfinished(t.Context()) {
+	for info, err := range st.Unfinished(t.Context(), time.Time{}) {
 		check(t, err)
 		t.Errorf("left is the upload %+v", info)
 	}

@@ -226,37 +226,18 @@ func (f *Faulty) Concatenate(ctx context.Context, spec store.Spec, ids []string)
 }
 
 // Unfinished implements [store.Lister]. A fault ends the walk at once.
-func (f *Faulty) Unfinished(ctx context.Context) iter.Seq2[store.Info, error] {
-	return f.list(ctx, store.Lister.Unfinished)
+func (f *Faulty) Unfinished(ctx context.Context, before time.Time) iter.Seq2[store.Info, error] {
+	return f.list(ctx, before, store.Lister.Unfinished)
 }
 
 // Finished implements [store.Lister], as Unfinished does.
-func (f *Faulty) Finished(ctx context.Context) iter.Seq2[store.Info, error] {
-	return f.list(ctx, store.Lister.Finished)
+func (f *Faulty) Finished(ctx context.Context, before time.Time) iter.Seq2[store.Info, error] {
+	return f.list(ctx, before, store.Lister.Finished)
 }
 
-// UnfinishedBefore implements [store.AgeLister], where the store inside doesn't by
-// Unfinished.
-func (f *Faulty) UnfinishedBefore(ctx context.Context, before time.Time) iter.Seq2[store.Info, error] {
-	return f.list(ctx, func(l store.Lister, ctx context.Context) iter.Seq2[store.Info, error] {
-		if a, ok := l.(store.AgeLister); ok {
-			return a.UnfinishedBefore(ctx, before)
-		}
-		return l.Unfinished(ctx)
-	})
-}
+type walk func(l store.Lister, ctx context.Context, before time.Time) iter.Seq2[store.Info, error]
 
-// FinishedBefore implements [store.AgeLister], as UnfinishedBefore does.
-func (f *Faulty) FinishedBefore(ctx context.Context, before time.Time) iter.Seq2[store.Info, error] {
-	return f.list(ctx, func(l store.Lister, ctx context.Context) iter.Seq2[store.Info, error] {
-		if a, ok := l.(store.AgeLister); ok {
-			return a.FinishedBefore(ctx, before)
-		}
-		return l.Finished(ctx)
-	})
-}
-
-func (f *Faulty) list(ctx context.Context, walk func(store.Lister, context.Context) iter.Seq2[store.Info, error]) iter.Seq2[store.Info, error] {
+func (f *Faulty) list(ctx context.Context, before time.Time, listed walk) iter.Seq2[store.Info, error] {
 	return func(yield func(store.Info, error) bool) {
 		l, ok := f.inner.(store.Lister)
 		if !ok {
@@ -267,7 +248,7 @@ func (f *Faulty) list(ctx context.Context, walk func(store.Lister, context.Conte
 			yield(store.Info{}, err)
 			return
 		}
-		walk(l, ctx)(yield)
+		listed(l, ctx, before)(yield)
 	}
 }
 

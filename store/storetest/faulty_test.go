@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -198,7 +199,7 @@ func TestCapabilities(t *testing.T) {
 	info, err := u.Info(t.Context())
 	must(t, err)
 	walk := func() (n int, err error) {
-		for _, err := range faulty.Unfinished(t.Context()) {
+		for _, err := range faulty.Unfinished(t.Context(), time.Time{}) {
 			if err != nil {
 				return n, err
 			}
