@@ -21,12 +21,6 @@ import (
 	"github.com/streamflow/streamflow/store"
 )
 
-// Metadata keys with a meaning that clients agree on.
-const (
-	MetadataFilename = "filename"
-	MetadataFiletype = "filetype" // a media type
-)
-
 // Uploads is what a protocol stands in front of. Errors are those of package
 // store or a *[Refusal]; anything else is answered with 500.
 type Uploads interface {

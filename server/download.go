@@ -102,7 +102,7 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, id string) error {
 
 // mediaType is what the client said of its file, if that is one.
 func mediaType(info store.Info) string {
-	t, params, err := mime.ParseMediaType(info.Metadata[protocol.MetadataFiletype])
+	t, params, err := mime.ParseMediaType(info.Metadata[store.MetadataFiletype])
 	if err == nil {
 		t = mime.FormatMediaType(t, params)
 	}

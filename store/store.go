@@ -106,6 +106,12 @@ type Upload interface {
 // UnknownLength stands for a length that isn't known yet.
 const UnknownLength = -1
 
+// Metadata keys with a meaning that clients, servers and stores agree on.
+const (
+	MetadataFilename = "filename" // as [Spec].Name
+	MetadataFiletype = "filetype" // a media type
+)
+
 // A Spec describes an upload to create.
 type Spec struct {
 	// ID of the upload, 32 hexadecimal digits in lower case, or "" to have the store

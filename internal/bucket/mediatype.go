@@ -5,10 +5,9 @@ import (
 	"mime"
 	"net/http"
 	"path"
-)
 
-// filetype is the metadata in which clients of a server declare the media type.
-const filetype = "filetype"
+	"github.com/streamflow/streamflow/store"
+)
 
 // anyBytes is the media type that says nothing.
 const anyBytes = "application/octet-stream"
@@ -25,7 +24,7 @@ func MediaType(head []byte) string {
 // mediaType is what an object goes by: what the options say, or the client
 // declared, or the extension of the name, or the first bytes.
 func (o *ObjectOptions) mediaType(key string, object Object) string {
-	return cmp.Or(o.ContentType, declared(object.Metadata[filetype]),
+	return cmp.Or(o.ContentType, declared(object.Metadata[store.MetadataFiletype]),
 		mime.TypeByExtension(path.Ext(cmp.Or(object.Name, key))), object.Sniffed)
 }
 

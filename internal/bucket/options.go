@@ -13,7 +13,7 @@ import (
 // ObjectOptions are what S3 keeps with every object. The zero value
 // leaves all to the bucket.
 type ObjectOptions struct {
-	// ContentType; default: what the metadata "filetype" declares, else by the
+	// ContentType; default: what [store.MetadataFiletype] declares, else by the
 	// extension of the name, else by the first bytes.
 	ContentType string
 	// CacheControl is the header of that name.

@@ -132,12 +132,12 @@ func filename(r *http.Request, name string) string {
 func metadata(r *http.Request, name string) map[string]string {
 	m := make(map[string]string)
 	if name := filename(r, name); name != "" {
-		m[protocol.MetadataFilename] = name
+		m[store.MetadataFilename] = name
 	}
 	switch t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); {
 	case err != nil, t == ContentType, t == "application/x-www-form-urlencoded":
 	default:
-		m[protocol.MetadataFiletype] = r.Header.Get("Content-Type")
+		m[store.MetadataFiletype] = r.Header.Get("Content-Type")
 	}
 	return m
 }

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -61,7 +60,7 @@ func (h *Handler) postFinal(w http.ResponseWriter, r *http.Request, parts []stri
 		}
 	}
 	info, err := h.uploads.Concatenate(r.Context(), store.Spec{
-		Name:     metadata[protocol.MetadataFilename],
+		Name:     metadata[store.MetadataFilename],
 		Length:   store.UnknownLength,
 		Metadata: metadata,
 	}, ids)

@@ -110,7 +110,7 @@ func (h *Handler) spec(header http.Header) (store.Spec, error) {
 	if err != nil {
 		return store.Spec{}, err
 	}
-	return store.Spec{Name: metadata[protocol.MetadataFilename], Length: length, Metadata: metadata}, nil
+	return store.Spec{Name: metadata[store.MetadataFilename], Length: length, Metadata: metadata}, nil
 }
 
 // declaredMetadata returns what is kept with an upload: its metadata and what

@@ -168,7 +168,7 @@ func (g *Grant) admit(spec store.Spec, now time.Time) error {
 		return fmt.Errorf("%w: this URL is for an upload whose length is declared when it begins", store.ErrInvalid)
 	case g.MaxBytes > 0 && spec.Length > g.MaxBytes:
 		return protocol.TooLarge(g.MaxBytes, "the upload is larger than this URL is for")
-	case g.Type != "" && !g.matches(spec.Metadata[protocol.MetadataFiletype]):
+	case g.Type != "" && !g.matches(spec.Metadata[store.MetadataFiletype]):
 		return &protocol.Refusal{
 			Status: http.StatusUnsupportedMediaType,
 			Code:   protocol.CodeFile,

@@ -103,9 +103,9 @@ func (r *Refuse) refusal() *protocol.Refusal {
 func (r *Reply) apply(spec *store.Spec) error {
 	changes := r.Metadata
 	if r.Name != nil {
-		changes = map[string]*string{protocol.MetadataFilename: r.Name}
+		changes = map[string]*string{store.MetadataFilename: r.Name}
 		for key, value := range r.Metadata {
-			if key != protocol.MetadataFilename {
+			if key != store.MetadataFilename {
 				changes[key] = value
 			}
 		}
@@ -118,8 +118,8 @@ func (r *Reply) apply(spec *store.Spec) error {
 		return fmt.Errorf("its reply: %w", err)
 	}
 	spec.Metadata = metadata
-	if _, named := changes[protocol.MetadataFilename]; named {
-		spec.Name = metadata[protocol.MetadataFilename]
+	if _, named := changes[store.MetadataFilename]; named {
+		spec.Name = metadata[store.MetadataFilename]
 	}
 	return nil
 }

@@ -49,7 +49,7 @@ func (u *checkedUploads) Append(ctx context.Context, id string, c protocol.Chunk
 	if err != nil || before.Offset != 0 || tus.IsPartial(before.Metadata) {
 		return u.Uploads.Append(ctx, id, c) // which says what is wrong
 	}
-	body := &checkedBody{Body: c.Body, declared: before.Metadata[protocol.MetadataFiletype]}
+	body := &checkedBody{Body: c.Body, declared: before.Metadata[store.MetadataFiletype]}
 	c.Body = body
 	info, err := u.Uploads.Append(ctx, id, c)
 	if err == nil || body.refusal == nil {
@@ -103,13 +103,13 @@ func (p *Policy) BeforeFinish(ctx context.Context, info store.Info) error {
 	if err = errors.Join(err, r.Close()); err != nil {
 		return fmt.Errorf("check the contents: %w", err)
 	}
-	return refusalOf(info.Metadata[protocol.MetadataFiletype], head)
+	return refusalOf(info.Metadata[store.MetadataFiletype], head)
 }
 
 // checkDeclared looks at what a client says of a file.
 func (p *Policy) checkDeclared(spec store.Spec) error {
 	if p.opts.checksSignatures() {
-		if err := p.checkType(spec.Metadata[protocol.MetadataFiletype]); err != nil {
+		if err := p.checkType(spec.Metadata[store.MetadataFiletype]); err != nil {
 			return err
 		}
 	}
@@ -117,7 +117,7 @@ func (p *Policy) checkDeclared(spec store.Spec) error {
 		return nil
 	}
 	allowed := enumerate(p.opts.Extensions)
-	switch name := spec.Metadata[protocol.MetadataFilename]; {
+	switch name := spec.Metadata[store.MetadataFilename]; {
 	case name == "":
 		return refuseFile(http.StatusBadRequest, "the file has no name: send one as filename, ending in one of "+allowed)
 	case !slices.ContainsFunc(p.opts.Extensions, func(e Extension) bool { return e.Matches(name) }):

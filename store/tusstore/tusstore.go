@@ -42,7 +42,6 @@ import (
 
 	"github.com/streamflow/streamflow/internal/transport"
 	"github.com/streamflow/streamflow/memory"
-	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/store"
 )
@@ -162,7 +161,7 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, error) {
 	default:
 		return nil, fmt.Errorf("%w length %d", store.ErrInvalid, spec.Length)
 	}
-	metadata := map[string]string{protocol.MetadataFilename: spec.Name}
+	metadata := map[string]string{store.MetadataFilename: spec.Name}
 	for k, v := range spec.Metadata {
 		metadata[k] = v
 	}
@@ -188,7 +187,7 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, error) {
 	}
 	location.User = nil
 	u := s.newUpload(location.String(), location)
-	u.info.Name, u.info.Length, u.info.Metadata = metadata[protocol.MetadataFilename], spec.Length, metadata
+	u.info.Name, u.info.Length, u.info.Metadata = metadata[store.MetadataFilename], spec.Length, metadata
 	return u, nil
 }
 

@@ -82,7 +82,7 @@ func (u *Upload) head(ctx context.Context) (store.Info, error) {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.info.Name, u.info.Metadata = metadata[protocol.MetadataFilename], metadata
+	u.info.Name, u.info.Metadata = metadata[store.MetadataFilename], metadata
 	if length != store.UnknownLength {
 		u.info.Length, u.undeclared = length, false
 	}
