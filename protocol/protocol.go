@@ -89,6 +89,7 @@ const (
 	// when it has its length.
 	metadataExplicit = "explicit end"
 	metadataDigest   = "repr digest"
+	metadataCoding   = "content coding"
 )
 
 // Explicit marks the metadata of an upload that only EndHere completes. The
@@ -111,6 +112,13 @@ func WholeDigests(metadata map[string]string) Digests {
 	}
 	return ParseDigests([]string{metadata[metadataDigest]})
 }
+
+// Encoded marks the metadata of an upload whose bytes have a content coding (RFC
+// 9110, section 8.4): they are stored as they come, and read with it.
+func Encoded(metadata map[string]string, coding string) { metadata[metadataCoding] = coding }
+
+// ContentCoding is what Encoded has marked that metadata with, or "".
+func ContentCoding(metadata map[string]string) string { return metadata[metadataCoding] }
 
 // Body is the body of a request. Its reads end at a deadline that another
 // goroutine may set, as in net.Conn.

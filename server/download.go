@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -87,12 +88,15 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, id string) error {
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	h.Set("Cache-Control", "private, no-cache")
 	h.Set("ETag", etag(info))
+	if coding := protocol.ContentCoding(info.Metadata); coding != "" {
+		h.Set("Content-Encoding", coding)
+	}
 	protocol.SetDigest(w, r, info, nil)
 	if r.Method == http.MethodHead {
 		s.rufh.SetState(w, r, info)
 	}
 	rc := http.NewResponseController(w)
-	http.ServeContent(&downloadWriter{ResponseWriter: w, request: r}, r, "", info.ModifiedAt,
+	http.ServeContent(&downloadWriter{ResponseWriter: w, request: r, length: info.Length}, r, "", info.ModifiedAt,
 		&outgoing{ReadSeeker: content, rc: rc, idle: s.opts.IdleTimeout, ending: s.ending})
 	// The deadline is the connection's: it goes once the last bytes have gone.
 	_ = rc.Flush()
@@ -157,15 +161,20 @@ func (o *outgoing) Read(p []byte) (int, error) {
 	return o.ReadSeeker.Read(p)
 }
 
-// A downloadWriter makes a problem of what http.ServeContent refuses.
+// A downloadWriter makes a problem of what http.ServeContent refuses, and says how
+// long a file is also where it has a content coding.
 type downloadWriter struct {
 	http.ResponseWriter
 	request *http.Request
+	length  int64
 	refused bool
 }
 
 // WriteHeader implements http.ResponseWriter.
 func (w *downloadWriter) WriteHeader(status int) {
+	if status == http.StatusOK {
+		w.Header().Set("Content-Length", strconv.FormatInt(w.length, 10))
+	}
 	if status != http.StatusRequestedRangeNotSatisfiable {
 		w.ResponseWriter.WriteHeader(status)
 		return

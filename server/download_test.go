@@ -15,6 +15,48 @@ import (
 	"github.com/streamflow/streamflow/server"
 )
 
+// What comes with a content coding is stored as it is, and read with the coding.
+func TestDownloadOfEncodedUpload(t *testing.T) { overStores(t, downloadOfEncodedUpload) }
+
+func downloadOfEncodedUpload(t *testing.T, newRig func(*testing.T, *server.Options) *rig) {
+	r := newRig(t, &server.Options{AllowReading: true})
+	plain := strings.Repeat("0123456789", 1000)
+	coded := gzipped(plain).String()
+	resp, text := r.rufh("PUT", "/files/a.txt", strings.NewReader(coded), "Content-Encoding", "GZIP", "Content-Type", "text/plain")
+	r.want("PUT", resp, text, http.StatusCreated)
+	path := resp.Header.Get("Location")
+	if got := string(r.content(path)); got != coded {
+		t.Errorf("stored %d bytes, want the %d in gzip", len(got), len(coded))
+	}
+	for _, method := range []string{"GET", "HEAD"} {
+		resp, text = r.rufh(method, path, nil, "Accept-Encoding", "gzip")
+		if h := resp.Header; h.Get("Content-Encoding") != "gzip" || h.Get("Content-Type") != "text/plain" || h.Get("Content-Length") != strconv.Itoa(len(coded)) {
+			t.Errorf("%s: header is %v", method, h)
+		}
+		if method == "GET" && string(text) != coded {
+			t.Errorf("read %d bytes, want the %d in gzip", len(text), len(coded))
+		}
+	}
+	if resp, text = r.rufh("GET", path, nil, "Accept-Encoding", "gzip", "Range", "bytes=2-4"); resp.StatusCode != http.StatusPartialContent || string(text) != coded[2:5] {
+		t.Errorf("range: %s %q", resp.Status, text)
+	}
+	resp, text = r.rufh("GET", path, nil, "Accept-Encoding", "gzip", "If-Match", `"x"`)
+	if r.want("other tag", resp, text, http.StatusPreconditionFailed); resp.Header.Get("Content-Encoding") != "" && len(text) > 0 {
+		t.Errorf("an error is encoded: %v", resp.Header)
+	}
+	// A client that decodes by itself, as browsers do, has the file as it was.
+	if got := r.curl("--compressed", r.url+path); got != plain {
+		t.Errorf("decoded %d bytes, want %d", len(got), len(plain))
+	}
+
+	resp, text = r.rufh("PUT", "/files/b.txt", strings.NewReader("x"), "Content-Encoding", "gz\xfcp")
+	r.wantProblem(resp, text, http.StatusBadRequest, "VALIDATION_ERROR")
+	resp, _ = r.rufh("PUT", "/files/c.txt", strings.NewReader("x"), "Content-Encoding", "identity")
+	if resp, text = r.get(resp.Header.Get("Location")); resp.Header.Get("Content-Encoding") != "" || string(text) != "x" {
+		t.Errorf("identity: header is %v", resp.Header)
+	}
+}
+
 func TestDownload(t *testing.T) { overStores(t, download) }
 
 func download(t *testing.T, newRig func(*testing.T, *server.Options) *rig) {

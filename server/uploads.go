@@ -17,6 +17,9 @@ func (u uploads) Create(ctx context.Context, spec store.Spec) (store.Info, error
 		return store.Info{}, err
 	}
 	spec.Readable = u.s.readsUnfinished(spec)
+	if u.s.store.Limits().ContentCoding {
+		spec.ContentCoding = protocol.ContentCoding(spec.Metadata)
+	}
 	up, info, err := u.s.store.Create(ctx, spec)
 	if err != nil {
 		return store.Info{}, fmt.Errorf("create upload: %w", err)

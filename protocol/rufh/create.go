@@ -37,9 +37,16 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request, name string) er
 	if err != nil {
 		return err
 	}
+	coding, err := contentCoding(r.Header)
+	if err != nil {
+		return err
+	}
 	whole := protocol.ParseDigests(r.Header.Values(protocol.HeaderReprDigest))
 	spec := store.Spec{Name: filename(r, name), Length: chunk.Length, Metadata: metadata(r, name)}
 	protocol.Explicit(spec.Metadata, whole)
+	if coding != "" {
+		protocol.Encoded(spec.Metadata, coding)
+	}
 	chunk.Whole = protocol.NewDigester(algorithms(r, whole)...)
 
 	info, err := h.uploads.Create(r.Context(), spec)
@@ -140,6 +147,19 @@ func metadata(r *http.Request, name string) map[string]string {
 		m[store.MetadataFiletype] = r.Header.Get("Content-Type")
 	}
 	return m
+}
+
+// contentCoding is how the file is encoded, or "". What codings there are is
+// nothing to this server, which takes them off for nobody.
+func contentCoding(header http.Header) (string, error) {
+	coding := strings.ToLower(strings.Join(header.Values("Content-Encoding"), ", "))
+	if coding == "identity" {
+		return "", nil
+	}
+	if len(coding) > 100 || strings.ContainsFunc(coding, func(c rune) bool { return c < ' ' || c > '~' }) {
+		return "", fmt.Errorf("%w: Content-Encoding is a short list of codings, as gzip", store.ErrInvalid)
+	}
+	return coding, nil
 }
 
 // algorithms are what is computed while the body comes: those to be checked, and

@@ -208,7 +208,7 @@ func (s *Store) probeMultipart(ctx context.Context, key string) error {
 
 // Limits implements store.Store.
 func (s *Store) Limits() store.Limits {
-	return store.Limits{ChosenIDs: true, Verified: true, MaxLength: s.opts.MaxLength}
+	return store.Limits{ChosenIDs: true, Verified: true, ContentCoding: true, MaxLength: s.opts.MaxLength}
 }
 
 // reserveGet takes the memory of a request that gets something, and of a state of so

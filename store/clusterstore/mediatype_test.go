@@ -11,7 +11,7 @@ import (
 	"github.com/streamflow/streamflow/store/clusterstore"
 )
 
-// typed notes the media types that objects outside .streamflow/ are made with.
+// typed notes the media types and content codings that objects outside .streamflow/ are made with.
 type typed struct {
 	next http.RoundTripper
 
@@ -24,7 +24,7 @@ func (c *typed) RoundTrip(r *http.Request) (*http.Response, error) {
 	puts := r.Method == http.MethodPut && r.URL.RawQuery == ""
 	if (begins || puts) && !strings.Contains(r.URL.Path, "/.streamflow/") {
 		c.mu.Lock()
-		c.types = append(c.types, r.Header.Get("Content-Type"))
+		c.types = append(c.types, strings.TrimSpace(r.Header.Get("Content-Type")+" "+r.Header.Get("Content-Encoding")))
 		c.mu.Unlock()
 	}
 	return c.next.RoundTrip(r)
@@ -54,6 +54,8 @@ func TestMediaType(t *testing.T) {
 		"declared":               {store.Spec{Name: "x.html", Metadata: declare("Image/PNG")}, large, "image/png"},
 		"declared, but not well": {store.Spec{Name: "x.html", Metadata: declare("a web page")}, pdf, "text/html; charset=utf-8"},
 		"declared as any bytes":  {store.Spec{Metadata: declare("application/octet-stream")}, pdf, "application/pdf"},
+		"with a coding":          {store.Spec{Name: "x.txt", ContentCoding: "gzip"}, pdf, "text/plain; charset=utf-8 gzip"},
+		"with a coding, large":   {store.Spec{Name: "x", ContentCoding: "gzip"}, large, "application/octet-stream gzip"},
 		"empty":                  {store.Spec{Name: "x"}, nil, "application/octet-stream"},
 	} {
 		t.Run(name, func(t *testing.T) {

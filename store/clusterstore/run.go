@@ -56,7 +56,10 @@ func (s *Store) newRun(ctx context.Context, id string, st *state) (run, error) {
 
 // object is what is kept with the finished object.
 func (s *Store) object(id string, st *state) bucket.Object {
-	return bucket.Object{Key: s.target(id), Name: string(st.Name), Mark: id, Metadata: bucket.FitMetadata(st.metadata()), Sniffed: st.Sniffed}
+	return bucket.Object{
+		Key: s.target(id), Name: string(st.Name), Mark: id, Metadata: bucket.FitMetadata(st.metadata()),
+		Coding: st.Coding, Sniffed: st.Sniffed,
+	}
 }
 
 // isFinal: the run's multipart upload is the one that becomes the object.

@@ -42,6 +42,8 @@ type state struct {
 	Metadata  map[string][]byte `json:"metadata,omitempty"`
 	Length    int64             `json:"length"` // or store.UnknownLength
 	UnitBytes int64             `json:"unit,omitempty"`
+	// Coding is the content coding, or "".
+	Coding string `json:"coding,omitempty"`
 	// Sniffed is the media type by the first bytes.
 	Sniffed string `json:"sniffed,omitempty"`
 	// Readable is that of store.Spec.
@@ -94,7 +96,7 @@ func newState(spec store.Spec) (*state, error) {
 	now := time.Now().UTC()
 	st := &state{
 		Version: stateVersion, Name: []byte(spec.Name), Length: spec.Length, UnitBytes: spec.UnitBytes,
-		Readable: spec.Readable, Created: now, Modified: now,
+		Coding: spec.ContentCoding, Readable: spec.Readable, Created: now, Modified: now,
 	}
 	for k, v := range spec.Metadata {
 		if !utf8.ValidString(k) {

@@ -110,7 +110,7 @@ func (t *transfer) run(ctx context.Context, r io.Reader) error {
 		}
 		return err
 	}
-	if t.start == 0 {
+	if t.start == 0 && t.next.Coding == "" { // else they tell of the coding only
 		t.next.Sniffed = bucket.MediaType(t.sip[:head])
 	}
 	if chargeErr := t.charge(ctx); chargeErr != nil {
