@@ -229,48 +229,6 @@ func TestLostAnswer(t *testing.T) {
 	}
 }
 
-// TestCompletedElsewhere: a service says of a run that it is complete, while another
-// node's request is still at it. Its bytes aren't there yet, which passes.
-func TestCompletedElsewhere(t *testing.T) {
-	f := newFleet(t, 0)
-	st, tr := openTroubled(t, f.gateway, f.bucket, f.mem)
-	f.nodes = append(f.nodes, st)
-	data := random(6 * mib)
-	u, info, err := st.Create(t.Context(), store.Spec{Length: int64(len(data)), Readable: true})
-	check(t, err)
-	f.write(u, 0, data)
-	const completed = `<CompleteMultipartUploadResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Bucket>x</Bucket></CompleteMultipartUploadResult>`
-	tr.set(&trouble{request: "POST multipart", status: 200, contentType: "application/xml", body: completed})
-	_, _, err = st.OpenReader(t.Context(), info.ID)
-	if blameless(t, err); !isTransient(err) {
-		t.Errorf("error is %v", err)
-	}
-	tr.set(nil)
-	f.reads(st, info.ID, data)
-	f.only(f.finish(u, data))
-}
-
-// TestFinishedMeanwhile: another node finishes an upload while it is opened to be read.
-func TestFinishedMeanwhile(t *testing.T) {
-	f := newFleet(t, 1)
-	data := random(6 * mib)
-	u, info, err := f.nodes[0].Create(t.Context(), store.Spec{Length: int64(len(data)), Readable: true})
-	check(t, err)
-	f.write(u, 0, data)
-	next := newTransport(t, f.mem)
-	reading := openOver(t, f.gateway, f.bucket, f.mem, transportFunc(func(r *http.Request) (*http.Response, error) {
-		if kindOf(r) == "HEAD data" {
-			f.finish(u, data)
-		}
-		return next.RoundTrip(r)
-	}))
-	f.reads(reading, info.ID, data)
-}
-
-type transportFunc func(*http.Request) (*http.Response, error)
-
-func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
 // TestHalfCopied: a body of unknown size has left tails when its first part makes a
 // run of the runs before it, and S3 copies one of those but not the next. What is
 // acknowledged then includes both.

@@ -84,17 +84,6 @@ func (f *fleet) finish(u store.Upload, want []byte) store.Info {
 	return info
 }
 
-func (f *fleet) reads(st *clusterstore.Store, id string, want []byte) {
-	f.Helper()
-	r, _, err := st.OpenReader(f.Context(), id)
-	check(f.T, err)
-	got, err := io.ReadAll(r)
-	check(f.T, errors.Join(err, r.Close()))
-	if !bytes.Equal(got, want) {
-		f.Fatalf("%d bytes were read, and aren't the %d that were sent", len(got), len(want))
-	}
-}
-
 // files are what is in the bucket, parts of multipart uploads included.
 func (f *fleet) files() []string {
 	f.Helper()

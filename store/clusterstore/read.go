@@ -35,17 +35,23 @@ func (s *Store) openReader(ctx context.Context, id string) (*reader, store.Info,
 	return &reader{ctx: ctx, store: s, id: id, objects: objects, length: info.Length, memory: charge}, info, nil
 }
 
-// locate returns the objects that the bytes of a whole upload lie in. It looks again
-// where they aren't there, as somebody may have finished the upload meanwhile.
-func (s *Store) locate(ctx context.Context, id string) (rec record, objects []object, err error) {
-	for try := 1; ; try++ {
-		if rec, err = s.load(ctx, id); err != nil {
-			return record{}, nil, err
-		}
-		if objects, err = s.readable(ctx, id, rec); !isAbsent(err) || try == attempts {
-			return rec, objects, err
-		}
+// locate returns the objects that the bytes of a whole upload lie in. Where they are
+// gone somebody has finished it meanwhile, or was cut off in that: what says so was
+// written before.
+func (s *Store) locate(ctx context.Context, id string) (record, []object, error) {
+	rec, err := s.load(ctx, id)
+	if err != nil {
+		return record{}, nil, err
 	}
+	objects, err := s.readable(ctx, id, rec)
+	if !isAbsent(err) {
+		return rec, objects, err
+	}
+	if rec, err = s.read(ctx, s.finishedKey(id)); err != nil {
+		return record{}, nil, err
+	}
+	objects, err = s.readable(ctx, id, rec)
+	return rec, objects, err
 }
 
 func (s *Store) readable(ctx context.Context, id string, rec record) ([]object, error) {
@@ -95,9 +101,8 @@ func (r *reader) Read(p []byte) (int, error) {
 		n, err := r.open.Read(p)
 		r.off += int64(n)
 		if n == 0 && isAbsent(err) && !r.final {
-			// It may have been finished meanwhile.
-			rec, loadErr := r.store.load(r.ctx, r.id)
-			if loadErr == nil && rec.state.Sum != nil {
+			// It may have been finished meanwhile, as in locate.
+			if _, headErr := r.store.bucket.Head(r.ctx, r.store.finishedKey(r.id)); headErr == nil {
 				r.final = true
 				r.objects = []object{{Key: r.store.target(r.id), Size: r.length}}
 				r.open = nil
