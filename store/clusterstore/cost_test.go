@@ -1,3 +1,5 @@
+//go:build !race
+
 package clusterstore_test
 
 import (
@@ -41,34 +43,6 @@ func TestWriteCost(t *testing.T) {
 			for _, u := range uploads {
 				check(t, u.Abort(t.Context()))
 			}
-		})
-	}
-}
-
-// A tail whose sum isn't known at its beginning takes more memory for its request.
-// Where there is none, it is stored as it is held.
-func TestTailWithoutMemory(t *testing.T) {
-	const size = 1 << 20
-	for name, c := range map[string]struct {
-		limit int64
-		many  bool // more requests than one for the bytes and one for the state
-	}{"room": {4 << 20, false}, "no room": {400 << 10, true}} {
-		t.Run(name, func(t *testing.T) {
-			f := newFleet(t, 0)
-			mem := newMemory(t, c.limit)
-			count := &counter{next: newTransport(t, mem)}
-			f.nodes = append(f.nodes, openOver(t, f.gateway, f.bucket, mem, count))
-			data := random(size)
-			u, _ := f.begin(0, size)
-			count.take()
-			f.write(u, 0, data)
-			count.mu.Lock()
-			many := count.writes > 2
-			count.mu.Unlock()
-			if many != c.many {
-				t.Errorf("many requests were made: %v, want %v", many, c.many)
-			}
-			f.only(f.finish(u, data))
 		})
 	}
 }

@@ -148,3 +148,31 @@ func TestRequests(t *testing.T) {
 	}
 	expect("lists of what is old", "0 writes, 2 reads, 0 deletes")
 }
+
+// A tail whose sum isn't known at its beginning takes more memory for its request.
+// Where there is none, it is stored as it is held.
+func TestTailWithoutMemory(t *testing.T) {
+	const size = 1 << 20
+	for name, c := range map[string]struct {
+		limit int64
+		many  bool // more requests than one for the bytes and one for the state
+	}{"room": {4 << 20, false}, "no room": {400 << 10, true}} {
+		t.Run(name, func(t *testing.T) {
+			f := newFleet(t, 0)
+			mem := newMemory(t, c.limit)
+			count := &counter{next: newTransport(t, mem)}
+			f.nodes = append(f.nodes, openOver(t, f.gateway, f.bucket, mem, count))
+			data := random(size)
+			u, _ := f.begin(0, size)
+			count.take()
+			f.write(u, 0, data)
+			count.mu.Lock()
+			many := count.writes > 2
+			count.mu.Unlock()
+			if many != c.many {
+				t.Errorf("many requests were made: %v, want %v", many, c.many)
+			}
+			f.only(f.finish(u, data))
+		})
+	}
+}
