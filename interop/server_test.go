@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path"
@@ -14,7 +13,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
+
+	"github.com/streamflow/streamflow/internal/readiness"
 )
 
 // maxBytes is the largest upload that the servers take.
@@ -59,6 +59,7 @@ type server struct {
 	product
 	port, dir string
 	cmd       *exec.Cmd
+	ended     chan struct{} // closed at the end of cmd
 	log       bytes.Buffer
 }
 
@@ -103,30 +104,28 @@ func freePort(t *testing.T) string {
 
 func (s *server) address() string { return "127.0.0.1:" + s.port }
 
-// start returns when the server answers. That it takes connections says nothing: for
-// a moment any process that is being started has the listener of freePort, too.
+// start returns when the server answers.
 func (s *server) start() error {
 	s.cmd = s.command(context.Background(), s.port, s.dir)
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
 	if err := s.cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", s.name, err)
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
-	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
-		resp, err := client.Head("http://" + s.address())
-		if err == nil {
-			return resp.Body.Close()
-		}
-		if time.Since(began) > 30*time.Second {
-			s.kill()
-			return fmt.Errorf("wait for %s: %w", s.name, err)
-		}
+	s.ended = make(chan struct{})
+	go func(cmd *exec.Cmd, ended chan struct{}) {
+		_ = cmd.Wait() // killed, or its log says why
+		close(ended)
+	}(s.cmd, s.ended)
+	if err := readiness.Wait(context.Background(), "http://"+s.address(), s.ended); err != nil {
+		s.kill()
+		return fmt.Errorf("start %s: %w: %s", s.name, err, s.log.String())
 	}
+	return nil
 }
 
 func (s *server) kill() {
 	_ = s.cmd.Process.Kill()
-	_ = s.cmd.Wait()
+	<-s.ended
 }
 
 // file is where the finished upload at url lies.

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/streamflow/streamflow/internal/readiness"
 	"github.com/streamflow/streamflow/internal/s3test"
 )
 
@@ -84,12 +85,8 @@ func (b *bench) startGateway(ctx context.Context, secure bool) (*service, error)
 	s.restart = func(ctx context.Context) error {
 		cmd := exec.CommandContext(ctx, filepath.Join(top, "bin", "versitygw"), append(args, "posix", filepath.Dir(s.dir))...)
 		cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY_ID="+s3test.AccessKey, "ROOT_SECRET_ACCESS_KEY="+s3test.SecretKey)
-		p, err := start(cmd)
+		p, err := startAt(ctx, cmd, s.endpoint)
 		if err != nil {
-			return err
-		}
-		if err := waitListening(ctx, p, address); err != nil {
-			p.kill()
 			return err
 		}
 		s.process = p
@@ -109,6 +106,20 @@ func (b *bench) startSink(ctx context.Context, flags ...string) (*service, error
 		return nil, err
 	}
 	return &service{process: p, endpoint: url}, nil
+}
+
+// startAt starts a server that answers at a URL, and waits until it does.
+func startAt(ctx context.Context, cmd *exec.Cmd, url string) (*process, error) {
+	p, err := start(cmd)
+	if err != nil {
+		return nil, err
+	}
+	if err := readiness.Wait(ctx, url, p.done); err != nil {
+		p.kill()
+		_, ended := p.wait()
+		return nil, errors.Join(err, ended)
+	}
+	return p, nil
 }
 
 // startAnnounced starts a server that prints its URL.

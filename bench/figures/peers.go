@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // peerTools are the programs we are measured beside. Their versions are pinned
@@ -78,16 +77,12 @@ func startPeer(ctx context.Context, store string, on func(port string) *exec.Cmd
 	if err != nil {
 		return nil, err
 	}
-	p, err := start(on(strconv.Itoa(port)))
+	url := "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) + "/files/"
+	p, err := startAt(ctx, on(strconv.Itoa(port)), url)
 	if err != nil {
 		return nil, err
 	}
-	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	if err := waitListening(ctx, p, address); err != nil {
-		p.kill()
-		return nil, err
-	}
-	return &server{process: p, url: "http://" + address + "/files/", store: store}, nil
+	return &server{process: p, url: url, store: store}, nil
 }
 
 func freePort(ctx context.Context) (int, error) {
@@ -96,24 +91,6 @@ func freePort(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("find a free port: %w", err)
 	}
 	return listener.Addr().(*net.TCPAddr).Port, listener.Close()
-}
-
-func waitListening(ctx context.Context, p *process, address string) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	for {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
-		if err == nil {
-			return conn.Close()
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("wait for %s: %w", address, errors.Join(ctx.Err(), err))
-		case <-p.done:
-			return fmt.Errorf("%s ended: %w: %s", p.cmd.Path, p.err, lastLines(p.stderr.String()))
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
 }
 
 // buildBare compiles the bare handler that our server is measured beside.

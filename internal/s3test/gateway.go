@@ -8,20 +8,18 @@ package s3test
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/streamflow/streamflow/internal/bucket"
+	"github.com/streamflow/streamflow/internal/readiness"
 )
 
 // What every Gateway takes.
@@ -30,8 +28,6 @@ const (
 	SecretKey = "streamflow-secret"
 	Region    = "us-east-1"
 )
-
-const patience = 30 * time.Second
 
 // A Gateway is a running server. Its directory needs extended attributes, as
 // those of ext4, xfs, btrfs and tmpfs have.
@@ -102,7 +98,7 @@ func (g *Gateway) Start() error {
 		_ = cmd.Wait() // killed, or its log says why
 		close(exited)
 	}(g.cmd, g.exited)
-	if err := g.answering(); err != nil {
+	if err := readiness.Wait(context.Background(), g.Endpoint, g.exited); err != nil {
 		g.Kill()
 		return fmt.Errorf("versitygw doesn't start: %w\n%s", err, g.log.String())
 	}
@@ -129,25 +125,19 @@ func (g *Gateway) NewBucket() (string, error) {
 // Options are those that a store over the server needs.
 func (g *Gateway) Options(t testing.TB) bucket.Options {
 	t.Helper()
-	roots, err := g.roots()
-	if err != nil {
-		t.Fatal(err)
+	var roots *x509.CertPool // of the system, without TLS
+	if g.CAFile != "" {
+		pem, err := os.ReadFile(g.CAFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		roots = x509.NewCertPool()
+		roots.AppendCertsFromPEM(pem)
 	}
 	return bucket.Options{
 		Endpoint: g.Endpoint, Region: Region, RootCAs: roots,
 		Credentials: bucket.Credentials{AccessKey: AccessKey, SecretKey: SecretKey},
 	}
-}
-
-// roots is nil without TLS.
-func (g *Gateway) roots() (*x509.CertPool, error) {
-	if g.CAFile == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(g.CAFile)
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
-	return roots, err
 }
 
 // Path is where the server keeps the object of an s3:// URI.
@@ -158,35 +148,6 @@ func (g *Gateway) Path(t testing.TB, uri string) string {
 		t.Fatalf("location is %q", uri)
 	}
 	return filepath.Join(g.Dir, filepath.FromSlash(rest))
-}
-
-// answering waits for an answer, and not just for a connection: for a moment any
-// process that is being started has the listener of freeAddress, too.
-func (g *Gateway) answering() error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	roots, err := g.roots()
-	if err != nil {
-		return err
-	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots}}}
-	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodHead, g.Endpoint, nil)
-		if err != nil {
-			return err
-		}
-		resp, err := client.Do(req)
-		if err == nil {
-			return resp.Body.Close()
-		}
-		select {
-		case <-g.exited:
-			return errors.New("it ended")
-		case <-ctx.Done():
-			return errors.Join(ctx.Err(), err)
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
 }
 
 // find returns the path of a program in bin/ of this module.
