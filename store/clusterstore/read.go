@@ -32,7 +32,9 @@ func (s *Store) openReader(ctx context.Context, id string) (*reader, store.Info,
 		return nil, store.Info{}, err
 	}
 	info := s.info(id, rec.state)
-	return &reader{ctx: ctx, store: s, id: id, objects: objects, length: info.Length, memory: charge}, info, nil
+	return &reader{
+		ctx: ctx, store: s, id: id, objects: objects, length: info.Length, final: info.Complete, memory: charge,
+	}, info, nil
 }
 
 // locate returns the objects that the bytes of a whole upload lie in. Where they are
