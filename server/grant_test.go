@@ -170,6 +170,20 @@ func TestSignedURLAfterRefusedBytes(t *testing.T) {
 	r.want("once more", resp, text, http.StatusCreated)
 }
 
+// Nor does a body that broke off, of a client that can't go on.
+func TestSignedURLAfterBrokenBody(t *testing.T) {
+	r, _ := newGrantRig(t)
+	path, _ := r.signedPath(auth.Grant{})
+	conn := r.send("PUT " + path + " HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234")
+	r.reading()
+	r.must(conn.Close())
+	for r.server.InFlight() > 0 || r.unfinished() > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	resp, text := r.rufh("PUT", path, strings.NewReader("0123456789"))
+	r.want("once more", resp, text, http.StatusCreated)
+}
+
 // A key that goes takes its URLs along.
 func TestSignedURLsNeedTheirKey(t *testing.T) {
 	r, _ := newGrantRig(t)

@@ -11,8 +11,11 @@ import (
 )
 
 const (
-	// lobbyPlaces is how many connections there is room for when there is none.
-	lobbyPlaces = 16
+	// lobbyShare is the part of the budget that is set aside, as far as that makes
+	// lobbyLeast to lobbyMost connections.
+	lobbyShare = 64
+	lobbyLeast = 4
+	lobbyMost  = 16
 	// lobbyAfter is how long there must have been none: who comes before that waits,
 	// as room comes and goes.
 	lobbyAfter = time.Second / 2
@@ -24,21 +27,23 @@ const (
 // A lobby is a guaranteed part of the budget, for connections that come when the
 // rest is full. Whoever is there hears at once how the server is, and soon that it
 // is full: a server that answers nobody is taken for dead, and ended. When it is
-// full too, the oldest of those in it goes, so silent ones keep nobody out.
+// full too, one of those in it goes, so silent ones keep nobody out.
 type lobby struct {
-	mem  *memory.Manager
-	open bool // since the last one found no room; of Accept alone
+	mem    *memory.Manager
+	places int
+	open   bool // since the last one found no room; of Accept alone
 
 	visitors []*connection // the oldest first; guarded by the mutex of the listener
 }
 
 func newLobby(mem *memory.Manager, sizes []int64) (lobby, error) {
-	var bytes int64
+	var cost int64 // of one connection
 	for _, size := range sizes {
-		bytes += lobbyPlaces * memory.Cost(size)
+		cost += memory.Cost(size)
 	}
-	mem, err := mem.Child("lobby", &memory.ChildOptions{Limit: bytes, Guarantee: bytes})
-	return lobby{mem: mem}, err
+	places := min(max(lobbyLeast, mem.Limit()/lobbyShare/cost), lobbyMost)
+	mem, err := mem.Child("lobby", &memory.ChildOptions{Limit: places * cost, Guarantee: places * cost})
+	return lobby{mem: mem, places: int(places)}, err
 }
 
 // room charges for the connection that comes next, and says whether its place is
@@ -59,16 +64,20 @@ func (l *listener) room() (charge memory.Reservation, visitor bool, err error) {
 	return charge, true, err
 }
 
-// makeWay closes the oldest connection in a lobby that is full.
+// makeWay closes a connection in a lobby that is full: the oldest that has asked for
+// nothing, or else the oldest, which has its answer by now.
 func (l *listener) makeWay() {
 	l.mu.Lock()
-	var oldest *connection
-	if len(l.lobby.visitors) >= lobbyPlaces {
-		oldest, l.lobby.visitors = l.lobby.visitors[0], l.lobby.visitors[1:]
+	var gone *connection
+	if len(l.lobby.visitors) >= l.lobby.places {
+		silent := func(c *connection) bool { return !c.handled.Load() }
+		i := max(0, slices.IndexFunc(l.lobby.visitors, silent))
+		gone = l.lobby.visitors[i]
+		l.lobby.visitors = slices.Delete(l.lobby.visitors, i, i+1)
 	}
 	l.mu.Unlock()
-	if oldest != nil {
-		_ = oldest.Close() // also where somebody else has
+	if gone != nil {
+		_ = gone.Close() // also where somebody else has
 	}
 }
 
