@@ -112,7 +112,7 @@ func (m *Manager) meterOne(u *Upload, now time.Time, last bool) {
 	}
 	processing := u.counters.processing.Load()
 	m.publish(Performance{
-		Upload: u, Speed: speed, MemoryBytes: m.mem.Stats().Allocated,
+		Upload: u, Speed: speed, MemoryBytes: m.mem.Used(),
 		ProcessingTime: time.Duration(processing - r.processing), SavedBytes: u.counters.saved.Load(),
 	})
 	r.performed, r.processing = now, processing

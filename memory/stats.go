@@ -107,6 +107,13 @@ func (m *Manager) Stats() Stats {
 	return s
 }
 
+// Used is that of Stats, which costs more the more is held.
+func (m *Manager) Used() int64 {
+	m.tree.mu.Lock()
+	defer m.tree.mu.Unlock()
+	return m.used
+}
+
 // Resources lists what is held by m and all managers below it, oldest first.
 func (m *Manager) Resources() []Resource {
 	m.tree.mu.Lock()
