@@ -2,7 +2,6 @@ package memory
 
 import (
 	"fmt"
-	"runtime/debug"
 	"runtime/metrics"
 	"sync"
 )
@@ -34,15 +33,12 @@ const headroom = 1 << 20
 // takes beyond is measured ten times a second, counts as used, and so is made
 // good by the rest. Open one for a process.
 type Process struct {
-	root     *Manager
-	budget   int64
-	program  int64 // the most that the program's own pages take
-	previous int64 // the runtime's memory limit as it was found
-	percent  int   // and its GC percentage
+	root    *Manager
+	budget  int64
+	program int64 // the most that the program's own pages take
 
 	mu        sync.Mutex
-	heapLimit int64
-	garbage   int   // the GC percentage
+	collector collector
 	code      int64 // what the program's own pages take, by the last look
 	ticks     int
 	excess    int64 // what the runtime takes beyond its share
@@ -73,10 +69,7 @@ func OpenProcess(opts *Options) (*Process, error) {
 	}
 	p := &Process{budget: o.Limit, program: programBytes()}
 	forbidHugeHeapPages()
-	p.heapLimit = heapShare(p.budget)
-	p.previous = debug.SetMemoryLimit(p.heapLimit)
-	p.percent = debug.SetGCPercent(maxGarbage)
-	p.garbage = maxGarbage
+	p.collector.take(heapShare(p.budget))
 	o.Limit = p.budget - p.reserveFor(p.budget)
 	newTree(o, p)
 	return p, nil
@@ -110,8 +103,7 @@ func (p *Process) BudgetFor(limit int64) int64 {
 // back.
 func (p *Process) Close() error {
 	err := p.root.Close()
-	debug.SetMemoryLimit(p.previous)
-	debug.SetGCPercent(p.percent)
+	p.collector.giveBack()
 	return err
 }
 
@@ -129,36 +121,22 @@ func (p *Process) sample() {
 	}
 	p.ticks++
 	taken := mappedByRuntime() + p.code
-	limit := min(heapShare(p.budget)+foreign, p.previous)
-	if diff := limit - p.heapLimit; diff < 0 || diff > 1<<20 {
-		p.heapLimit = limit
-		debug.SetMemoryLimit(limit)
-	}
-	if percent := garbagePercent(foreign); percent != p.garbage {
-		p.garbage = percent
-		debug.SetGCPercent(percent)
-	}
-	p.excess = max(0, taken-p.reserveFor(p.budget)-foreign)
-	p.charge(p.excess)
+	advance := p.spare(p.collector.wish())
+	p.excess = max(0, taken-p.reserveFor(p.budget)-foreign-advance)
+	p.charge(advance + p.excess)
+	p.collector.allow(heapShare(p.budget), foreign, advance)
 }
 
-// How much garbage gathers on the heap before a collection, in percent of what
-// lives there.
-const (
-	minGarbage   = 10
-	maxGarbage   = 100
-	garbageBytes = 8 << 20
-)
-
-// garbagePercent is less, in steps, the more of the heap is charged for:
-// garbage beside thousands of connections would take as much as they do.
-func garbagePercent(foreign int64) int {
-	for percent := maxGarbage; percent > minGarbage; percent /= 2 {
-		if foreign/100*int64(percent) <= garbageBytes {
-			return percent
-		}
+// spare is how much of an advance to the heap there is: all of it, or none where it
+// would be missed.
+func (p *Process) spare(advance int64) int64 {
+	t := p.root.tree
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.turns) > 0 || !p.root.calmWith(advance-p.overdraft) {
+		return 0
 	}
-	return minGarbage
+	return advance
 }
 
 // foreignBytes is what is charged for memory on the Go heap: for all but

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"testing"
 	"time"
 
@@ -116,6 +117,39 @@ func TestStalledRequestCollectsGarbage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	release(t, b)
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A heap that is close to its share gets an advance, so that it isn't collected all the
+// time, and not where it would be missed.
+func TestAdvance(t *testing.T) {
+	p, err := memory.OpenProcess(&memory.Options{Limit: 64 * mib})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, share := p.Manager(), debug.SetMemoryLimit(-1)
+	live := make([][]byte, 0, 9*mib/kib)
+	for range cap(live) {
+		live = append(live, make([]byte, kib))
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var busy sync.WaitGroup
+	busy.Go(func() {
+		for garbage := [][]byte{}; ctx.Err() == nil; garbage = append(garbage[:0], make([]byte, 4*kib)) {
+		}
+	})
+	waitFor(t, "an advance", func() bool { return debug.SetMemoryLimit(-1) > share })
+	b := acquire(t, m, 32*mib)
+	waitFor(t, "no advance", func() bool {
+		limit := debug.SetMemoryLimit(-1)
+		return limit == share || limit == share+32*mib // where buffers are on the heap
+	})
+	stop()
+	busy.Wait()
+	runtime.KeepAlive(live)
 	release(t, b)
 	if err := p.Close(); err != nil {
 		t.Error(err)

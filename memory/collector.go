@@ -1,0 +1,100 @@
+package memory
+
+import (
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// How much garbage gathers on the heap before a collection, in percent of what
+// lives there.
+const (
+	minGarbage   = 10
+	maxGarbage   = 100
+	garbageBytes = 8 << 20
+)
+
+// Collections that take more than busyShare of the processors call for an advance,
+// and for less of it below idleShare, in steps.
+const (
+	busyShare   = 0.15
+	idleShare   = 0.05
+	advanceStep = 1 << 20
+	mostSteps   = 8
+)
+
+// A collector sets how much the heap may take. The nearer it is to its limit the more
+// often the runtime collects, up to half of the time: before that, an advance on what
+// is to spare costs less. It belongs to a Process, whose mutex guards it.
+type collector struct {
+	previous int64 // the runtime's memory limit as it was found
+	percent  int   // and its GC percentage
+
+	limit   int64
+	garbage int
+	steps   int64   // of the advance that is wished for
+	spent   float64 // processor seconds of all collections
+	looked  time.Time
+}
+
+// take makes the limit that of the runtime.
+func (c *collector) take(limit int64) {
+	c.limit, c.garbage = limit, maxGarbage
+	c.previous = debug.SetMemoryLimit(limit)
+	c.percent = debug.SetGCPercent(maxGarbage)
+	c.spent, c.looked = collectorSeconds(), time.Now()
+}
+
+func (c *collector) giveBack() {
+	debug.SetMemoryLimit(c.previous)
+	debug.SetGCPercent(c.percent)
+}
+
+// wish returns how many bytes the heap should have beyond its share, by what
+// collections have taken since it was asked last.
+func (c *collector) wish() int64 {
+	spent, now := collectorSeconds(), time.Now()
+	share := (spent - c.spent) / (now.Sub(c.looked).Seconds() * float64(runtime.GOMAXPROCS(0)))
+	c.spent, c.looked = spent, now
+	switch {
+	case share > busyShare:
+		c.steps = min(c.steps+1, mostSteps)
+	case share < idleShare:
+		c.steps = max(c.steps-1, 0)
+	}
+	return c.steps * advanceStep
+}
+
+// allow lets the heap take its share, what is charged for objects on it, and an
+// advance.
+func (c *collector) allow(share, foreign, advance int64) {
+	limit := min(share+foreign+advance, c.previous)
+	if diff := limit - c.limit; diff < 0 || diff >= 1<<20 {
+		c.limit = limit
+		debug.SetMemoryLimit(limit)
+	}
+	if percent := garbagePercent(foreign); percent != c.garbage {
+		c.garbage = percent
+		debug.SetGCPercent(percent)
+	}
+}
+
+// garbagePercent is less, in steps, the more of the heap is charged for:
+// garbage beside thousands of connections would take as much as they do.
+func garbagePercent(foreign int64) int {
+	for percent := maxGarbage; percent > minGarbage; percent /= 2 {
+		if foreign/100*int64(percent) <= garbageBytes {
+			return percent
+		}
+	}
+	return minGarbage
+}
+
+// collectorSeconds is the processor time that collections have taken from the
+// program, by the runtime's estimate.
+func collectorSeconds() float64 {
+	samples := []metrics.Sample{{Name: "/cpu/classes/gc/mark/assist:cpu-seconds"}, {Name: "/cpu/classes/gc/mark/dedicated:cpu-seconds"}}
+	metrics.Read(samples)
+	return samples[0].Value.Float64() + samples[1].Value.Float64()
+}
