@@ -9,26 +9,27 @@ import (
 
 // identical reports whether what a file would become is there already. The
 // file is read once for that, but only where name and length are the same.
-func (u *Upload) identical(ctx context.Context) (store.Info, bool, error) {
+func (u *Upload) identical(ctx context.Context) (bool, error) {
 	if !u.m.opts.SkipIdentical || u.src.file == nil || u.dest != nil || u.previous != nil {
-		return store.Info{}, false, nil
+		return false, nil
 	}
 	size := u.src.Size()
 	there, err := u.m.dst.(store.Finder).Find(ctx, u.src.name, size)
 	if errors.Is(err, store.ErrNotFound) {
-		return store.Info{}, false, nil
+		return false, nil
 	}
 	if err != nil {
-		return store.Info{}, false, err
+		return false, err
 	}
 	if there.Length != size || !there.Sum.Known {
-		return store.Info{}, false, nil
+		return false, nil
 	}
 	sum, err := u.reread(ctx, 0, size, 0)
 	if err != nil || sum != there.Sum.CRC32C {
-		return store.Info{}, false, err
+		return false, err
 	}
 	u.skipped = true
 	u.counters.bytes.Store(size)
-	return there, true, u.src.check()
+	u.finished = there
+	return true, u.src.check()
 }

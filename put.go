@@ -31,7 +31,7 @@ func (u *Upload) whole() bool {
 
 // put uploads the object in one step. Its sum goes ahead, so what becomes an object
 // is what was there when the file was last found unchanged.
-func (u *Upload) put(ctx context.Context) (store.Info, error) {
+func (u *Upload) put(ctx context.Context) error {
 	if u.putID == "" {
 		u.putID = uploadid.New()
 	}
@@ -41,44 +41,43 @@ func (u *Upload) put(ctx context.Context) (store.Info, error) {
 		return u.putUnit(ctx, spec, u.stream.held[0])
 	}
 	if err := u.admit(ctx); err != nil {
-		return store.Info{}, err
+		return err
 	}
 	defer u.admission.release()
 	sum, err := u.sum(ctx)
 	if err != nil {
-		return store.Info{}, err
+		return err
 	}
 	if err := u.src.check(); err != nil {
-		return store.Info{}, err
+		return err
 	}
 	r := u.reader(0, spec.Length)
 	r.hash = false
-	info, err := u.putFrom(ctx, spec, r, sum)
+	err = u.putFrom(ctx, spec, r, sum)
 	if r.err != nil {
-		return store.Info{}, r.err
+		return r.err
 	}
-	return info, err
+	return err
 }
 
-func (u *Upload) putUnit(ctx context.Context, spec store.Spec, n *unit) (store.Info, error) {
+func (u *Upload) putUnit(ctx context.Context, spec store.Spec, n *unit) error {
 	u.began()
 	sum := store.Sum{CRC32C: n.sum, Known: !u.m.opts.DisableChecksum}
-	info, err := u.putFrom(ctx, spec, &memoryReader{p: n.p, counters: &u.counters}, sum)
+	err := u.putFrom(ctx, spec, &memoryReader{p: n.p, counters: &u.counters}, sum)
 	if err == nil {
 		u.stream.drop(n)
 		u.stream.sweep()
 	}
-	return info, err
+	return err
 }
 
-func (u *Upload) putFrom(ctx context.Context, spec store.Spec, r io.Reader, sum store.Sum) (store.Info, error) {
+func (u *Upload) putFrom(ctx context.Context, spec store.Spec, r io.Reader, sum store.Sum) (err error) {
 	u.counters.bytes.Store(0)
-	info, err := u.m.dst.(store.Putter).Put(ctx, spec, u.limited(ctx, r), sum)
-	if err != nil {
+	if u.finished, err = u.m.dst.(store.Putter).Put(ctx, spec, u.limited(ctx, r), sum); err != nil {
 		u.counters.bytes.Store(0) // none of it is there
-		return store.Info{}, err
+		return err
 	}
 	u.acknowledge(spec.Length)
-	info.Sum = sum
-	return info, nil
+	u.finished.Sum = sum
+	return nil
 }

@@ -38,6 +38,7 @@ type transfer struct {
 	dest      store.Upload // nil before it is created
 	resumed   int64        // bytes that were there when dest was opened
 	sent      bool         // nothing but Finish is left to do
+	finished  store.Info   // what the destination made of it, Complete once that is certain
 	restarted bool
 	reason    string // of a restart
 	skipped   bool   // the same is at the destination already
@@ -46,7 +47,7 @@ type transfer struct {
 // run is the goroutine of an upload.
 func (u *Upload) run() {
 	start := time.Now()
-	info, err := u.transferAll()
+	err := u.transferAll()
 	u.cancel(nil) // wakes the reader of a stream
 	if u.stream != nil {
 		u.stream.drain()
@@ -56,20 +57,20 @@ func (u *Upload) run() {
 	} else {
 		u.settleFailure(err)
 	}
-	u.end(info, err, time.Since(start))
+	u.end(err, time.Since(start))
 }
 
 // transferAll makes attempts until one ends the upload.
-func (u *Upload) transferAll() (store.Info, error) {
+func (u *Upload) transferAll() error {
 	if err := u.prepare(); err != nil {
-		return store.Info{}, err
+		return err
 	}
-	for {
-		info, err := u.try()
-		if err != nil || info.Complete {
-			return info, err
+	for !u.finished.Complete {
+		if err := u.try(); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // prepare checks what can be checked before anything is created.
@@ -125,44 +126,43 @@ func (u *Upload) divide(limits store.Limits) (err error) {
 	return err
 }
 
-// try makes one attempt. It returns neither an error nor a complete Info where
-// another attempt should follow.
-func (u *Upload) try() (store.Info, error) {
+// try makes one attempt. There is no error, and nothing finished, where another
+// attempt should follow.
+func (u *Upload) try() error {
 	ctx, cancel, err := u.beginAttempt()
 	if err != nil {
-		return store.Info{}, err
+		return err
 	}
 	defer cancel(nil)
-	info, err := u.attempt(ctx)
-	if err != nil {
-		return store.Info{}, u.survive(ctx, err)
+	if err := u.attempt(ctx); err != nil {
+		u.finished = store.Info{}
+		return u.survive(ctx, err)
 	}
-	info.Complete = true
-	return info, nil
+	u.finished.Complete = true
+	return nil
 }
 
 // attempt goes all the way, from where the destination says the upload stands.
-func (u *Upload) attempt(ctx context.Context) (store.Info, error) {
+func (u *Upload) attempt(ctx context.Context) error {
 	if u.sent {
 		// Info may not know an upload any more whose Finish succeeded, but
 		// whose answer was lost. Finish again does.
-		info, err := u.finish(ctx)
-		if !errors.Is(err, store.ErrIncomplete) {
-			return info, err
+		if err := u.finish(ctx); !errors.Is(err, store.ErrIncomplete) {
+			return err
 		}
 		u.sent = false
 	}
 	if err := u.src.check(); err != nil {
-		return store.Info{}, err
+		return err
 	}
-	if info, ok, err := u.identical(ctx); ok || err != nil {
-		return info, err
+	if ok, err := u.identical(ctx); ok || err != nil {
+		return err
 	}
 	if u.stream != nil && u.dest == nil {
 		// A stream that can't be read, or whose units can never fit, leaves
 		// the destination untouched. One that ends here has a known length.
 		if _, err := u.stream.head(ctx); err != nil {
-			return store.Info{}, err
+			return err
 		}
 	}
 	if u.whole() {
@@ -170,16 +170,16 @@ func (u *Upload) attempt(ctx context.Context) (store.Info, error) {
 	}
 	info, err := u.locate(ctx)
 	if err != nil {
-		return store.Info{}, err
+		return err
 	}
 	if err := u.compress(ctx); err != nil {
-		return store.Info{}, err
+		return err
 	}
 	u.arrived(info)
 	// Of a stream, units may still be held that are there already.
 	if !info.Complete || u.stream != nil {
 		if err := u.move(ctx, info); err != nil {
-			return store.Info{}, err
+			return err
 		}
 	}
 	u.sent = true
@@ -223,20 +223,19 @@ func (u *Upload) move(ctx context.Context, info store.Info) error {
 	}
 }
 
-func (u *Upload) finish(ctx context.Context) (store.Info, error) {
+func (u *Upload) finish(ctx context.Context) error {
 	if err := u.src.check(); err != nil {
-		return store.Info{}, err
+		return err
 	}
 	sum, err := u.sum(ctx)
 	if err != nil {
-		return store.Info{}, err
+		return err
 	}
-	info, err := u.dest.Finish(ctx, sum)
-	if err != nil {
-		return store.Info{}, err
+	if u.finished, err = u.dest.Finish(ctx, sum); err != nil {
+		return err
 	}
-	info.Sum = sum
-	return info, nil
+	u.finished.Sum = sum
+	return nil
 }
 
 // survive waits until another attempt may follow, or returns the error to end
@@ -304,7 +303,7 @@ func (u *Upload) settleFailure(err error) {
 }
 
 // end is the last step of run.
-func (u *Upload) end(info store.Info, err error, took time.Duration) {
+func (u *Upload) end(err error, took time.Duration) {
 	u.closeEntry()
 	if cerr := u.src.Close(); cerr != nil {
 		u.m.opts.Logger.Warn("closing the source failed", "upload", u.Name(), "error", cerr)
@@ -315,8 +314,8 @@ func (u *Upload) end(info store.Info, err error, took time.Duration) {
 	u.m.meterOne(u, time.Now(), true)
 	u.mu.Lock()
 	u.result = Result{
-		ID: u.id, Location: info.Location, Bytes: u.counters.bytes.Load(), ResumedBytes: u.resumed, SavedBytes: u.counters.saved.Load(),
-		Retries: u.state.Retries, Sum: info.Sum, Duration: took, RestartReason: u.reason, Identical: u.skipped,
+		ID: u.id, Location: u.finished.Location, Bytes: u.counters.bytes.Load(), ResumedBytes: u.resumed, SavedBytes: u.counters.saved.Load(),
+		Retries: u.state.Retries, Sum: u.finished.Sum, Duration: took, RestartReason: u.reason, Identical: u.skipped,
 	}
 	u.state.Err = nil
 	if err != nil {
