@@ -23,7 +23,7 @@ func MediaType(head []byte) string {
 
 // mediaType is what an object goes by: what the options say, or the client
 // declared, or the extension of the name, or the first bytes.
-func (o *ObjectOptions) mediaType(key string, object Object) string {
+func (o *ObjectOptions) mediaType(key string, object *Object) string {
 	return cmp.Or(o.ContentType, declared(object.Metadata[store.MetadataFiletype]),
 		mime.TypeByExtension(path.Ext(cmp.Or(object.Name, key))), object.Sniffed)
 }

@@ -27,7 +27,7 @@ type ListedMultipart struct {
 
 // CreateMultipart begins an upload of an object, whose sum S3 will know.
 func (b *Bucket) CreateMultipart(ctx context.Context, key string, o Object) (Multipart, error) {
-	headers, err := b.opts.Object.headers(key, o)
+	headers, err := b.opts.Object.headers(key, &o)
 	if err != nil {
 		return Multipart{}, err
 	}
@@ -38,13 +38,13 @@ func (b *Bucket) CreateMultipart(ctx context.Context, key string, o Object) (Mul
 // CreatePiece begins an upload of an object that is there for a while only, so
 // that none of the Options hold for it.
 func (b *Bucket) CreatePiece(ctx context.Context, key string) (Multipart, error) {
-	return b.createMultipart(ctx, key, minio.PutObjectOptions{UserMetadata: summed()})
+	return b.createMultipart(ctx, key, &minio.PutObjectOptions{UserMetadata: summed()})
 }
 
-func (b *Bucket) createMultipart(ctx context.Context, key string, headers minio.PutObjectOptions) (Multipart, error) {
+func (b *Bucket) createMultipart(ctx context.Context, key string, headers *minio.PutObjectOptions) (Multipart, error) {
 	m := Multipart{Key: key}
 	err := b.call(ctx, createMultipart, func(ctx context.Context) (err error) {
-		m.ID, err = b.core.NewMultipartUpload(ctx, b.name, key, headers)
+		m.ID, err = b.core.NewMultipartUpload(ctx, b.name, key, *headers)
 		if err == nil && m.ID == "" {
 			err = errNoS3
 		}

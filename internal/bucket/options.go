@@ -63,20 +63,20 @@ func (o *ObjectOptions) encryption() (encrypt.ServerSide, error) {
 }
 
 // headers are those of the request that names an object.
-func (o *ObjectOptions) headers(key string, object Object) (minio.PutObjectOptions, error) {
+func (o *ObjectOptions) headers(key string, object *Object) (*minio.PutObjectOptions, error) {
 	sse, err := o.encryption()
 	if err != nil {
-		return minio.PutObjectOptions{}, err
+		return nil, err
 	}
 	user, err := encodeMetadata(object.Metadata)
 	if err != nil {
-		return minio.PutObjectOptions{}, err
+		return nil, err
 	}
 	user[metaPrefix+markKey] = object.Mark
 	if o.ACL != "" {
 		user["X-Amz-Acl"] = o.ACL
 	}
-	return minio.PutObjectOptions{
+	return &minio.PutObjectOptions{
 		UserMetadata: user, UserTags: o.Tags, ContentType: o.mediaType(key, object), ContentEncoding: object.Coding, CacheControl: o.CacheControl,
 		StorageClass: o.StorageClass, ServerSideEncryption: sse,
 	}, nil

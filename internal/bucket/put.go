@@ -21,22 +21,25 @@ const (
 	Absent Precondition = "*" // there is no such object
 )
 
-// Put makes an object of Size bytes of r in one request. Where the Sum of o isn't
-// known it follows in a trailer. Put doesn't read r after it has returned. Where the
-// precondition doesn't hold it is store.ErrExists, or store.ErrNotFound where there
-// is no object.
-func (b *Bucket) Put(ctx context.Context, o Object, r io.Reader, when Precondition) (Object, error) {
+// Put makes an object of Size bytes of r in one request, and notes its ETag and Sum
+// in o. Where the Sum isn't known it follows in a trailer. Put doesn't read r after it
+// has returned. Where the precondition doesn't hold it is store.ErrExists, or
+// store.ErrNotFound where there is no object.
+//
+// Nothing large is passed by value on the way, so that the stack of a goroutine that
+// waits here stays within 16 KiB: hundreds of small objects are on their way at once.
+func (b *Bucket) Put(ctx context.Context, o *Object, r io.Reader, when Precondition) error {
 	headers, err := b.opts.Object.headers(o.Key, o)
 	if err != nil {
-		return Object{}, err
+		return err
 	}
 	return b.put(ctx, o, r, when, headers)
 }
 
 // PutPiece is Put of an object that is there for a while only, so that none of
 // the Options hold for it.
-func (b *Bucket) PutPiece(ctx context.Context, o Object, r io.Reader, when Precondition) (Object, error) {
-	return b.put(ctx, o, r, when, minio.PutObjectOptions{UserMetadata: make(map[string]string)})
+func (b *Bucket) PutPiece(ctx context.Context, o *Object, r io.Reader, when Precondition) error {
+	return b.put(ctx, o, r, when, &minio.PutObjectOptions{UserMetadata: make(map[string]string)})
 }
 
 // PutBytes is what a Put costs outside what it reads: RequestBytes, and where the sum
@@ -48,7 +51,7 @@ func (b *Bucket) PutBytes(sum store.Sum) int64 {
 	return transport.ConnectionBytes
 }
 
-func (b *Bucket) put(ctx context.Context, o Object, r io.Reader, when Precondition, opts minio.PutObjectOptions) (Object, error) {
+func (b *Bucket) put(ctx context.Context, o *Object, r io.Reader, when Precondition, opts *minio.PutObjectOptions) error {
 	put := putObject
 	switch when {
 	case Always:
@@ -71,31 +74,30 @@ func (b *Bucket) put(ctx context.Context, o Object, r io.Reader, when Preconditi
 	source := detach.NewReader(io.LimitReader(r, o.Size))
 	defer source.Detach() // the transport may still be reading
 	sent := &body{r: source, left: o.Size, signed: true}
-	var info minio.UploadInfo
-	err := b.call(ctx, put, func(ctx context.Context) (err error) {
-		info, err = b.core.PutObject(ctx, b.name, o.Key, sent, o.Size, "", "", opts)
-		if err == nil && info.ETag == "" {
+	err := b.call(ctx, put, func(ctx context.Context) error {
+		info, err := b.core.PutObject(ctx, b.name, o.Key, sent, o.Size, "", "", *opts)
+		if o.ETag = info.ETag; err == nil && o.ETag == "" {
 			err = errNoS3
 		}
 		return err
 	})
 	if ctx.Err() != nil {
-		return Object{}, ctx.Err()
+		return ctx.Err()
 	}
 	if failure := source.Failure(o.Size); err != nil && failure != nil {
-		return Object{}, failure
+		return failure
 	}
 	if err != nil {
 		err = b.explainPut(ctx, o.Key, opts, err, source.Bytes() < o.Size)
-		return Object{}, b.explainLocked(ctx, o.Key, err)
+		return b.explainLocked(ctx, o.Key, err)
 	}
-	o.ETag, o.Sum = info.ETag, store.Sum{CRC32C: sent.sum, Known: true}
-	return o, nil
+	o.Sum = store.Sum{CRC32C: sent.sum, Known: true}
+	return nil
 }
 
 // explainPut asks what is wrong where a connection broke before all was sent, by a
 // request without a body that is refused for the same reasons.
-func (b *Bucket) explainPut(ctx context.Context, key string, headers minio.PutObjectOptions, err error, cut bool) error {
+func (b *Bucket) explainPut(ctx context.Context, key string, headers *minio.PutObjectOptions, err error, cut bool) error {
 	var transient *store.TransientError
 	if !cut || !errors.As(err, &transient) {
 		return err

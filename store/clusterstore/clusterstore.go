@@ -148,7 +148,9 @@ func (s *Store) Probe(ctx context.Context) error {
 
 func (s *Store) probeConditions(ctx context.Context, key string) error {
 	put := func(when bucket.Precondition) (bucket.Object, error) {
-		return s.bucket.PutPiece(ctx, bucket.Object{Key: key, Size: 1}, strings.NewReader("?"), when)
+		o := bucket.Object{Key: key, Size: 1}
+		err := s.bucket.PutPiece(ctx, &o, strings.NewReader("?"), when)
+		return o, err
 	}
 	first, err := put(bucket.Absent)
 	if err != nil {

@@ -123,7 +123,7 @@ func (s *Store) assemble(ctx context.Context, id string, st *state) (err error) 
 		o := s.object(id, st)
 		o.Size, o.Sum = st.Length, st.sum()
 		tails := s.contents(ctx, st.Tails)
-		_, err := s.bucket.Put(ctx, o, tails, bucket.Absent)
+		err := s.bucket.Put(ctx, &o, tails, bucket.Absent)
 		return errors.Join(err, tails.Close())
 	}
 	st = st.clone()

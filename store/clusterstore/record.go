@@ -101,9 +101,9 @@ func (s *Store) write(ctx context.Context, key string, st *state, when bucket.Pr
 	object := bucket.Object{Key: key, Size: int64(len(text)), Sum: store.Sum{CRC32C: checksum.Update(0, text), Known: true}}
 	sent := false // maybe, by an attempt whose answer was lost
 	for try := 1; ; try++ {
-		o, err := s.bucket.PutPiece(ctx, object, bytes.NewReader(text), when)
+		err := s.bucket.PutPiece(ctx, &object, bytes.NewReader(text), when)
 		if err == nil {
-			return record{st, o.ETag, int64(len(text))}, nil
+			return record{st, object.ETag, int64(len(text))}, nil
 		}
 		switch {
 		case errors.Is(err, store.ErrExists), isAbsent(err):

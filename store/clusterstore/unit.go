@@ -90,7 +90,8 @@ func (t *transfer) storeTail(ctx context.Context, body *summed, n int64, sum sto
 	if sum.Known {
 		sum.CRC32C = checksum.Combine(sumOf(absorbed), sum.CRC32C, n)
 	}
-	stored, err := s.bucket.PutPiece(ctx, bucket.Object{Key: o.Key, Size: size, Sum: sum}, io.MultiReader(kept, body), bucket.Always)
+	stored := bucket.Object{Key: o.Key, Size: size, Sum: sum}
+	err := s.bucket.PutPiece(ctx, &stored, io.MultiReader(kept, body), bucket.Always)
 	if err = errors.Join(err, kept.Close()); err != nil {
 		return t.lost(ctx, err)
 	}

@@ -46,7 +46,7 @@ func (s *Store) put(ctx context.Context, spec store.Spec, r io.Reader, sum store
 	if spec.NoReplace {
 		when = bucket.Absent
 	}
-	_, err = s.bucket.Put(ctx, o, r, when)
+	err = s.bucket.Put(ctx, &o, r, when)
 	if errors.Is(err, store.ErrExists) {
 		// Its own, where the answer to an earlier attempt was lost.
 		there, herr := s.bucket.Head(ctx, key)
