@@ -15,7 +15,7 @@ import (
 
 // autoBytes of the budget are for one file of count auto: a small one takes less,
 // and larger ones take turns at what there is.
-const autoBytes = 2 * bytesize.MiB
+const autoBytes = 512 * bytesize.KiB
 
 // flagError says shortly what pflag says of a flag with a wrong value. The
 // errors of Set name the value.
@@ -116,7 +116,7 @@ func (c *count) of(budget int64) int {
 	if *c > 0 {
 		return int(*c)
 	}
-	return int(min(max(budget/autoBytes, 4), 32))
+	return int(min(max(budget/autoBytes, 4), 96))
 }
 
 // A byteRate is the value of a flag in bytes a second. 0 means no limit.
