@@ -38,7 +38,7 @@ type Process struct {
 	program int64 // the most that the program's own pages take
 
 	mu        sync.Mutex
-	collector collector
+	heap      heap
 	code      int64 // what the program's own pages take, by the last look
 	ticks     int
 	excess    int64 // what the runtime takes beyond its share
@@ -69,7 +69,7 @@ func OpenProcess(opts *Options) (*Process, error) {
 	}
 	p := &Process{budget: o.Limit, program: programBytes()}
 	forbidHugeHeapPages()
-	p.collector.take(heapShare(p.budget))
+	p.heap.take(heapShare(p.budget))
 	o.Limit = p.budget - p.reserveFor(p.budget)
 	newTree(o, p)
 	return p, nil
@@ -103,7 +103,7 @@ func (p *Process) BudgetFor(limit int64) int64 {
 // back.
 func (p *Process) Close() error {
 	err := p.root.Close()
-	p.collector.giveBack()
+	p.heap.giveBack()
 	return err
 }
 
@@ -121,10 +121,10 @@ func (p *Process) sample() {
 	}
 	p.ticks++
 	taken := mappedByRuntime() + p.code
-	advance := p.spare(p.collector.wish())
+	advance := p.spare(p.heap.wish())
 	p.excess = max(0, taken-p.reserveFor(p.budget)-foreign-advance)
 	p.charge(advance + p.excess)
-	p.collector.allow(heapShare(p.budget), foreign, advance)
+	p.heap.allow(heapShare(p.budget), foreign, advance)
 }
 
 // spare is how much of an advance to the heap there is: all of it, or none where it

@@ -24,10 +24,10 @@ const (
 	mostSteps   = 8
 )
 
-// A collector sets how much the heap may take. The nearer it is to its limit the more
-// often the runtime collects, up to half of the time: before that, an advance on what
-// is to spare costs less. It belongs to a Process, whose mutex guards it.
-type collector struct {
+// A heap is what the Go runtime may take. The nearer it is to its limit the more often
+// it is collected, up to half of the time: before that, an advance on what is to spare
+// costs less. It belongs to a Process, whose mutex guards it.
+type heap struct {
 	previous int64 // the runtime's memory limit as it was found
 	percent  int   // and its GC percentage
 
@@ -39,49 +39,49 @@ type collector struct {
 }
 
 // take makes the limit that of the runtime.
-func (c *collector) take(limit int64) {
-	c.limit, c.garbage = limit, maxGarbage
-	c.previous = debug.SetMemoryLimit(limit)
-	c.percent = debug.SetGCPercent(maxGarbage)
-	c.spent, c.looked = collectorSeconds(), time.Now()
+func (h *heap) take(limit int64) {
+	h.limit, h.garbage = limit, maxGarbage
+	h.previous = debug.SetMemoryLimit(limit)
+	h.percent = debug.SetGCPercent(maxGarbage)
+	h.spent, h.looked = collectorSeconds(), time.Now()
 }
 
-func (c *collector) giveBack() {
-	debug.SetMemoryLimit(c.previous)
-	debug.SetGCPercent(c.percent)
+func (h *heap) giveBack() {
+	debug.SetMemoryLimit(h.previous)
+	debug.SetGCPercent(h.percent)
 }
 
 // wish returns how many bytes the heap should have beyond its share, by what
 // collections have taken since it was asked last.
-func (c *collector) wish() int64 {
+func (h *heap) wish() int64 {
 	spent, now := collectorSeconds(), time.Now()
-	share := (spent - c.spent) / (now.Sub(c.looked).Seconds() * float64(runtime.GOMAXPROCS(0)))
-	c.spent, c.looked = spent, now
+	share := (spent - h.spent) / (now.Sub(h.looked).Seconds() * float64(runtime.GOMAXPROCS(0)))
+	h.spent, h.looked = spent, now
 	switch {
 	case share > busyShare:
-		c.steps = min(c.steps+1, mostSteps)
+		h.steps = min(h.steps+1, mostSteps)
 	case share < idleShare:
-		c.steps = max(c.steps-1, 0)
+		h.steps = max(h.steps-1, 0)
 	}
-	return c.steps * advanceStep
+	return h.steps * advanceStep
 }
 
 // allow lets the heap take its share, what is charged for objects on it, and an
 // advance.
-func (c *collector) allow(share, foreign, advance int64) {
-	limit := min(share+foreign+advance, c.previous)
-	if diff := limit - c.limit; diff < 0 || diff >= 1<<20 {
-		c.limit = limit
+func (h *heap) allow(share, foreign, advance int64) {
+	limit := min(share+foreign+advance, h.previous)
+	if diff := limit - h.limit; diff < 0 || diff >= 1<<20 {
+		h.limit = limit
 		debug.SetMemoryLimit(limit)
 	}
-	if percent := garbagePercent(foreign); percent != c.garbage {
-		c.garbage = percent
+	if percent := garbagePercent(foreign); percent != h.garbage {
+		h.garbage = percent
 		debug.SetGCPercent(percent)
 	}
 }
 
-// garbagePercent is less, in steps, the more of the heap is charged for:
-// garbage beside thousands of connections would take as much as they do.
+// garbagePercent is less, in steps, the more of the heap is charged for: garbage
+// beside thousands of connections would take as much as they do.
 func garbagePercent(foreign int64) int {
 	for percent := maxGarbage; percent > minGarbage; percent /= 2 {
 		if foreign/100*int64(percent) <= garbageBytes {
