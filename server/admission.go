@@ -107,7 +107,7 @@ func (s *Server) intake(t *turn, begun func()) *intake {
 		turn: t, begun: sync.OnceFunc(begun), room: store.UnknownLength,
 		patience: newPatience(s.opts.IdleTimeout, s.opts.MinRate),
 		pace:     pace{level: s.mem.Level, bodies: s.observed.inFlight},
-		limit:    s.policy.Pace(t.ctx),
+		limit:    s.policy.Throttle(t.ctx),
 		ending:   ending{places: s.endings, ctx: t.ctx},
 	}
 }

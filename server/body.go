@@ -20,7 +20,7 @@ type intake struct {
 	begun    func() // called at the first Read
 	patience patience
 	pace     pace         // while memory is short
-	limit    *policy.Pace // of the client
+	limit    *policy.Throttle // of the client
 	conn     *connection  // nil if the end isn't looked out for
 	ending   ending
 	// room is how many bytes may come, or store.UnknownLength. Where probe is

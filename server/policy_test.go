@@ -276,7 +276,7 @@ func TestPolicyRequests(t *testing.T) {
 }
 
 // A slow pace isn't the client's fault: it trips no timeout.
-func TestPolicyPace(t *testing.T) {
+func TestPolicyThrottle(t *testing.T) {
 	for name, limit := range map[string]policy.Options{
 		"each client": {BytesPerSecond: 40}, "in all": {TotalBytesPerSecond: 40},
 	} {
@@ -297,7 +297,7 @@ func TestPolicyPace(t *testing.T) {
 }
 
 // Who takes over, or ends the server, doesn't wait for the pace.
-func TestPolicyPaceTakeover(t *testing.T) {
+func TestPolicyThrottleTakeover(t *testing.T) {
 	r := newRig(t, &server.Options{Policy: policy.Options{BytesPerSecond: 1}})
 	path := r.create("Upload-Length", "3600")
 	r.half(path, 3600, string(sequence(3600)))

@@ -160,18 +160,18 @@ func (p *Policy) Request(ctx context.Context) error {
 	}
 }
 
-// Pace returns how fast a body of the client of ctx may be read, or nil for any
+// Throttle returns how fast a body of the client of ctx may be read, or nil for any
 // speed. The caller closes it.
-func (p *Policy) Pace(ctx context.Context) *Pace {
+func (p *Policy) Throttle(ctx context.Context) *Throttle {
 	if p.opts.BytesPerSecond == 0 && p.total == nil {
 		return nil
 	}
 	c := p.clients.use(auth.FromContext(ctx).Key())
-	pace := &Pace{leave: func() { p.clients.leave(c) }}
+	throttle := &Throttle{leave: func() { p.clients.leave(c) }}
 	for _, l := range []*rate.Limiter{c.bytes, p.total} {
 		if l != nil {
-			pace.limiters = append(pace.limiters, l)
+			throttle.limiters = append(throttle.limiters, l)
 		}
 	}
-	return pace
+	return throttle
 }

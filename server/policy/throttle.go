@@ -7,24 +7,24 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// A Pace is how fast one body may be read: not faster than its client's share
-// and the server's. A nil Pace is without limit.
+// A Throttle is how fast one body may be read: not faster than its client's share
+// and the server's. A nil Throttle is without limit.
 //
 // Each read is paid for after it, before the next: who waits for a slow client
 // has taken nothing from the others, and bodies of one client, which have read
-// equally much, wait equally long. A Pace is used by one goroutine.
-type Pace struct {
+// equally much, wait equally long. A Throttle is used by one goroutine.
+type Throttle struct {
 	limiters []*rate.Limiter
 	due      time.Time // when what was read is paid for
 	leave    func()
 }
 
 // Due reports whether Wait would wait.
-func (p *Pace) Due() bool { return p != nil && time.Now().Before(p.due) }
+func (p *Throttle) Due() bool { return p != nil && time.Now().Before(p.due) }
 
 // Wait returns when what was read is paid for, or ctx has ended. The wait is the
 // server's wish: it doesn't count against the client.
-func (p *Pace) Wait(ctx context.Context) {
+func (p *Throttle) Wait(ctx context.Context) {
 	if !p.Due() {
 		return
 	}
@@ -37,7 +37,7 @@ func (p *Pace) Wait(ctx context.Context) {
 }
 
 // Most is how many of n bytes may be read before the next Wait: at least one.
-func (p *Pace) Most(n int) int {
+func (p *Throttle) Most(n int) int {
 	if p == nil {
 		return n
 	}
@@ -48,7 +48,7 @@ func (p *Pace) Most(n int) int {
 }
 
 // Took says that n bytes, not more than Most allowed, were read.
-func (p *Pace) Took(n int) {
+func (p *Throttle) Took(n int) {
 	if p == nil || n <= 0 {
 		return
 	}
@@ -61,7 +61,7 @@ func (p *Pace) Took(n int) {
 }
 
 // Close ends the use of p.
-func (p *Pace) Close() {
+func (p *Throttle) Close() {
 	if p != nil {
 		p.leave()
 	}

@@ -28,8 +28,8 @@ func from(t *testing.T, addr string) context.Context {
 	return auth.NewContext(t.Context(), auth.Identity{Client: netip.MustParseAddr(addr)})
 }
 
-// read reads n bytes at a pace, as fast as it may.
-func read(ctx context.Context, p *policy.Pace, n int) {
+// read reads n bytes, as fast as it may.
+func read(ctx context.Context, p *policy.Throttle, n int) {
 	for n > 0 && ctx.Err() == nil {
 		p.Wait(ctx)
 		got := p.Most(min(n, 32<<10))
@@ -39,7 +39,7 @@ func read(ctx context.Context, p *policy.Pace, n int) {
 	p.Wait(ctx)
 }
 
-func TestPaceIsTheRate(t *testing.T) {
+func TestThrottleIsTheRate(t *testing.T) {
 	for name, test := range map[string]struct {
 		opts policy.Options
 		from []string // bodies at the same time
@@ -63,15 +63,15 @@ func TestPaceIsTheRate(t *testing.T) {
 				for _, addr := range test.from {
 					ctx := from(t, addr)
 					all.Go(func() {
-						pace := p.Pace(ctx)
-						defer pace.Close()
+						throttle := p.Throttle(ctx)
+						defer throttle.Close()
 						if test.want == 0 {
-							if pace.Took(test.n); pace.Most(test.n) != test.n || pace.Due() {
+							if throttle.Took(test.n); throttle.Most(test.n) != test.n || throttle.Due() {
 								t.Error("there is a limit")
 							}
 							return
 						}
-						read(ctx, pace, test.n)
+						read(ctx, throttle, test.n)
 						// Nobody is done long before the others.
 						if took := time.Since(start); took < test.want*8/10 || took > test.want {
 							t.Errorf("took %v", took)
@@ -85,18 +85,18 @@ func TestPaceIsTheRate(t *testing.T) {
 }
 
 // No second has more than its share, but for the burst.
-func TestPaceIsSmooth(t *testing.T) {
+func TestThrottleIsSmooth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const perSecond = 100_000
 		ctx := from(t, "192.0.2.1")
-		pace := limits(t, policy.Options{BytesPerSecond: perSecond}).Pace(ctx)
-		defer pace.Close()
+		throttle := limits(t, policy.Options{BytesPerSecond: perSecond}).Throttle(ctx)
+		defer throttle.Close()
 		start := time.Now()
 		total := 0
 		for total < 10*perSecond {
-			pace.Wait(ctx)
-			n := pace.Most(1 << 20)
-			pace.Took(n)
+			throttle.Wait(ctx)
+			n := throttle.Most(1 << 20)
+			throttle.Took(n)
 			total += n
 			due := int(time.Since(start).Seconds()*perSecond) + 2*perSecond/10 + 1
 			if total > due || total < due-perSecond/2 {
@@ -106,14 +106,14 @@ func TestPaceIsSmooth(t *testing.T) {
 	})
 }
 
-func TestPaceEnds(t *testing.T) {
+func TestThrottleEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(from(t, "192.0.2.1"), time.Second)
 		defer cancel()
-		pace := limits(t, policy.Options{BytesPerSecond: 1}).Pace(ctx)
-		defer pace.Close()
+		throttle := limits(t, policy.Options{BytesPerSecond: 1}).Throttle(ctx)
+		defer throttle.Close()
 		start := time.Now()
-		read(ctx, pace, 100)
+		read(ctx, throttle, 100)
 		if took := time.Since(start); took != time.Second {
 			t.Errorf("it took %v", took)
 		}
@@ -158,7 +158,7 @@ func TestClientsAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := limits(t, policy.Options{RequestsPerMinute: 1, BytesPerSecond: 1})
 		busy := from(t, "192.0.2.1")
-		pace := p.Pace(busy)
+		throttle := p.Throttle(busy)
 		if err := p.Request(busy); err != nil {
 			t.Fatal(err)
 		}
@@ -174,7 +174,7 @@ func TestClientsAreForgotten(t *testing.T) {
 		if p.Request(busy) == nil {
 			t.Error("the busy one was forgotten")
 		}
-		pace.Close()
+		throttle.Close()
 		time.Sleep(2 * time.Minute)
 		if err := p.Request(from(t, "192.0.2.2")); err != nil || p.Remembered() != 1 {
 			t.Errorf("%d clients are remembered, %v", p.Remembered(), err)
