@@ -153,12 +153,10 @@ func (u *Upload) kept() (info store.Info, ok bool) {
 	default:
 		return store.Info{}, false
 	}
-	onNewStack(func() {
-		var st *state
-		if st, ok = u.fence.kept(); ok {
-			info = u.store.info(u.id, st)
-		}
-	})
+	st, ok := u.fence.kept()
+	if ok {
+		info = u.store.info(u.id, st)
+	}
 	<-u.fence.inUse
 	return info, ok
 }
