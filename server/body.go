@@ -19,9 +19,9 @@ type intake struct {
 	turn     *turn
 	begun    func() // called at the first Read
 	patience patience
-	pace     pace         // while memory is short
+	pace     pace             // while memory is short
 	limit    *policy.Throttle // of the client
-	conn     *connection  // nil if the end isn't looked out for
+	conn     *connection      // nil if the end isn't looked out for
 	ending   ending
 	// room is how many bytes may come, or store.UnknownLength. Where probe is
 	// set, the body's size is not known and may turn out to be more; then the

@@ -68,6 +68,21 @@ func write(f *os.File, data []byte, sync bool) error {
 	return err
 }
 
+// SyncFiles makes the content of files survive a power loss. All are on their way to
+// the disk before the first is waited for.
+func SyncFiles(files ...*os.File) error { return errors.Join(syncFiles(files)...) }
+
+func syncFiles(files []*os.File) []error {
+	for _, f := range files {
+		startWriteback(f)
+	}
+	errs := make([]error, len(files))
+	for i, f := range files {
+		errs[i] = f.Sync()
+	}
+	return errs
+}
+
 // SyncDir makes the entries of a directory in root survive a power loss; "."
 // is root itself. Where the system can't sync directories it does nothing.
 func SyncDir(root *os.Root, name string) error {

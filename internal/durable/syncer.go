@@ -1,82 +1,108 @@
 package durable
 
 import (
+	"errors"
 	"os"
 	"path"
+	"strings"
 	"sync"
 )
 
-// A Syncer syncs directories for many at once: who asks while a sync is under
-// way waits for the next one, together with all others who have asked by then.
-// The zero value works. It is safe for concurrent use.
+// A Syncer syncs for many at once: who asks while a sync is under way waits for the
+// next one, together with all others who have asked by then. A file system with a
+// journal makes one commit for all of them. The zero value works. It is safe for
+// concurrent use.
 type Syncer struct {
-	mu   sync.Mutex
-	dirs map[string]*dirSync // those that somebody waits for
+	mu     sync.Mutex
+	groups map[string]*group // those that somebody waits for
 }
 
-// A dirSync is what goes on with one directory.
-type dirSync struct {
+// A group is of those who share syncs.
+type group struct {
 	turn  chan struct{} // holds the token of who syncs
-	next  *shared       // not begun, or nil; guarded by Syncer.mu
+	next  *batch        // not begun, or nil; guarded by Syncer.mu
 	users int           // guarded by Syncer.mu
 }
 
-// A shared sync is one that several wait for.
-type shared struct {
-	done chan struct{}
-	err  error // after done
+// A batch is one sync that several wait for.
+type batch struct {
+	files []*os.File // guarded by Syncer.mu until it begins
+	done  chan struct{}
+	errs  []error // after done: one of each file, or of all
 }
 
-// SyncDir is the function of that name: what had changed when it was called
-// survives a power loss once it has returned.
-func (s *Syncer) SyncDir(root *os.Root, name string) error {
-	return s.do(path.Clean(name), func() error { return SyncDir(root, name) })
-}
-
-func (s *Syncer) do(name string, sync func() error) error {
-	d, mine, first := s.join(name)
-	if first {
-		d.turn <- struct{}{}
-		s.begin(d)
-		mine.err = sync()
-		<-d.turn
-		close(mine.done)
+// SyncDirs is SyncDir for each: what had changed there when it was called survives a
+// power loss once it has returned.
+func (s *Syncer) SyncDirs(root *os.Root, names ...string) error {
+	for i, name := range names {
+		names[i] = path.Clean(name)
 	}
-	<-mine.done
-	s.leave(name, d)
-	return mine.err
-}
-
-// join returns the next sync of a directory, and whether the caller has to make
-// it.
-func (s *Syncer) join(name string) (d *dirSync, mine *shared, first bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if d = s.dirs[name]; d == nil {
-		if s.dirs == nil {
-			s.dirs = make(map[string]*dirSync)
+	b, _ := s.do(strings.Join(names, "\x00"), nil, func([]*os.File) []error {
+		var err error
+		for _, name := range names {
+			err = errors.Join(err, SyncDir(root, name))
 		}
-		d = &dirSync{turn: make(chan struct{}, 1)}
-		s.dirs[name] = d
-	}
-	d.users++
-	if first = d.next == nil; first {
-		d.next = &shared{done: make(chan struct{})}
-	}
-	return d, d.next, first
+		return []error{err}
+	})
+	return b.errs[0]
 }
 
-// begin lets nobody join the next sync any more: it may miss what they changed.
-func (s *Syncer) begin(d *dirSync) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	d.next = nil
+// SyncFiles is the function of that name. It is for small files: all wait until those
+// of the others are written.
+func (s *Syncer) SyncFiles(files ...*os.File) error {
+	b, first := s.do("", files, syncFiles)
+	return errors.Join(b.errs[first : first+len(files)]...)
 }
 
-func (s *Syncer) leave(name string, d *dirSync) {
+// do has sync called once for all who join the next batch of a group, and returns that
+// batch when it is done, and where in it the files are.
+func (s *Syncer) do(name string, files []*os.File, sync func([]*os.File) []error) (b *batch, at int) {
+	g, b, at, first := s.join(name, files)
+	if first {
+		g.turn <- struct{}{}
+		s.begin(g)
+		b.errs = sync(b.files)
+		<-g.turn
+		close(b.done)
+	}
+	<-b.done
+	s.leave(name, g)
+	return b, at
+}
+
+// join adds files to the next batch of a group, and says whether the caller has to
+// sync it.
+func (s *Syncer) join(name string, files []*os.File) (g *group, b *batch, at int, first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if d.users--; d.users == 0 {
-		delete(s.dirs, name)
+	if g = s.groups[name]; g == nil {
+		if s.groups == nil {
+			s.groups = make(map[string]*group)
+		}
+		g = &group{turn: make(chan struct{}, 1)}
+		s.groups[name] = g
+	}
+	g.users++
+	if first = g.next == nil; first {
+		g.next = &batch{done: make(chan struct{})}
+	}
+	b = g.next
+	at = len(b.files)
+	b.files = append(b.files, files...)
+	return g, b, at, first
+}
+
+// begin lets nobody join the next batch any more: it may miss what they changed.
+func (s *Syncer) begin(g *group) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g.next = nil
+}
+
+func (s *Syncer) leave(name string, g *group) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if g.users--; g.users == 0 {
+		delete(s.groups, name)
 	}
 }

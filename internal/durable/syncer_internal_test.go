@@ -16,11 +16,12 @@ func TestSyncerShares(t *testing.T) {
 		ask := func() (answer chan error) {
 			answer = make(chan error, 1)
 			go func() {
-				answer <- s.do("dir", func() error {
+				b, _ := s.do("dir", nil, func([]*os.File) []error {
 					end := make(chan error)
 					begun = append(begun, end)
-					return <-end
+					return []error{<-end}
 				})
+				answer <- b.errs[0]
 			}()
 			synctest.Wait()
 			return answer
@@ -51,8 +52,8 @@ func TestSyncerShares(t *testing.T) {
 		if err := <-last; err != nil || len(begun) != 3 {
 			t.Errorf("%d syncs, %v", len(begun), err)
 		}
-		if len(s.dirs) != 0 {
-			t.Errorf("%d directories are remembered", len(s.dirs))
+		if len(s.groups) != 0 {
+			t.Errorf("%d groups are remembered", len(s.groups))
 		}
 	})
 }
@@ -68,14 +69,41 @@ func TestSyncerTogether(t *testing.T) {
 	for range 50 {
 		all.Go(func() {
 			for range 20 {
-				if err := s.SyncDir(root, "."); err != nil {
+				if err := s.SyncDirs(root, "."); err != nil {
 					t.Error(err)
 				}
 			}
 		})
 	}
 	all.Wait()
-	if err := s.SyncDir(root, "missing"); !errors.Is(err, os.ErrNotExist) {
+	if err := s.SyncDirs(root, "missing"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("error is %v", err)
 	}
+}
+
+// Of files that are synced together each gets what became of it.
+func TestSyncerFiles(t *testing.T) {
+	dir := t.TempDir()
+	var s Syncer
+	var all sync.WaitGroup
+	for i := range 50 {
+		all.Go(func() {
+			for range 20 {
+				file, err := os.CreateTemp(dir, "")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				broken := i%5 == 0
+				if broken {
+					file.Close()
+				}
+				if err := s.SyncFiles(file, file); errors.Is(err, os.ErrClosed) != broken || (err != nil) != broken {
+					t.Errorf("of a file that is closed (%v): %v", broken, err)
+				}
+				file.Close()
+			}
+		})
+	}
+	all.Wait()
 }

@@ -20,6 +20,10 @@ const compactBytes = 8 << 10
 // changes: what they say is in memory then, which nobody has reserved.
 const keptBytes = 1 << 10
 
+// sharedSyncBytes is up to which length an upload is synced together with others,
+// which wait until its bytes are written.
+const sharedSyncBytes = 1 << 20
+
 // files are an upload's files, open for writing and locked against other
 // processes. They are used by whoever has the upload's turn. In between other
 // processes may have them: they are let go once no Write is under way, and closed,
@@ -233,9 +237,14 @@ func (f *files) compact() error {
 // syncPart makes the bytes survive power loss.
 func (f *files) syncPart() error { return f.synced(f.part.Sync()) }
 
-// sync makes bytes and log survive power loss.
-func (f *files) sync() error {
-	err := f.synced(atOnce(f.part.Sync, f.log.Sync))
+// sync makes bytes and log survive power loss, those of a small upload together with
+// others.
+func (f *files) sync(s *durable.Syncer) error {
+	sync := durable.SyncFiles
+	if f.state.length <= sharedSyncBytes {
+		sync = s.SyncFiles
+	}
+	err := f.synced(sync(f.part, f.log))
 	if err == nil {
 		f.state.safe = slices.Clone(f.state.written)
 	}

@@ -44,7 +44,7 @@ type Store struct {
 	log       *slog.Logger
 	fences    fences
 	idle      idle
-	syncer    durable.Syncer // of directories, for uploads that finish at the same time
+	syncer    durable.Syncer // for uploads that finish at the same time
 	disk      semaphore
 	stateRoot atomic.Pointer[os.Root] // by id, once there is a directory of uploads under way
 }

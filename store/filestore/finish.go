@@ -91,7 +91,7 @@ func (u *Upload) seal(ctx context.Context, f *files, sum store.Sum) error {
 	if err := f.add(record{verb: verbFinishing, span: span{sum: have}}); err != nil {
 		return err
 	}
-	return f.sync()
+	return f.sync(&u.store.syncer)
 }
 
 func verify(want, have store.Sum) error {
@@ -165,13 +165,10 @@ func (s *Store) isPart(part string, file fs.FileInfo) bool {
 // needed any more.
 func (s *Store) settle(id string, st *state) error {
 	if s.byID { // the log stays
-		return atOnce(
-			func() error { return s.syncer.SyncDir(s.root, stateDir) },
-			func() error { return s.syncer.SyncDir(s.root, ".") },
-		)
+		return s.syncer.SyncDirs(s.root, stateDir, ".")
 	}
 	for dir := path.Dir(st.name); ; dir = path.Dir(dir) {
-		if err := s.syncer.SyncDir(s.root, filepath.FromSlash(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := s.syncer.SyncDirs(s.root, filepath.FromSlash(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		if dir == "." {
@@ -179,12 +176,4 @@ func (s *Store) settle(id string, st *state) error {
 		}
 	}
 	return s.discard(id)
-}
-
-// atOnce makes two syncs at the same time: a file system with a journal needs one
-// commit for both then.
-func atOnce(one, other func() error) error {
-	result := make(chan error, 1)
-	go func() { result <- one() }()
-	return errors.Join(other(), <-result)
 }
