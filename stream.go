@@ -90,8 +90,12 @@ func (s *stream) readUnit(ctx context.Context, off, size int64, sum uint32) (*un
 	if err != nil {
 		return nil, explainLimit(err, s.u.m.mem, storeReserve)
 	}
-	n := &unit{off: off, buf: buf}
-	filled, err := fill(s.u.object.reader, buf.Bytes()[:size])
+	n := &unit{off: off, buf: buf, own: store.Sum{Known: !s.u.m.opts.DisableChecksum}}
+	in := s.u.object.reader
+	if n.own.Known {
+		in = &summedReader{s.u, in, &n.own.CRC32C}
+	}
+	filled, err := fill(in, buf.Bytes()[:size])
 	n.p = buf.Bytes()[:filled]
 	if errors.Is(err, io.EOF) {
 		n.last = true
@@ -99,11 +103,23 @@ func (s *stream) readUnit(ctx context.Context, off, size int64, sum uint32) (*un
 		_ = buf.Release()
 		return nil, s.u.readError(err)
 	}
-	if !s.u.m.opts.DisableChecksum {
-		n.own = store.Sum{CRC32C: s.u.timed(func() uint32 { return checksum.Update(0, n.p) }), Known: true}
+	if n.own.Known {
 		n.sum = checksum.Combine(sum, n.own.CRC32C, int64(filled))
 	}
 	return n, nil
+}
+
+// A summedReader sums what comes at once, while who writes to a pipe goes on.
+type summedReader struct {
+	u   *Upload
+	r   io.Reader
+	sum *uint32
+}
+
+func (r *summedReader) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	*r.sum = r.u.timed(func() uint32 { return checksum.Update(*r.sum, p[:n]) })
+	return n, err
 }
 
 // check refuses another length than what was announced: that of a file is known
