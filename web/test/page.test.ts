@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, expect, test } from "vitest";
 import { crc32c } from "../client/src/checksum/crc32c.js";
+import { Crowd } from "./harness/crowd.js";
 import { sparseFile } from "./harness/files.js";
 import { Streamflow, sha256 } from "./harness/streamflow.js";
 import { folder, Visitor } from "./harness/visitor.js";
@@ -116,13 +117,16 @@ test("a second tab leaves the uploads of the first alone", async () => {
 });
 
 test("shows the memory of the tab and of the server, and what happens to it", async () => {
-	const tight = await Streamflow.start("--max-memory", "64MiB", "--memory-warning", "0.0065");
+	const tight = await Streamflow.start("--max-memory", "32MiB", "--memory-warning", "0.1");
 	const visitor = await Visitor.open(tight);
-	await visitor.drop(sparseFile(512 * MiB, "watched.bin"));
+	await visitor.slowDown();
+	await visitor.drop(sparseFile(64 * MiB, "watched.bin"));
+	await visitor.waitFor("watched.bin", "uploading");
+	await Crowd.at(tight.url);
 	await expect.poll(() => visitor.text("#happened")).toMatch(/The server is at warning: \d+ % in use/);
 	await expect.poll(() => visitor.text("#server .use")).toMatch(/^[\d.]+ [KM]iB of [\d.]+ MiB$/);
 	expect(await visitor.text("#server tbody")).toContain("connection");
-	expect(await visitor.page.locator("#server .meter .warning").getAttribute("style")).toContain("0.65%");
+	expect(await visitor.page.locator("#server .meter .warning").getAttribute("style")).toContain("10%");
 	await expect.poll(() => visitor.text("#tab tbody")).toMatch(/transfer1[\d.]+ KiB/);
 	expect(await visitor.text("#tab .use")).toMatch(/^[\d.]+ KiB of 100 MiB$/);
 });
