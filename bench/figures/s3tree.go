@@ -54,7 +54,7 @@ func (b *bench) treeRounds(ctx context.Context, name, tree string, files int) (m
 	}
 	defer s.kill()
 	uploaders := b.treeUploaders()
-	last := len(uploaders) - 1 // takes longer than all others together: once is enough
+	last := len(uploaders) - 1 // takes minutes: once is enough
 	runs := map[string][]errand{}
 	turns := slices.Collect(inTurns(b.count(5, 1), uploaders[:last]))
 	for _, u := range append(turns, uploaders[last]) {
