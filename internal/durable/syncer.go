@@ -3,7 +3,6 @@ package durable
 import (
 	"errors"
 	"os"
-	"path"
 	"strings"
 	"sync"
 )
@@ -34,10 +33,7 @@ type batch struct {
 // SyncDirs is SyncDir for each: what had changed there when it was called survives a
 // power loss once it has returned.
 func (s *Syncer) SyncDirs(root *os.Root, names ...string) error {
-	for i, name := range names {
-		names[i] = path.Clean(name)
-	}
-	b, _ := s.do(strings.Join(names, "\x00"), nil, func([]*os.File) []error {
+	b, _ := s.do("dirs\x00"+strings.Join(names, "\x00"), nil, func([]*os.File) []error {
 		var err error
 		for _, name := range names {
 			err = errors.Join(err, SyncDir(root, name))
