@@ -45,10 +45,10 @@ func (b *Bucket) PutPiece(ctx context.Context, o *Object, r io.Reader, when Prec
 // PutBytes is what a Put costs outside what it reads: RequestBytes, and where the sum
 // isn't known what minio-go keeps until it follows in a trailer.
 func (b *Bucket) PutBytes(sum store.Sum) int64 {
-	if b.signed || !sum.Known {
-		return transport.ConnectionBytes + chunkBytes
+	if sum.Known {
+		return b.RequestBytes()
 	}
-	return transport.ConnectionBytes
+	return transport.ConnectionBytes + chunkBytes
 }
 
 func (b *Bucket) put(ctx context.Context, o *Object, r io.Reader, when Precondition, opts *minio.PutObjectOptions) error {
