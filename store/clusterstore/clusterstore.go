@@ -221,7 +221,11 @@ func (s *Store) reserveGet(ctx context.Context, stateBytes int64) (memory.Reserv
 
 // reserveSend is reserveGet with a request that sends something meanwhile.
 func (s *Store) reserveSend(ctx context.Context, stateBytes int64) (memory.Reservation, error) {
-	return s.mem.Reserve(ctx, memory.KindConnection, s.bucket.RequestBytes(), bucket.GetBytes, stateCost*stateBytes)
+	return s.mem.Reserve(ctx, memory.KindConnection, s.sendSizes(stateBytes)...)
+}
+
+func (s *Store) sendSizes(stateBytes int64) []int64 {
+	return []int64{s.bucket.RequestBytes(), bucket.GetBytes, stateCost * stateBytes}
 }
 
 // doubt notes that a request for an upload may still have an effect.

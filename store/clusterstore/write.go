@@ -196,7 +196,7 @@ func (t *transfer) copy(ctx context.Context, head []byte, ended error) (err erro
 func (t *transfer) charge(ctx context.Context) (err error) {
 	s := t.upload.store
 	t.stateRoom = t.upload.record.bytes + growthBytes
-	sizes := []int64{s.bucket.RequestBytes(), bucket.GetBytes, leadBytes, stateCost * t.stateRoom}
+	sizes := append(s.sendSizes(t.stateRoom), leadBytes)
 	if ctx.Err() == nil {
 		t.memory, err = s.mem.Reserve(ctx, memory.KindConnection, sizes...)
 	} else {
