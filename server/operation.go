@@ -58,8 +58,8 @@ func (s *Server) operate(w http.ResponseWriter, r *http.Request) {
 // nobody else gets at it.
 func (s *Server) Admin() http.Handler {
 	all := s.operation()
-	all["/api/v1/uploads"] = endpoint{http.MethodGet, s.showUploadsNamed, nil, false}
-	all["/api/v1/memory/cleanup"] = endpoint{http.MethodPost, s.cleanUp, nil, false}
+	all["/api/v1/uploads"] = endpoint{method: http.MethodGet, serve: s.showUploadsNamed}
+	all["/api/v1/memory/cleanup"] = endpoint{method: http.MethodPost, serve: s.cleanUp}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := s.record(w, r)
 		defer rec.end()

@@ -230,9 +230,9 @@ func New(st store.Store, mem *memory.Manager, opts *Options) (*Server, error) {
 	s.page = page.New(page.Options{BasePath: o.BasePath, Reading: o.AllowReading})
 	s.endpoints = s.operation()
 	for _, path := range s.page.Paths() {
-		s.endpoints[path] = endpoint{http.MethodGet, s.page.ServeHTTP, nil, false}
+		s.endpoints[path] = endpoint{method: http.MethodGet, serve: s.page.ServeHTTP}
 	}
-	s.endpoints["/"] = endpoint{http.MethodGet, s.welcome, nil, false}
+	s.endpoints["/"] = endpoint{method: http.MethodGet, serve: s.welcome}
 	return s, nil
 }
 
