@@ -27,48 +27,43 @@ type group struct {
 type batch struct {
 	files []*os.File // guarded by Syncer.mu until it begins
 	done  chan struct{}
-	errs  []error // after done: one of each file, or of all
+	// After done:
+	fileErrs []error // one of each file
+	dirErr   error   // of all
 }
 
-// SyncDirs is SyncDir for each: what had changed there when it was called survives a
-// power loss once it has returned.
-func (s *Syncer) SyncDirs(root *os.Root, names ...string) error {
-	b, _ := s.do("dirs\x00"+strings.Join(names, "\x00"), nil, func([]*os.File) []error {
-		var err error
-		for _, name := range names {
-			err = errors.Join(err, SyncDir(root, name))
+// Sync makes the content of files survive a power loss, and then the entries of
+// directories in root: what had changed when it was called. It is for small files:
+// all who name the same directories wait until those of the others are written.
+func (s *Syncer) Sync(root *os.Root, dirs []string, files ...*os.File) error {
+	b, first := s.do(strings.Join(dirs, "\x00"), files, func(b *batch) {
+		b.fileErrs = syncFiles(b.files)
+		for _, dir := range dirs {
+			b.dirErr = errors.Join(b.dirErr, SyncDir(root, dir))
 		}
-		return []error{err}
 	})
-	return b.errs[0]
-}
-
-// SyncFiles is the function of that name. It is for small files: all wait until those
-// of the others are written.
-func (s *Syncer) SyncFiles(files ...*os.File) error {
-	b, first := s.do("", files, syncFiles)
-	return errors.Join(b.errs[first : first+len(files)]...)
+	return errors.Join(errors.Join(b.fileErrs[first:first+len(files)]...), b.dirErr)
 }
 
 // do has sync called once for all who join the next batch of a group, and returns that
 // batch when it is done, and where in it the files are.
-func (s *Syncer) do(name string, files []*os.File, sync func([]*os.File) []error) (b *batch, at int) {
-	g, b, at, first := s.join(name, files)
-	if first {
+func (s *Syncer) do(name string, files []*os.File, sync func(*batch)) (b *batch, first int) {
+	g, b, first, leads := s.join(name, files)
+	if leads {
 		g.turn <- struct{}{}
 		s.begin(g)
-		b.errs = sync(b.files)
+		sync(b)
 		<-g.turn
 		close(b.done)
 	}
 	<-b.done
 	s.leave(name, g)
-	return b, at
+	return b, first
 }
 
-// join adds files to the next batch of a group, and says whether the caller has to
-// sync it.
-func (s *Syncer) join(name string, files []*os.File) (g *group, b *batch, at int, first bool) {
+// join adds files to the next batch of a group, and says where they are in it, and
+// whether the caller has to sync it.
+func (s *Syncer) join(name string, files []*os.File) (g *group, b *batch, first int, leads bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if g = s.groups[name]; g == nil {
@@ -79,13 +74,13 @@ func (s *Syncer) join(name string, files []*os.File) (g *group, b *batch, at int
 		s.groups[name] = g
 	}
 	g.users++
-	if first = g.next == nil; first {
+	if leads = g.next == nil; leads {
 		g.next = &batch{done: make(chan struct{})}
 	}
 	b = g.next
-	at = len(b.files)
+	first = len(b.files)
 	b.files = append(b.files, files...)
-	return g, b, at, first
+	return g, b, first, leads
 }
 
 // begin lets nobody join the next batch any more: it may miss what they changed.

@@ -16,12 +16,12 @@ func TestSyncerShares(t *testing.T) {
 		ask := func() (answer chan error) {
 			answer = make(chan error, 1)
 			go func() {
-				b, _ := s.do("dir", nil, func([]*os.File) []error {
+				b, _ := s.do("dir", nil, func(b *batch) {
 					end := make(chan error)
 					begun = append(begun, end)
-					return []error{<-end}
+					b.dirErr = <-end
 				})
-				answer <- b.errs[0]
+				answer <- b.dirErr
 			}()
 			synctest.Wait()
 			return answer
@@ -69,14 +69,14 @@ func TestSyncerTogether(t *testing.T) {
 	for range 50 {
 		all.Go(func() {
 			for range 20 {
-				if err := s.SyncDirs(root, "."); err != nil {
+				if err := s.Sync(root, []string{"."}); err != nil {
 					t.Error(err)
 				}
 			}
 		})
 	}
 	all.Wait()
-	if err := s.SyncDirs(root, "missing"); !errors.Is(err, os.ErrNotExist) {
+	if err := s.Sync(root, []string{"missing"}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("error is %v", err)
 	}
 }
@@ -98,7 +98,7 @@ func TestSyncerFiles(t *testing.T) {
 				if broken {
 					file.Close()
 				}
-				if err := s.SyncFiles(file, file); errors.Is(err, os.ErrClosed) != broken || (err != nil) != broken {
+				if err := s.Sync(nil, nil, file, file); errors.Is(err, os.ErrClosed) != broken || (err != nil) != broken {
 					t.Errorf("of a file that is closed (%v): %v", broken, err)
 				}
 				file.Close()

@@ -106,15 +106,17 @@ func TestReboot(t *testing.T) {
 	}
 }
 
-// A file that has its name was synced before. Until then only what was
-// acknowledged as synced holds over a reboot, whatever the log says.
+// A file that has its name was synced before. Until then what was acknowledged as
+// synced holds over a reboot, and a small upload of which all is there.
 func TestRebootInFinish(t *testing.T) {
 	for name, c := range map[string]struct {
 		opts  filestore.Options
 		steps int
+		lose  bool // some of the bytes, but not of the file
 		want  int64
 	}{
-		"sealed":         {steps: 1, want: 0},
+		"sealed":         {steps: 1, want: 5000},
+		"sealed, lost":   {steps: 1, lose: true, want: 0},
 		"sealed, synced": {opts: filestore.Options{SyncAcks: true}, steps: 1, want: 5000},
 		"moved":          {steps: 2, want: 5000},
 	} {
@@ -125,7 +127,13 @@ func TestRebootInFinish(t *testing.T) {
 			if err := filestore.FinishSteps(t.Context(), u, c.steps); err != nil {
 				t.Fatal(err)
 			}
-			again := open(t, openInBoot(t, "two", dir, &c.opts), infoOf(t, u).ID)
+			id := infoOf(t, u).ID
+			if c.lose {
+				if err := zero(partPath(dir, id), 100); err != nil {
+					t.Fatal(err)
+				}
+			}
+			again := open(t, openInBoot(t, "two", dir, &c.opts), id)
 			if got := infoOf(t, again).Offset; got != c.want {
 				t.Fatalf("after a reboot the offset is %d, want %d", got, c.want)
 			}
@@ -209,7 +217,7 @@ func TestShortPart(t *testing.T) {
 	u := create(t, s, store.Spec{Name: "f", Length: 4000})
 	write(t, u, 0, data)
 	id := infoOf(t, u).ID
-	part := filepath.Join(dir, ".streamflow", id+".part")
+	part := partPath(dir, id)
 	if err := os.Truncate(part, 1500); err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +229,7 @@ func TestShortPart(t *testing.T) {
 
 	lost := create(t, s, store.Spec{Name: "g", Length: 1})
 	id = infoOf(t, lost).ID
-	if err := os.Remove(filepath.Join(dir, ".streamflow", id+".part")); err != nil {
+	if err := os.Remove(partPath(dir, id)); err != nil {
 		t.Fatal(err)
 	}
 	_, _, err := s.Open(t.Context(), id)
@@ -323,6 +331,8 @@ func openInBoot(t *testing.T, boot, dir string, opts *filestore.Options) *filest
 }
 
 func logPath(dir, id string) string { return filepath.Join(dir, ".streamflow", id+".log") }
+
+func partPath(dir, id string) string { return filepath.Join(dir, ".streamflow", id+".part") }
 
 func writeFile(t *testing.T, path string, data []byte) {
 	t.Helper()

@@ -20,6 +20,11 @@
 // syncs bytes and log, both at once, before the file gets its name, and the
 // directories after it: a finished upload survives power loss.
 //
+// By id, of an upload of up to 1 MiB all that is synced at once, under both names of
+// the file, as a second sync would take as long as all the rest. Its final name then
+// shows a moment before it is finished. A reboot in that moment leaves its bytes to
+// be held against their sum.
+//
 // Where the system has no boot id, acknowledgements are always synced.
 //
 // # Concurrency

@@ -2,6 +2,7 @@ package filestore
 
 import (
 	"context"
+	"errors"
 	"io"
 	"path/filepath"
 
@@ -22,9 +23,22 @@ func OpenInBoot(boot, dir string, mem *memory.Manager, opts *Options) (*Store, e
 func FinishSteps(ctx context.Context, upload store.Upload, steps int) error {
 	u := upload.(*Upload)
 	return u.change(ctx, func(f *files) error {
-		err := u.seal(ctx, f, store.Sum{})
+		err := errors.Join(u.seal(ctx, f, store.Sum{}), f.sync(u.store))
 		if err == nil && steps > 1 {
 			err = u.store.move(u.id, f.state)
+		}
+		return err
+	})
+}
+
+// LinkOnly does of Finish what comes before its sync, for a small upload by id, as if a
+// crash came then.
+func LinkOnly(ctx context.Context, upload store.Upload) error {
+	u := upload.(*Upload)
+	return u.change(ctx, func(f *files) error {
+		err := u.seal(ctx, f, store.Sum{})
+		if err == nil && !u.store.link(u.id, f.state) {
+			err = errors.New("no link")
 		}
 		return err
 	})

@@ -20,10 +20,6 @@ const compactBytes = 8 << 10
 // changes: what they say is in memory then, which nobody has reserved.
 const keptBytes = 1 << 10
 
-// sharedSyncBytes is up to which length an upload is synced together with others,
-// which wait until its bytes are written.
-const sharedSyncBytes = 1 << 20
-
 // files are an upload's files, open for writing and locked against other
 // processes. They are used by whoever has the upload's turn. In between other
 // processes may have them: they are let go once no Write is under way, and closed,
@@ -87,7 +83,13 @@ func (f *files) open(s *Store) error {
 	if f.part == nil && !f.state.moved {
 		return store.Transient(errors.New("the upload's files changed while they were opened"))
 	}
-	if f.state.moved || f.state.boot == s.boot {
+	if f.state.moved {
+		return nil
+	}
+	if err := s.unlink(f.id, f.state); err != nil {
+		return err
+	}
+	if f.state.boot == s.boot {
 		return nil
 	}
 	// From here on the log speaks of this boot: drop what the old one didn't
@@ -237,15 +239,16 @@ func (f *files) compact() error {
 // syncPart makes the bytes survive power loss.
 func (f *files) syncPart() error { return f.synced(f.part.Sync()) }
 
-// sync makes bytes and log survive power loss, those of a small upload together with
-// others.
-func (f *files) sync(s *durable.Syncer) error {
-	sync := durable.SyncFiles
-	if f.state.length <= sharedSyncBytes {
-		sync = s.SyncFiles
+// sync makes bytes and log survive power loss, and after them the entries of
+// directories in the root; those of a small upload together with others.
+func (f *files) sync(s *Store, dirs ...string) error {
+	var err error
+	if f.state.isSmall() {
+		err = s.syncer.Sync(s.root, dirs, f.part, f.log)
+	} else {
+		err = durable.SyncFiles(f.part, f.log)
 	}
-	err := f.synced(sync(f.part, f.log))
-	if err == nil {
+	if err = f.synced(err); err == nil {
 		f.state.safe = slices.Clone(f.state.written)
 	}
 	return err

@@ -4,10 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path"
-	"path/filepath"
 	"time"
 
 	"github.com/streamflow/streamflow/internal/checksum"
@@ -41,25 +37,32 @@ func (u *Upload) finish(ctx context.Context, sum store.Sum) (store.Info, error) 
 		return store.Info{}, err
 	}
 	st := f.state
-	err = u.seal(ctx, f, sum)
-	if err == nil && !st.moved {
-		err = u.store.move(u.id, st)
+	switch err = u.seal(ctx, f, sum); {
+	case err != nil:
+	case st.moved:
+		err = u.store.syncName(st)
+	default:
+		err = u.publish(f)
 	}
 	if err != nil {
 		return store.Info{}, errors.Join(translate(err), u.detach())
 	}
 	st.moved, st.modified = true, time.Now()
-	if err := errors.Join(u.fence.drop(), u.store.settle(u.id, st)); err != nil {
+	info := u.store.info(u.id, st)
+	err = u.fence.drop()
+	if !u.store.byID { // the store forgets the upload
+		err = errors.Join(err, u.store.discard(u.id))
+	}
+	if err != nil {
 		return store.Info{}, translate(err)
 	}
-	info := u.store.info(u.id, st)
 	if !u.store.byID {
 		u.done.Store(&info)
 	}
 	return info, nil
 }
 
-// seal checks that the upload is whole and right, syncs it, and notes that.
+// seal checks that the upload is whole and right, and notes that.
 func (u *Upload) seal(ctx context.Context, f *files, sum store.Sum) error {
 	st := f.state
 	if st.length == store.UnknownLength {
@@ -88,10 +91,7 @@ func (u *Upload) seal(ctx context.Context, f *files, sum store.Sum) error {
 	if err := f.cutPart(); err != nil {
 		return err
 	}
-	if err := f.add(record{verb: verbFinishing, span: span{sum: have}}); err != nil {
-		return err
-	}
-	return f.sync(&u.store.syncer)
+	return f.add(record{verb: verbFinishing, span: span{sum: have}})
 }
 
 func verify(want, have store.Sum) error {
@@ -122,58 +122,4 @@ func (u *Upload) sum(ctx context.Context, f *files) (store.Sum, error) {
 		}
 	}
 	return total, errors.Join(err, buffer.Release())
-}
-
-// move gives the part its final name.
-func (s *Store) move(id string, st *state) error {
-	target := filepath.FromSlash(s.target(id, st))
-	if dir := filepath.Dir(target); dir != "." {
-		if err := s.root.MkdirAll(dir, 0o777); err != nil {
-			return err
-		}
-	}
-	part := filepath.Join(stateDir, partName(id))
-	if !st.noReplace {
-		return s.root.Rename(part, target)
-	}
-	return s.moveTo(part, target)
-}
-
-// moveTo is a rename that replaces nothing. Where it is cut off between the two
-// steps both names are of one file, and the next Finish removes the old one.
-func (s *Store) moveTo(part, target string) error {
-	err := s.root.Link(part, target)
-	switch there, statErr := s.root.Lstat(target); {
-	case err == nil:
-	case errors.Is(statErr, fs.ErrNotExist) && (errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission)):
-		// A file system without links, as FAT: a look just before is all there is.
-		return s.root.Rename(part, target)
-	case statErr == nil && !s.isPart(part, there):
-		return fmt.Errorf("name is taken: %w", store.ErrExists)
-	case !errors.Is(err, fs.ErrExist):
-		return err
-	}
-	return s.root.Remove(part)
-}
-
-func (s *Store) isPart(part string, file fs.FileInfo) bool {
-	info, err := s.root.Lstat(part)
-	return err == nil && os.SameFile(info, file)
-}
-
-// settle makes the final name survive power loss, then forgets what isn't
-// needed any more.
-func (s *Store) settle(id string, st *state) error {
-	if s.byID { // the log stays
-		return s.syncer.SyncDirs(s.root, stateDir, ".")
-	}
-	for dir := path.Dir(st.name); ; dir = path.Dir(dir) {
-		if err := s.syncer.SyncDirs(s.root, filepath.FromSlash(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if dir == "." {
-			break
-		}
-	}
-	return s.discard(id)
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/streamflow/streamflow/internal/checksum"
 	"github.com/streamflow/streamflow/internal/uploadid"
 	"github.com/streamflow/streamflow/store"
 )
@@ -34,6 +35,12 @@ type state struct {
 	// moved: the part is gone because it has become the finished file.
 	moved bool
 }
+
+// smallBytes is up to which length an upload is synced together with others, which
+// wait until its bytes are written, and read again where a reboot cut off its end.
+const smallBytes = 1 << 20
+
+func (st *state) isSmall() bool { return 0 <= st.length && st.length <= smallBytes }
 
 func (st *state) apply(r record) {
 	switch r.verb {
@@ -147,7 +154,8 @@ func wholeLines(data []byte, _ bool) (int, []byte, error) {
 	return i + 1, data[:i], nil
 }
 
-// load reads an upload's state without changing anything.
+// load reads an upload's state. It changes nothing, but where a reboot came just after
+// the upload was published.
 func (s *Store) load(id string) (*state, error) {
 	if !uploadid.Valid(id) {
 		return nil, store.ErrNotFound
@@ -182,6 +190,9 @@ func (s *Store) confirm(dir *os.Root, id string, log *os.File) (*state, int64, e
 		return st, valid, fmt.Errorf("it was aborted: %w", store.ErrNotFound)
 	}
 	part, err := dir.Lstat(partName(id))
+	if err == nil && (s.boot == "" || st.boot != s.boot) {
+		part, err = s.recall(id, st)
+	}
 	if errors.Is(err, fs.ErrNotExist) && st.finishing {
 		st.moved = true
 		if _, err = s.root.Lstat(filepath.FromSlash(s.target(id, st))); err != nil {
@@ -192,11 +203,56 @@ func (s *Store) confirm(dir *os.Root, id string, log *os.File) (*state, int64, e
 	if err != nil {
 		return st, valid, fmt.Errorf("its bytes: %w", missing(err))
 	}
-	if s.boot == "" || st.boot != s.boot {
-		st.written = slices.Clone(st.safe)
-	}
 	st.written, st.safe = st.written.clip(part.Size()), st.safe.clip(part.Size())
 	return st, valid, nil
+}
+
+// recall leaves of a state what has outlasted the boot it is of: what is known to be
+// safe, or all of a small upload whose end was cut off, if its sum is right still. If
+// that has its final name, it ends what publish began. It returns what the part is then.
+func (s *Store) recall(id string, st *state) (fs.FileInfo, error) {
+	part := filepath.Join(stateDir, partName(id))
+	whole := false
+	if st.finishing && st.isSmall() && s.boot != "" {
+		var err error
+		if whole, err = s.isWhole(part, st); err != nil {
+			return nil, err
+		}
+	}
+	if !whole {
+		st.written = slices.Clone(st.safe)
+		return s.root.Lstat(part)
+	}
+	st.safe = slices.Clone(st.written)
+	if s.byID && s.isLinked(id, st) {
+		if err := remove(s.root, part); err != nil {
+			return nil, err
+		}
+	}
+	return s.root.Lstat(part)
+}
+
+// isWhole says whether the part of an upload that was finishing is what it was.
+func (s *Store) isWhole(part string, st *state) (bool, error) {
+	f, err := s.openRegular(part, 0)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	var buf [4 << 10]byte
+	var crc uint32
+	size := int64(0)
+	for err == nil {
+		var n int
+		n, err = f.Read(buf[:])
+		crc = checksum.Update(crc, buf[:n])
+		size += int64(n)
+	}
+	_, want := st.written.prefix()
+	if err != io.EOF {
+		return false, err
+	}
+	return size == st.length && want == store.Sum{CRC32C: crc, Known: true}, nil
 }
 
 // missing makes a file that isn't there an upload that isn't.

@@ -214,7 +214,7 @@ func (u *Upload) abort(ctx context.Context) error {
 	if err != nil && f.state.finishing {
 		return errors.Join(translate(err), u.detach())
 	}
-	if f.state.moved && u.store.byID {
+	if u.store.byID && (f.state.moved || f.state.finishing) {
 		err = remove(u.store.root, u.store.target(u.id, f.state))
 	} else {
 		err = nil

@@ -1,0 +1,109 @@
+package filestore
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+
+	"github.com/streamflow/streamflow/store"
+)
+
+// publish gives bytes that are there, and a log that says so, the final name. Both
+// survive power loss then, and so does the name.
+//
+// A sync costs a small file more than all the rest. Where one of everything will do,
+// the file has both names until then: so only a file that is safe has none in the
+// directory of uploads under way. It does after a reboot that comes too soon, too,
+// where the removal may not have survived. What its bytes say decides then.
+func (u *Upload) publish(f *files) error {
+	s := u.store
+	if f.state.isSmall() && s.byID && s.boot != "" && s.link(u.id, f.state) {
+		if err := f.sync(s, stateDir, "."); err != nil {
+			return errors.Join(err, remove(s.root, s.target(u.id, f.state)))
+		}
+		return f.dir.Remove(partName(u.id))
+	}
+	if err := f.sync(s); err != nil {
+		return err
+	}
+	if err := s.move(u.id, f.state); err != nil {
+		return err
+	}
+	return s.syncName(f.state)
+}
+
+// link gives the part its final name beside its own, if that is possible and no other
+// file has it.
+func (s *Store) link(id string, st *state) bool {
+	err := s.root.Link(filepath.Join(stateDir, partName(id)), s.target(id, st))
+	return err == nil || errors.Is(err, fs.ErrExist) && s.isLinked(id, st)
+}
+
+// isLinked says whether the part has its final name, too.
+func (s *Store) isLinked(id string, st *state) bool {
+	target, err := s.root.Lstat(filepath.FromSlash(s.target(id, st)))
+	return err == nil && s.isPart(filepath.Join(stateDir, partName(id)), target)
+}
+
+// unlink takes back what a publish that was cut off has done.
+func (s *Store) unlink(id string, st *state) error {
+	if !s.byID || !st.finishing || !s.isLinked(id, st) {
+		return nil
+	}
+	return s.root.Remove(s.target(id, st))
+}
+
+// move gives the part its final name.
+func (s *Store) move(id string, st *state) error {
+	target := filepath.FromSlash(s.target(id, st))
+	if dir := filepath.Dir(target); dir != "." {
+		if err := s.root.MkdirAll(dir, 0o777); err != nil {
+			return err
+		}
+	}
+	part := filepath.Join(stateDir, partName(id))
+	if !st.noReplace {
+		return s.root.Rename(part, target)
+	}
+	return s.moveTo(part, target)
+}
+
+// moveTo is a rename that replaces nothing. Where it is cut off between the two
+// steps both names are of one file, and the next Finish removes the old one.
+func (s *Store) moveTo(part, target string) error {
+	err := s.root.Link(part, target)
+	switch there, statErr := s.root.Lstat(target); {
+	case err == nil:
+	case errors.Is(statErr, fs.ErrNotExist) && (errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission)):
+		// A file system without links, as FAT: a look just before is all there is.
+		return s.root.Rename(part, target)
+	case statErr == nil && !s.isPart(part, there):
+		return fmt.Errorf("name is taken: %w", store.ErrExists)
+	case !errors.Is(err, fs.ErrExist):
+		return err
+	}
+	return s.root.Remove(part)
+}
+
+func (s *Store) isPart(part string, file fs.FileInfo) bool {
+	info, err := s.root.Lstat(part)
+	return err == nil && os.SameFile(info, file)
+}
+
+// syncName makes the final name survive power loss.
+func (s *Store) syncName(st *state) error {
+	if s.byID { // the log stays
+		return s.syncer.Sync(s.root, []string{stateDir, "."})
+	}
+	for dir := path.Dir(st.name); ; dir = path.Dir(dir) {
+		if err := s.syncer.Sync(s.root, []string{filepath.FromSlash(dir)}); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if dir == "." {
+			return nil
+		}
+	}
+}
