@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// logInterval is how often a level of a manager is logged at most.
+const logInterval = 10 * time.Second
+
 // An Event is a LevelChange or a Leak.
 type Event interface{ event() }
 
@@ -147,12 +150,26 @@ func (m *Manager) publish(e LevelChange) {
 			s.put(e)
 		}
 	})
+	if !m.logsNow(e.To) {
+		return
+	}
 	severity := slog.LevelInfo
 	if e.To > e.From && m.parent == nil { // parts of a budget may well be full
 		severity = slog.LevelWarn
 	}
 	m.tree.log(severity, "memory level changed", slog.String("manager", m.name), slog.String("from", e.From.String()), slog.String("to", e.To.String()),
-		slog.Float64("usage", e.Usage), slog.Int64("used", e.Used), slog.Int64("limit", e.Limit))
+		slog.Float64("usage", e.Usage), slog.Int64("used", e.Used), slog.Int64("limit", e.Limit), slog.Uint64("count", e.Count))
+}
+
+// logsNow says whether a level that m enters is to be logged: work whose parts take
+// much of the budget enters one with each of them.
+func (m *Manager) logsNow(level Level) bool {
+	now, last := time.Duration(m.tree.clock.now()), &m.logged[level]
+	if *last > 0 && now-*last < logInterval {
+		return false
+	}
+	*last = max(now, 1)
+	return true
 }
 
 // publishLeak tells the subscribers of m and of the managers above it.

@@ -1,8 +1,12 @@
 package memory_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -151,6 +155,31 @@ func TestSlowSubscriber(t *testing.T) {
 		slow.Close()
 		for range slow.Events(t.Context()) {
 			t.Error("an event after Close")
+		}
+	})
+}
+
+// Uploads whose units take most of the budget go to and fro between levels all the time.
+func TestLevelsDoNotFloodTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		m := newManager(t, &memory.Options{Limit: 1024 * kib, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		for range 2 {
+			for range 100 {
+				release(t, acquire(t, m, 1000*kib))
+			}
+			time.Sleep(11 * time.Second)
+			synctest.Wait()
+		}
+		for level, counts := range map[string][]int{"warning": {1, 201}, "critical": {1, 101}, "normal": {1, 101}} {
+			for _, count := range counts {
+				if !regexp.MustCompile(fmt.Sprintf("to=%s .* count=%d\n", level, count)).Match(log.Bytes()) {
+					t.Errorf("nothing says that %s was entered for the %dth time", level, count)
+				}
+			}
+		}
+		if lines := bytes.Count(log.Bytes(), []byte("\n")); lines != 6 {
+			t.Errorf("%d lines:\n%s", lines, &log)
 		}
 	})
 }

@@ -41,7 +41,8 @@ type Manager struct {
 	resources map[ID]*resource
 	reserved  map[*reservation]struct{}
 	level     Level
-	entered   [Critical + 1]uint64 // how often each level was entered
+	entered   [Critical + 1]uint64        // how often each level was entered
+	logged    [Critical + 1]time.Duration // when that was last logged, by the clock; 0 is never
 	subs      []*Subscription
 	counts    counts
 	closed    bool

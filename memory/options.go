@@ -39,7 +39,8 @@ type Options struct {
 	// once it is released. For tests: it costs several system calls a buffer.
 	// The environment variable STREAMFLOW_MEMORY_GUARD=1 has the same effect.
 	Guard bool
-	// Logger gets leaks, levels and what Debug asks for. Default: none.
+	// Logger gets leaks, what Debug asks for, and the levels that managers enter, each
+	// at most every ten seconds. Default: none.
 	Logger *slog.Logger
 }
 
