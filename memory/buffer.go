@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -88,10 +89,22 @@ func (m *Manager) TryAcquire(kind Kind, n int) (Buffer, error) {
 	return m.acquire(kind, n, m.tree.admitNow)
 }
 
-// AcquireSpare is TryAcquire of a buffer that only makes something faster: it is
-// ErrFull, too, where m or a manager above it would come close to level Warning.
-// So no work that is needed finds the memory short because of it.
-func (m *Manager) AcquireSpare(kind Kind, n int) (Buffer, error) {
+// AcquireSpare is TryAcquire of a buffer that only makes something faster: one of most
+// bytes, or else of half as many, and so on down to least. It is ErrFull, too, where m
+// or a manager above it would come close to level Warning. So no work that is needed
+// finds the memory short because of it.
+//
+// Errors: ErrFull, ErrClosed, ErrInvalid for a negative size.
+func (m *Manager) AcquireSpare(kind Kind, least, most int) (Buffer, error) {
+	for n := max(least, most); ; n = max(n/2, least) {
+		b, err := m.acquireSpare(kind, n)
+		if n == least || !errors.Is(err, ErrFull) {
+			return b, err
+		}
+	}
+}
+
+func (m *Manager) acquireSpare(kind Kind, n int) (Buffer, error) {
 	if m.tree.fast(kind) {
 		if b, ok := m.takeCached(kind, n); ok {
 			return b, nil

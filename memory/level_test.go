@@ -79,20 +79,27 @@ func TestAcquireSpare(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		used int64 // bytes of 1000 KiB
-		want error
+		most int   // bytes
+		want int   // bytes, or 0 for none
 	}{
-		{"to spare", 512 * kib, nil},
-		{"close to warning", 640 * kib, memory.ErrFull},
-		{"at warning", 768 * kib, memory.ErrFull},
+		{"to spare", 512 * kib, 128 * kib, 128 * kib},
+		{"half of it is", 512 * kib, 160 * kib, 80 * kib},
+		{"the least is", 512 * kib, 600 * kib, 80 * kib},
+		{"more than there is ever", 512 * kib, 2000 * kib, 125 * kib},
+		{"close to warning", 640 * kib, 80 * kib, 0},
+		{"at warning", 768 * kib, 80 * kib, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := newManager(t, &memory.Options{Limit: 1000 * kib})
 			child := newChild(t, m, "child", nil)
 			held := reserve(t, m, tt.used)
 			refusals := m.Stats().Refusals
-			b, err := child.AcquireSpare(memory.KindTransfer, 80*kib)
-			if !errors.Is(err, tt.want) {
-				t.Errorf("got %v, want %v", err, tt.want)
+			b, err := child.AcquireSpare(memory.KindTransfer, 80*kib, tt.most)
+			switch {
+			case tt.want == 0 && !errors.Is(err, memory.ErrFull):
+				t.Errorf("got %v, want ErrFull", err)
+			case tt.want > 0 && (err != nil || len(b.Bytes()) != tt.want):
+				t.Errorf("got %d bytes, %v, want %d", len(b.Bytes()), err, tt.want)
 			}
 			if err == nil {
 				release(t, b)
@@ -109,7 +116,7 @@ func TestAcquireSpareWithoutCaches(t *testing.T) {
 	m := newManager(t, &memory.Options{Limit: 1000 * kib})
 	release(t, acquire(t, m, 256*kib)) // stays cached, and counts
 	held := reserve(t, m, 448*kib)
-	b, err := m.AcquireSpare(memory.KindTransfer, 160*kib)
+	b, err := m.AcquireSpare(memory.KindTransfer, 160*kib, 160*kib)
 	if err != nil {
 		t.Fatalf("with 448 of 1000 KiB held: %v", err)
 	}

@@ -71,13 +71,13 @@ func (t *tree) admitNow(r request) (*handle, error) {
 	return nil, r.m.wrap("take memory", ErrFull)
 }
 
-// admitSpare is admitNow for what can be done without. That there is no room is no
-// refusal.
+// admitSpare is admitNow for what can be done without. That there is no room, now or
+// ever, is no refusal.
 func (t *tree) admitSpare(r request) (*handle, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := t.refuse(r); err != nil {
-		return nil, err
+	if r.m.closed {
+		return nil, r.m.wrap("take spare memory", ErrClosed)
 	}
 	if len(t.turns) == 0 && t.spares(r) {
 		if h, ok := t.place(r); ok {

@@ -128,14 +128,14 @@ func (md *model) try(m *memory.Manager, size int) {
 
 // spare checks that memory which can be done without brings no level near.
 func (md *model) spare(m *memory.Manager, size int) {
-	b, err := m.AcquireSpare(memory.KindTransfer, size)
+	b, err := m.AcquireSpare(memory.KindTransfer, size/3, size)
 	switch {
-	case err != nil && !errors.Is(err, memory.ErrFull) && !errors.Is(err, memory.ErrLimit):
+	case err != nil && !errors.Is(err, memory.ErrFull):
 		md.tb.Fatalf("AcquireSpare(%d): %v", size, err)
 	case err == nil && m.Level() != memory.Normal:
 		md.tb.Fatalf("AcquireSpare(%d) led to level %v", size, m.Level())
 	case err == nil:
-		md.hold(m, memory.Cost(int64(size)), b.Release)
+		md.hold(m, memory.Cost(int64(len(b.Bytes()))), b.Release)
 	}
 }
 

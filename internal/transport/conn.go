@@ -99,13 +99,10 @@ type conn struct {
 // calls.
 func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 	onlyWriter := struct{ io.Writer }{c.Conn}
-	for size := maxCopyBytes; size >= minCopyBytes; size /= 2 {
-		buffer, err := c.mem.AcquireSpare(memory.KindTransfer, size)
-		if err != nil {
-			continue
-		}
-		n, err := io.CopyBuffer(onlyWriter, r, buffer.Bytes())
-		return n, errors.Join(err, buffer.Release())
+	buffer, err := c.mem.AcquireSpare(memory.KindTransfer, minCopyBytes, maxCopyBytes)
+	if err != nil {
+		return io.Copy(onlyWriter, r)
 	}
-	return io.Copy(onlyWriter, r)
+	n, err := io.CopyBuffer(onlyWriter, r, buffer.Bytes())
+	return n, errors.Join(err, buffer.Release())
 }

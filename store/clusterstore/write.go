@@ -210,8 +210,8 @@ func (t *transfer) charge(ctx context.Context) (err error) {
 	if t.source.left >= 0 {
 		most = min(most, t.source.left+sipBytes)
 	}
-	for n := most; t.hold && n > leadBytes; n /= 2 {
-		if t.buffer, err = s.mem.AcquireSpare(memory.KindChunk, int(n)); err == nil {
+	if t.hold && most > leadBytes {
+		if t.buffer, err = s.mem.AcquireSpare(memory.KindChunk, int(min(2*leadBytes, most)), int(most)); err == nil {
 			return nil
 		}
 	}

@@ -97,13 +97,11 @@ func (t *transfer) decide() error {
 // one where memory is short. It is the zero Buffer where there is no room: then
 // the sip does, and nobody who has bytes waits for memory.
 func (t *transfer) buffer(n int64) (memory.Buffer, error) {
-	mem := t.upload.store.mem
-	for most := int64(bufferBytes); most > minBufferBytes; most /= 4 {
-		if b, err := mem.AcquireSpare(memory.KindTransfer, int(min(n, most))); !isFull(err) {
-			return b, err
-		}
+	mem, least := t.upload.store.mem, int(min(n, minBufferBytes))
+	b, err := mem.AcquireSpare(memory.KindTransfer, least, int(min(n, bufferBytes)))
+	if isFull(err) {
+		b, err = mem.TryAcquire(memory.KindTransfer, least)
 	}
-	b, err := mem.TryAcquire(memory.KindTransfer, int(min(n, minBufferBytes)))
 	if isFull(err) {
 		return memory.Buffer{}, nil
 	}
