@@ -84,11 +84,10 @@ type Store struct {
 	opts   Options
 	node   string // names this process in the states it writes
 
+	doubts doubts
+
 	mu   sync.Mutex
 	open map[string]weak.Pointer[Upload] // the last Upload opened, by id
-	// doubted are the uploads that a request of this process may still change,
-	// though its answer is not known. They begin a new epoch before anything else.
-	doubted map[string]struct{}
 }
 
 var _ store.Store = (*Store)(nil)
@@ -103,7 +102,7 @@ func Open(name, prefix string, mem *memory.Manager, opts *Options) (*Store, erro
 	}
 	s := &Store{
 		bucket: b, mem: mem, opts: b.Options(), node: rand.Text(),
-		open: make(map[string]weak.Pointer[Upload]), doubted: make(map[string]struct{}),
+		open: make(map[string]weak.Pointer[Upload]),
 	}
 	if prefix = strings.Trim(prefix, "/"); prefix != "" {
 		s.prefix = prefix + "/"
@@ -226,24 +225,4 @@ func (s *Store) reserveSend(ctx context.Context, stateBytes int64) (memory.Reser
 
 func (s *Store) sendSizes(stateBytes int64) []int64 {
 	return []int64{s.bucket.RequestBytes(), bucket.GetBytes, stateCost * stateBytes}
-}
-
-// doubt notes that a request for an upload may still have an effect.
-func (s *Store) doubt(id string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.doubted[id] = struct{}{}
-}
-
-func (s *Store) doubts(id string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, ok := s.doubted[id]
-	return ok
-}
-
-func (s *Store) trust(id string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.doubted, id)
 }

@@ -60,7 +60,7 @@ func (t *transfer) storePart(ctx context.Context, body *summed, n int64) error {
 	err = errors.Join(err, kept.Close())
 	if err != nil {
 		if body.left == 0 && isUnsure(err) {
-			t.upload.store.doubt(t.upload.id) // it may come late
+			t.upload.store.doubts.note(t.upload.id) // it may come late
 		}
 		return t.lost(ctx, err)
 	}

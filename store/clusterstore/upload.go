@@ -84,7 +84,7 @@ func (s *Store) supersede(id string) {
 	old.mu.Lock()
 	defer old.mu.Unlock()
 	if old.writes > 0 {
-		s.doubt(id)
+		s.doubts.note(id)
 	}
 }
 
@@ -184,7 +184,7 @@ func (s *Store) takeOver(ctx context.Context, id string) (*Upload, store.Info, e
 func (u *Upload) own(ctx context.Context) error {
 	s := u.store
 	st, err := u.state(ctx)
-	if err != nil || st.Sum != nil || (st.Node == s.node && !s.doubts(u.id)) {
+	if err != nil || st.Sum != nil || (st.Node == s.node && !s.doubts.has(u.id)) {
 		return err
 	}
 	charge, err := s.reserveSend(ctx, u.record.bytes)
@@ -198,7 +198,7 @@ func (u *Upload) own(ctx context.Context) error {
 	if err := u.commit(ctx, next); err != nil {
 		return err
 	}
-	s.trust(u.id)
+	s.doubts.forget(u.id)
 	return nil
 }
 
@@ -232,7 +232,7 @@ func (u *Upload) commit(ctx context.Context, next *state) error {
 	case errors.Is(err, store.ErrSuperseded):
 		u.take(store.ErrSuperseded)
 	case isUnsure(err):
-		u.store.doubt(u.id)
+		u.store.doubts.note(u.id)
 		u.record = record{} // either may be there
 	}
 	return err
