@@ -33,12 +33,27 @@ func (s *Store) Finished(ctx context.Context, _ time.Time) iter.Seq2[store.Info,
 // list yields the uploads that have a file of that suffix and are wanted.
 func (s *Store) list(ctx context.Context, suffix string, wanted func(store.Info) bool) iter.Seq2[store.Info, error] {
 	return func(yield func(store.Info, error) bool) {
+		for id, err := range s.ids(ctx, suffix) {
+			if err != nil {
+				yield(store.Info{}, fmt.Errorf("list uploads: %w", err))
+				return
+			}
+			if !s.yieldListed(ctx, id, wanted, yield) {
+				return
+			}
+		}
+	}
+}
+
+// ids yields the ids that have a file of that suffix, and ends with an error.
+func (s *Store) ids(ctx context.Context, suffix string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
 		dir, err := s.root.Open(stateDir)
 		if errors.Is(err, os.ErrNotExist) {
 			return
 		}
 		if err != nil {
-			yield(store.Info{}, fmt.Errorf("list uploads: %w", translate(err)))
+			yield("", translate(err))
 			return
 		}
 		defer dir.Close()
@@ -46,7 +61,7 @@ func (s *Store) list(ctx context.Context, suffix string, wanted func(store.Info)
 			names, err := dir.Readdirnames(listed)
 			for _, name := range names {
 				id, ok := strings.CutSuffix(name, suffix)
-				if ok && uploadid.Valid(id) && !s.yieldListed(ctx, id, wanted, yield) {
+				if ok && uploadid.Valid(id) && !yield(id, nil) {
 					return
 				}
 			}
@@ -57,7 +72,7 @@ func (s *Store) list(ctx context.Context, suffix string, wanted func(store.Info)
 				return
 			}
 			if err != nil {
-				yield(store.Info{}, fmt.Errorf("list uploads: %w", err))
+				yield("", err)
 				return
 			}
 		}

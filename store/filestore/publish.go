@@ -11,13 +11,14 @@ import (
 	"github.com/streamflow/streamflow/store"
 )
 
-// publish gives bytes that are there, and a log that says so, the final name. Both
-// survive power loss then, and so does the name.
+// publish gives a sealed upload its final name. Bytes, log and name survive power loss
+// then.
 //
-// A sync costs a small file more than all the rest. Where one of everything will do,
-// the file has both names until then: so only a file that is safe has none in the
-// directory of uploads under way. It does after a reboot that comes too soon, too,
-// where the removal may not have survived. What its bytes say decides then.
+// A small upload waits for its syncs longer than for all the rest, so by id it gets by
+// with one: the part is linked to its final name, all is synced at once, and the old
+// name is removed. Until then the upload counts as unfinished. The removal isn't synced:
+// where a power loss leaves both names, recall tells from the sum which side of the sync
+// it came.
 func (u *Upload) publish(f *files) error {
 	s := u.store
 	if f.state.isSmall() && s.byID && s.boot != "" && s.link(u.id, f.state) {
