@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"net"
 	"net/http"
 	"time"
 
@@ -92,13 +93,13 @@ func (b *Bucket) UploadPart(ctx context.Context, m Multipart, number int, r io.R
 		return Part{}, failure
 	}
 	if err != nil {
-		return Part{}, b.explain(ctx, m, err, source.Bytes() < size)
+		return Part{}, b.explain(ctx, m, err, source.Bytes() < size || isBroken(err))
 	}
 	return Part{Number: number, Size: size, ETag: part.ETag, Sum: store.Sum{CRC32C: sent.sum, Known: true}}, nil
 }
 
-// explain asks what is wrong where a connection broke before all was sent: a
-// service that refuses a part may close it without its answer getting through.
+// explain asks what is wrong where a connection broke before the answer: a service that
+// refuses a part may close it without its answer getting through.
 func (b *Bucket) explain(ctx context.Context, m Multipart, err error, cut bool) error {
 	var transient *store.TransientError
 	if !cut || !errors.As(err, &transient) {
@@ -111,6 +112,13 @@ func (b *Bucket) explain(ctx context.Context, m Multipart, err error, cut bool) 
 		break
 	}
 	return err
+}
+
+// isBroken says whether a connection broke that there was: all that was sent may have
+// been read by then, into buffers on its way.
+func isBroken(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op != "dial"
 }
 
 // UploadNothing makes the one part that S3 wants of an empty object.

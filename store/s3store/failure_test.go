@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -158,6 +159,24 @@ func TestNoReplaceLooksFirst(t *testing.T) {
 }
 
 // What can't be stored is refused before its first byte.
+// A service that refuses a part early closes the connection. What was still on its way
+// to it then resets that, and the answer is lost.
+func TestRefusalThatIsLost(t *testing.T) {
+	s := &service{request: "PUT"}
+	s.answer = func(w http.ResponseWriter, _ *http.Request) {
+		s.request, s.answer = "GET", refuse(404, "NoSuchUpload")
+		c, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if err := errors.Join(c.(*net.TCPConn).SetLinger(0), c.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+	wants(t, ask(t, s, s3store.Options{}), store.ErrNotFound)
+}
+
 func TestTooLargeSendsNothing(t *testing.T) {
 	s := &service{}
 	wants(t, ask(t, s, s3store.Options{MaxLength: 9}), store.ErrTooLarge)
