@@ -143,7 +143,7 @@ func TestBreaksOff(t *testing.T) {
 	if status := put(t, url+"/", strings.NewReader("x")); status != http.StatusBadRequest {
 		t.Errorf("without a name the status is %d", status)
 	}
-	if found, err := filepath.Glob(dir + "/*"); err != nil || len(found) != 0 {
+	if found, err := filepath.Glob(dir + "/[^.]*"); err != nil || len(found) != 0 {
 		t.Errorf("%v is there: %v", found, err)
 	}
 }
