@@ -125,14 +125,15 @@ test("a hook that throws ends no cleanup", async () => {
 });
 
 test("cleans up at each interval, until it is disposed", async () => {
-	const gcCallback = vi.fn();
-	const { manager } = make({ cleanupInterval: 1000, gcCallback });
+	const hook = vi.fn(); // gcCallback is called after a real collection, too
+	const { manager, memory } = make({ cleanupInterval: 1000 });
+	memory.onBeforeGC(hook);
 	await vi.advanceTimersByTimeAsync(3500);
-	expect(gcCallback).toHaveBeenCalledTimes(3);
+	expect(hook).toHaveBeenCalledTimes(3);
 	manager.dispose();
 	manager.dispose();
 	await vi.advanceTimersByTimeAsync(5000);
-	expect(gcCallback).toHaveBeenCalledTimes(3);
+	expect(hook).toHaveBeenCalledTimes(3);
 });
 
 test("serves requests in order, and none while memory is critical", async () => {
