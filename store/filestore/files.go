@@ -86,8 +86,10 @@ func (f *files) open(s *Store) error {
 	if f.state.moved {
 		return nil
 	}
-	if err := s.unlink(f.id, f.state); err != nil {
-		return err
+	if f.state.finishing {
+		if err := s.unlink(f.id, f.state); err != nil {
+			return err
+		}
 	}
 	if f.state.boot == s.boot {
 		return nil

@@ -55,17 +55,24 @@ func (s *Store) sumOf(ctx context.Context, r io.Reader) (store.Sum, error) {
 	if err != nil {
 		return store.Sum{}, err
 	}
-	sum := store.Sum{Known: true}
-	for err == nil {
-		if err = ctx.Err(); err != nil {
-			break
-		}
-		var n int
-		n, err = r.Read(b.Bytes())
-		sum.CRC32C = checksum.Update(sum.CRC32C, b.Bytes()[:n])
-	}
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
+	sum, err := readSum(ctx, r, b.Bytes())
 	return sum, errors.Join(err, b.Release())
+}
+
+// readSum is sumOf through p.
+func readSum(ctx context.Context, r io.Reader, p []byte) (store.Sum, error) {
+	sum := store.Sum{Known: true}
+	for {
+		if err := ctx.Err(); err != nil {
+			return sum, err
+		}
+		n, err := r.Read(p)
+		sum.CRC32C = checksum.Update(sum.CRC32C, p[:n])
+		if errors.Is(err, io.EOF) {
+			return sum, nil
+		}
+		if err != nil {
+			return sum, err
+		}
+	}
 }

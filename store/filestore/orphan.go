@@ -53,17 +53,8 @@ func (s *Store) removeOrphan(id string, before time.Time) (bool, error) {
 	default:
 		return false, err
 	}
-	if s.byID && s.isLinked(id, st) {
-		if err := s.root.Remove(s.target(id, st)); err != nil {
-			return false, err
-		}
+	if err := s.unlink(id, st); err != nil {
+		return false, err
 	}
 	return true, s.discard(id)
-}
-
-func ignoreMissing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }

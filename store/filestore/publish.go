@@ -49,9 +49,9 @@ func (s *Store) isLinked(id string, st *state) bool {
 	return err == nil && s.isPart(filepath.Join(stateDir, partName(id)), target)
 }
 
-// unlink takes back what a publish that was cut off has done.
+// unlink takes back what a publish that was cut off has done, if it has done anything.
 func (s *Store) unlink(id string, st *state) error {
-	if !s.byID || !st.finishing || !s.isLinked(id, st) {
+	if !s.byID || !s.isLinked(id, st) {
 		return nil
 	}
 	return s.root.Remove(s.target(id, st))

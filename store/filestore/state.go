@@ -3,6 +3,7 @@ package filestore
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +14,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/streamflow/streamflow/internal/checksum"
 	"github.com/streamflow/streamflow/internal/uploadid"
 	"github.com/streamflow/streamflow/store"
 )
@@ -239,20 +239,14 @@ func (s *Store) isWhole(part string, st *state) (bool, error) {
 		return false, err
 	}
 	defer f.Close()
-	var buf [4 << 10]byte
-	var crc uint32
-	size := int64(0)
-	for err == nil {
-		var n int
-		n, err = f.Read(buf[:])
-		crc = checksum.Update(crc, buf[:n])
-		size += int64(n)
-	}
-	_, want := st.written.prefix()
-	if err != io.EOF {
+	file, err := f.Stat()
+	if err != nil || file.Size() != st.length {
 		return false, err
 	}
-	return size == st.length && want == store.Sum{CRC32C: crc, Known: true}, nil
+	var buf [4 << 10]byte
+	have, err := readSum(context.Background(), f, buf[:]) // of a small file: at once
+	_, want := st.written.prefix()
+	return err == nil && have == want, err
 }
 
 // missing makes a file that isn't there an upload that isn't.
@@ -264,9 +258,11 @@ func missing(err error) error {
 }
 
 // remove removes a file that may be gone already.
-func remove(dir *os.Root, name string) error {
-	if err := dir.Remove(name); !errors.Is(err, fs.ErrNotExist) {
-		return err
+func remove(dir *os.Root, name string) error { return ignoreMissing(dir.Remove(name)) }
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	return nil
+	return err
 }
