@@ -3,6 +3,7 @@ package bucket
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"maps"
 	"strings"
@@ -50,7 +51,15 @@ func (b *Bucket) createMultipart(ctx context.Context, key string, headers *minio
 		}
 		return err
 	})
-	return m, err
+	if err != nil || ctx.Err() == nil {
+		return m, err
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	if err := b.AbortMultipart(ending, m); err != nil {
+		return Multipart{}, fmt.Errorf("%w; what was begun stays: %w", ctx.Err(), err)
+	}
+	return Multipart{}, ctx.Err()
 }
 
 // CompletePartBytes is what a part costs in CompleteMultipart: the list of parts,
@@ -84,15 +93,33 @@ func (b *Bucket) CompleteMultipart(ctx context.Context, m Multipart, parts []Par
 	return b.explainLocked(ctx, m.Key, err)
 }
 
-// AbortMultipart ends a multipart upload, if it is there.
+// abortRounds bounds how often an upload is aborted to which parts are on their way.
+const abortRounds = 3
+
+// AbortMultipart ends a multipart upload, if it is there. A part that S3 was at may
+// survive that, so it looks for those, as S3's reference has it (AbortMultipartUpload).
 func (b *Bucket) AbortMultipart(ctx context.Context, m Multipart) error {
-	err := b.call(ctx, abortMultipart, func(ctx context.Context) error {
-		return b.core.AbortMultipartUpload(ctx, b.name, m.Key, m.ID)
-	})
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
+	for range abortRounds {
+		err := b.call(ctx, abortMultipart, func(ctx context.Context) error {
+			return b.core.AbortMultipartUpload(ctx, b.name, m.Key, m.ID)
+		})
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil || !b.hasParts(ctx, m) {
+			return err
+		}
 	}
-	return err
+	return store.Transient(errors.New(abortMultipart.does + ": it still has parts"))
+}
+
+// hasParts: there is a part for certain. Who may abort an upload need not be allowed to
+// list it.
+func (b *Bucket) hasParts(ctx context.Context, m Multipart) bool {
+	for _, err := range b.Parts(ctx, m) {
+		return err == nil
+	}
+	return false
 }
 
 // Multiparts yields the multipart uploads of keys with that prefix. An error is

@@ -22,14 +22,17 @@ type service struct {
 	request string
 	answer  http.HandlerFunc
 
-	mu   sync.Mutex
-	seen []*http.Request
+	mu      sync.Mutex
+	seen    []*http.Request
+	aborted bool
 }
 
 func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	s.mu.Lock()
 	s.seen = append(s.seen, r)
+	s.aborted = s.aborted || r.Method == http.MethodDelete
+	gone := s.aborted && r.Method == http.MethodGet
 	s.mu.Unlock()
 	kind := r.Method
 	if r.URL.Query().Has("uploads") {
@@ -38,6 +41,8 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case kind == s.request:
 		s.answer(w, r)
+	case gone:
+		refuse(404, "NoSuchUpload")(w, r)
 	case kind == "POST ?uploads":
 		_, _ = io.WriteString(w, "<InitiateMultipartUploadResult><UploadId>7</UploadId></InitiateMultipartUploadResult>")
 	case kind == "PUT":
@@ -158,7 +163,6 @@ func TestNoReplaceLooksFirst(t *testing.T) {
 	}
 }
 
-// What can't be stored is refused before its first byte.
 // A service that refuses a part early closes the connection. What was still on its way
 // to it then resets that, and the answer is lost.
 func TestRefusalThatIsLost(t *testing.T) {
@@ -177,6 +181,7 @@ func TestRefusalThatIsLost(t *testing.T) {
 	wants(t, ask(t, s, s3store.Options{}), store.ErrNotFound)
 }
 
+// What can't be stored is refused before its first byte.
 func TestTooLargeSendsNothing(t *testing.T) {
 	s := &service{}
 	wants(t, ask(t, s, s3store.Options{MaxLength: 9}), store.ErrTooLarge)

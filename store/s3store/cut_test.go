@@ -1,0 +1,177 @@
+package s3store_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/streamflow/streamflow/store"
+	"github.com/streamflow/streamflow/store/s3store"
+)
+
+// over returns a store of a service, which it reaches through the transport where that
+// isn't nil.
+func over(t *testing.T, service http.Handler, transport http.RoundTripper) *s3store.Store {
+	t.Helper()
+	opts := s3store.Options{
+		Endpoint: "http://there", Region: "here", Transport: transport,
+		Credentials: s3store.Credentials{AccessKey: "key", SecretKey: "secret"},
+	}
+	if service != nil {
+		hs := httptest.NewServer(service)
+		t.Cleanup(hs.Close)
+		opts.Endpoint = hs.URL
+	}
+	st, err := s3store.Open("bucket", "", newMemory(t), &opts)
+	check(t, err)
+	t.Cleanup(func() { check(t, st.Close()) })
+	return st
+}
+
+// Who ends an upload while it begins never learns its id, so nobody else could abort it.
+func TestCreateIsCut(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	s := &service{request: "POST ?uploads"}
+	s.answer = func(w http.ResponseWriter, _ *http.Request) {
+		cancel()
+		_, _ = io.WriteString(w, "<InitiateMultipartUploadResult><UploadId>8</UploadId></InitiateMultipartUploadResult>")
+	}
+	_, _, err := over(t, s, nil).Create(ctx, store.Spec{Name: "x", Length: 10})
+	wants(t, err, context.Canceled)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.seen {
+		if r.Method == http.MethodDelete && r.URL.Query().Get("uploadId") == "8" {
+			return
+		}
+	}
+	t.Error("the upload stays")
+}
+
+// A part that S3 has got may arrive behind the Abort that follows.
+func TestWholePartIsCut(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	returned := make(chan struct{})
+	s := &service{request: "PUT", answer: func(w http.ResponseWriter, _ *http.Request) {
+		cancel()
+		select {
+		case <-returned:
+			t.Error("Write has returned while the part may still arrive")
+		case <-time.After(100 * time.Millisecond):
+			w.Header().Set("ETag", `"1"`)
+		}
+	}}
+	u, _, err := over(t, s, nil).Create(t.Context(), store.Spec{Name: "x", Length: 10})
+	check(t, err)
+	_, err = u.Write(ctx, 0, strings.NewReader("0123456789"), 10)
+	close(returned)
+	wants(t, err, context.Canceled)
+}
+
+// A lateReader gives its second half once that is wanted no more.
+type lateReader struct {
+	halves []io.Reader
+	late   <-chan struct{}
+}
+
+func (r *lateReader) Read(p []byte) (int, error) {
+	n, err := r.halves[0].Read(p)
+	if err == io.EOF && len(r.halves) > 1 {
+		<-r.late
+		r.halves = r.halves[1:]
+		return r.Read(p)
+	}
+	return n, err
+}
+
+func TestHalfAPartIsCut(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	half := bytes.Repeat([]byte("x"), 1<<20)
+	var (
+		late = make(chan struct{})
+		got  int64
+	)
+	s := &service{}
+	st := over(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPut {
+			s.ServeHTTP(w, r)
+			return
+		}
+		defer close(late)
+		n, err := io.CopyN(io.Discard, r.Body, 1<<19)
+		cancel()
+		rest, restErr := io.Copy(io.Discard, r.Body)
+		if got = n + rest; err != nil || restErr == nil {
+			t.Errorf("the body ended with %v and %v", err, restErr)
+		}
+	}), nil)
+	u, _, err := st.Create(t.Context(), store.Spec{Name: "x", Length: 2 << 20})
+	check(t, err)
+	_, err = u.Write(ctx, 0, &lateReader{[]io.Reader{bytes.NewReader(half), bytes.NewReader(half)}, late}, 2<<20)
+	wants(t, err, context.Canceled)
+	if <-late; got >= 2<<20 {
+		t.Errorf("%d bytes were sent", got)
+	}
+}
+
+// A stuckTransport never answers.
+type stuckTransport struct{ begun chan struct{} }
+
+func (s stuckTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	close(s.begun)
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+func TestCutIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stuck := stuckTransport{make(chan struct{})}
+		st := over(t, nil, stuck)
+		ctx, cancel := context.WithCancel(t.Context())
+		var ended time.Time
+		go func() {
+			<-stuck.begun
+			ended = time.Now()
+			cancel()
+		}()
+		_, _, err := st.Create(ctx, store.Spec{Name: "x", Length: 10})
+		wants(t, err, context.Canceled)
+		if took := time.Since(ended); took > 10*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// A part that S3 was at when its upload was aborted brings it back.
+func TestPartsSurviveAbort(t *testing.T) {
+	for name, survives := range map[string]int{"once": 1, "for ever": 1 << 20} {
+		t.Run(name, func(t *testing.T) {
+			s := &service{}
+			aborts := 0
+			st := over(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodDelete {
+					aborts++
+				}
+				if s.ServeHTTP(w, r); aborts <= survives {
+					s.aborted = false
+				}
+			}), nil)
+			u, _, err := st.Create(t.Context(), store.Spec{Name: "x", Length: 10})
+			check(t, err)
+			err = u.Abort(t.Context())
+			var transient *store.TransientError
+			if gone := survives == 1; gone != (err == nil) || gone && aborts != 2 {
+				t.Errorf("after %d aborts the error is %v", aborts, err)
+			} else if !gone && !errors.As(err, &transient) {
+				t.Errorf("error is %v", err)
+			}
+		})
+	}
+}
