@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -307,5 +308,33 @@ func TestCost(t *testing.T) {
 		if memory.Cost(n) != n {
 			t.Errorf("Cost(%d) = %d: usual sizes should cost no more", n, memory.Cost(n))
 		}
+	}
+}
+
+// A large buffer that was released is found, whoever looks at the cache it is in.
+func TestReleasedBufferIsFound(t *testing.T) {
+	const holders, size = 3, mib
+	m := newManager(t, nil)
+	done, stop := context.WithCancel(t.Context())
+	var looking, holding sync.WaitGroup
+	looking.Go(func() {
+		for done.Err() == nil {
+			m.Stats()
+		}
+	})
+	places := make(chan struct{}, holders)
+	for range 20_000 {
+		places <- struct{}{}
+		b := acquire(t, m, size)
+		holding.Go(func() {
+			release(t, b)
+			<-places
+		})
+	}
+	holding.Wait()
+	stop()
+	looking.Wait()
+	if peak := m.Stats().Peak; peak > holders*size {
+		t.Errorf("%d buffers of %d bytes took %d", holders, size, peak)
 	}
 }

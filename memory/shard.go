@@ -77,6 +77,7 @@ type shard struct {
 
 const (
 	maxCached      = 4        // buffers in a shard
+	patientBytes   = 64 << 10 // of a buffer that is worth waiting for
 	sampleInterval = 32 << 20 // bytes from one sampled stack to the next
 )
 
@@ -118,11 +119,16 @@ func (set *shardSet) free(home uint) *shard {
 	return s
 }
 
-// steal takes a buffer of the class out of any shard that is not locked.
+// steal takes a buffer of the class out of any shard. It passes one by that is locked,
+// unless to wait for that is nothing to what new memory costs: a buffer that is there
+// and isn't found is memory taken twice.
 func (set *shardSet) steal(class int) *handle {
+	patient := classBytes(class) >= patientBytes
 	for i := range set.shards {
 		s := &set.shards[i]
-		if !s.mu.TryLock() {
+		if patient {
+			s.mu.Lock()
+		} else if !s.mu.TryLock() {
 			continue
 		}
 		h := s.take(class)
