@@ -8,15 +8,17 @@ import (
 )
 
 // How much garbage gathers on the heap before a collection, in percent of what
-// lives there.
+// lives there: as much as is usual only where collections would take their time.
 const (
 	minGarbage   = 10
+	idleGarbage  = 50
 	maxGarbage   = 100
 	garbageBytes = 8 << 20
 )
 
 // Collections that take more than busyShare of the processors call for an advance,
-// and for less of it below idleShare, in steps.
+// and for less of it below idleShare, in steps. From there on more garbage gathers, and
+// less once even that would be below it.
 const (
 	busyShare   = 0.15
 	idleShare   = 0.05
@@ -33,6 +35,7 @@ type heap struct {
 
 	limit   int64
 	garbage int
+	most    int     // that garbage may be
 	steps   int64   // of the advance that is wished for
 	spent   float64 // processor seconds of all collections
 	looked  time.Time
@@ -40,9 +43,9 @@ type heap struct {
 
 // take makes the limit that of the runtime.
 func (h *heap) take(limit int64) {
-	h.limit, h.garbage = limit, maxGarbage
+	h.limit, h.garbage, h.most = limit, idleGarbage, idleGarbage
 	h.previous = debug.SetMemoryLimit(limit)
-	h.percent = debug.SetGCPercent(maxGarbage)
+	h.percent = debug.SetGCPercent(h.garbage)
 	h.spent, h.looked = collectorSeconds(), time.Now()
 }
 
@@ -63,6 +66,12 @@ func (h *heap) wish() int64 {
 	case share < idleShare:
 		h.steps = max(h.steps-1, 0)
 	}
+	switch {
+	case share >= idleShare:
+		h.most = maxGarbage
+	case share < idleShare*idleGarbage/maxGarbage:
+		h.most = idleGarbage
+	}
 	return h.steps * advanceStep
 }
 
@@ -74,7 +83,7 @@ func (h *heap) allow(share, foreign, advance int64) {
 		h.limit = limit
 		debug.SetMemoryLimit(limit)
 	}
-	if percent := garbagePercent(foreign); percent != h.garbage {
+	if percent := min(h.most, garbagePercent(foreign)); percent != h.garbage {
 		h.garbage = percent
 		debug.SetGCPercent(percent)
 	}
