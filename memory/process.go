@@ -19,6 +19,9 @@ const (
 	maxHeapShare   = 64 << 20
 )
 
+// littleProgram isn't worth a look at which of it may go, in bytes.
+const littleProgram = 4 << 20
+
 // codeTicks is how many samples share one look at the program's pages: they
 // change slowly, and to ask the system costs more than all the rest.
 const codeTicks = 10
@@ -69,6 +72,7 @@ func OpenProcess(opts *Options) (*Process, error) {
 	}
 	p := &Process{budget: o.Limit, program: programBytes()}
 	forbidHugeHeapPages()
+	p.lookAtProgram()
 	p.heap.take(heapShare(p.budget))
 	o.Limit = p.budget - p.reserveFor(p.budget)
 	newTree(o, p)
@@ -117,7 +121,7 @@ func (p *Process) sample() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ticks%codeTicks == 0 {
-		p.code = codeBytes()
+		p.lookAtProgram()
 	}
 	p.ticks++
 	taken := mappedByRuntime() + p.code
@@ -125,6 +129,15 @@ func (p *Process) sample() {
 	p.excess = max(0, taken-p.reserveFor(p.budget)-foreign-advance)
 	p.charge(advance + p.excess)
 	p.heap.allow(heapShare(p.budget), foreign, advance)
+}
+
+// lookAtProgram notes how much of the program is resident, and lets go of it where that
+// is more than little: what is in use comes back at once, the rest when it is used again.
+// Where other files are mapped, too, and larger ones, a look at each page may take long.
+func (p *Process) lookAtProgram() {
+	if p.code = codeBytes(); littleProgram < p.code && p.code <= p.program {
+		releaseProgram()
+	}
 }
 
 // spare is how much of an advance to the heap there is: all of it, or none where it

@@ -2,11 +2,8 @@ package memory
 
 import (
 	"bytes"
-	"fmt"
 	"os"
-	"reflect"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,33 +12,6 @@ import (
 // pages, which commit memory that the runtime had given back. A kernel that
 // refuses has none.
 func forbidHugeHeapPages() { _ = unix.Prctl(unix.PR_SET_THP_DISABLE, 1, 0, 0, 0) }
-
-// programBytes is how much of the program's own file is mapped: proc(5), maps.
-// Any of it may become resident.
-func programBytes() int64 {
-	data, err := os.ReadFile("/proc/self/maps")
-	if err != nil {
-		return unknownProgram
-	}
-	here := uint64(reflect.ValueOf(programBytes).Pointer())
-	bytesOf, own := map[string]int64{}, ""
-	for line := range strings.Lines(string(data)) {
-		var start, end, offset uint64
-		var mode, device, inode string
-		if _, err := fmt.Sscanf(line, "%x-%x %s %x %s %s", &start, &end, &mode, &offset, &device, &inode); err != nil {
-			return unknownProgram
-		}
-		file := device + " " + inode
-		bytesOf[file] += int64(end - start)
-		if start <= here && here < end {
-			own = file
-		}
-	}
-	if own == "" {
-		return unknownProgram
-	}
-	return bytesOf[own]
-}
 
 // codeBytes is how much of the program's file and of other mapped files is
 // resident: proc(5), "shared" of statm.

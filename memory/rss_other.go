@@ -6,6 +6,8 @@ func forbidHugeHeapPages() {}
 
 func programBytes() int64 { return unknownProgram }
 
+func releaseProgram() {}
+
 // codeBytes is what a program may take, where the system can't be asked.
 func codeBytes() int64 { return unknownProgram }
 
