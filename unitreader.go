@@ -78,12 +78,18 @@ type memoryReader struct {
 // Sum implements store.Summer.
 func (r *memoryReader) Sum() store.Sum { return r.sum }
 
+// Next implements store.Lender.
+func (r *memoryReader) Next(n int) []byte {
+	n = min(n, len(r.p))
+	p := r.p[:n:n]
+	r.p = r.p[n:]
+	r.counters.bytes.Add(int64(n))
+	return p
+}
+
 func (r *memoryReader) Read(p []byte) (int, error) {
 	if len(r.p) == 0 {
 		return 0, io.EOF
 	}
-	n := copy(p, r.p)
-	r.p = r.p[n:]
-	r.counters.bytes.Add(int64(n))
-	return n, nil
+	return copy(p, r.Next(len(p))), nil
 }

@@ -88,7 +88,7 @@ type Upload interface {
 	//
 	// Write doesn't read r after it has returned. r ending early is
 	// io.ErrUnexpectedEOF; an error of r comes back as it is, wrapped. r may be
-	// a [Summer].
+	// a [Summer] and a [Lender].
 	//
 	// Errors: *[OffsetError], [ErrTooLarge], [ErrNoSpace], [ErrNotFound],
 	// [ErrSuperseded], [ErrDenied]; a *[TransientError] is worth a retry.
@@ -208,4 +208,13 @@ type Summer interface {
 	// Sum is that of all that has been read. It is known from the beginning on, or
 	// never.
 	Sum() Sum
+}
+
+// A Lender is a reader of memory, which lends its bytes to who would copy them.
+type Lender interface {
+	io.Reader
+	// Next returns the next n bytes, or as many as are left, which count as read then.
+	// It is that of a [bytes.Buffer]. Nobody may change them, or use them after the
+	// Write that r was given to.
+	Next(n int) []byte
 }

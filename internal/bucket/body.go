@@ -9,6 +9,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/streamflow/streamflow/internal/checksum"
+	"github.com/streamflow/streamflow/internal/detach"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -68,11 +69,20 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n, err := b.r.Read(p[:min(int64(len(p)), b.left)])
-	if b.summer == nil {
-		b.sum = checksum.Update(b.sum, p[:n])
+	b.passed(p[:n])
+	if b.left == 0 {
+		err = nil
 	}
-	if b.left -= int64(n); b.left > 0 || n == 0 {
-		return n, err
+	return n, err
+}
+
+// passed notes bytes of the unit, and what follows the last ones.
+func (b *body) passed(p []byte) {
+	if b.summer == nil {
+		b.sum = checksum.Update(b.sum, p)
+	}
+	if b.left -= int64(len(p)); b.left > 0 {
+		return
 	}
 	if b.summer != nil {
 		b.sum = b.summer.Sum().CRC32C
@@ -82,5 +92,35 @@ func (b *body) Read(p []byte) (int, error) {
 	} else if !b.signed {
 		b.frame = b.end()
 	}
-	return n, nil
+}
+
+// lentBytes are written at once of a unit that lies in memory.
+const lentBytes = 256 << 10
+
+// A unitBody is a body, not to be signed, of a unit that lies in memory: it is written
+// from there.
+type unitBody struct {
+	*body
+	unit *detach.Reader
+}
+
+// WriteTo implements io.WriterTo.
+func (b unitBody) WriteTo(w io.Writer) (n int64, err error) {
+	for p := b.next(); len(p) > 0 && err == nil; p = b.next() {
+		var written int
+		written, err = w.Write(p)
+		n += int64(written)
+	}
+	return n, err
+}
+
+// next returns what comes next, or nothing at the end.
+func (b unitBody) next() []byte {
+	p := b.frame
+	b.frame = nil
+	if len(p) == 0 && b.left > 0 {
+		p = b.unit.Next(int(min(b.left, lentBytes)))
+		b.passed(p)
+	}
+	return p
 }

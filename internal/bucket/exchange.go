@@ -74,7 +74,7 @@ func (o observer) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body != nil && r.Body != http.NoBody {
 		x.sent = make(chan struct{})
 		r = r.WithContext(r.Context()) // a copy
-		r.Body = &sentBody{ReadCloser: r.Body, exchange: x, left: r.ContentLength}
+		r.Body = x.watch(r.Body, r.ContentLength)
 	} else if err := x.complete(); err != nil {
 		return nil, err
 	}
@@ -90,6 +90,15 @@ func (o observer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// watch wraps the body of a request, of so many bytes.
+func (x *exchange) watch(body io.ReadCloser, size int64) io.ReadCloser {
+	sent := &sentBody{ReadCloser: body, exchange: x, left: size}
+	if from, ok := body.(io.WriterTo); ok {
+		return lentBody{sent, from}
+	}
+	return sent
+}
+
 // A sentBody tells when the last of it is read, and when it is closed.
 type sentBody struct {
 	io.ReadCloser
@@ -100,16 +109,45 @@ type sentBody struct {
 
 func (b *sentBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if b.left -= int64(n); b.left <= 0 {
-		if err := b.exchange.complete(); err != nil {
-			return 0, err
-		}
+	if failure := b.passes(n); failure != nil {
+		return 0, failure
 	}
 	return n, err
+}
+
+// passes is called before n bytes go on.
+func (b *sentBody) passes(n int) error {
+	if b.left -= int64(n); b.left > 0 {
+		return nil
+	}
+	return b.exchange.complete()
 }
 
 func (b *sentBody) Close() error {
 	err := b.ReadCloser.Close()
 	b.once.Do(func() { close(b.exchange.sent) })
 	return err
+}
+
+// A lentBody is a sentBody that writes itself.
+type lentBody struct {
+	*sentBody
+	from io.WriterTo
+}
+
+// WriteTo implements io.WriterTo.
+func (b lentBody) WriteTo(w io.Writer) (int64, error) {
+	return b.from.WriteTo(lentWriter{b.sentBody, w})
+}
+
+type lentWriter struct {
+	body *sentBody
+	w    io.Writer
+}
+
+func (l lentWriter) Write(p []byte) (int, error) {
+	if err := l.body.passes(len(p)); err != nil {
+		return 0, err
+	}
+	return l.w.Write(p)
 }

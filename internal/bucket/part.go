@@ -73,17 +73,21 @@ func (b *Bucket) RequestBytes() int64 {
 }
 
 // UploadPart sends size bytes of r in one request. It doesn't read r after it has
-// returned. A store.Summer is asked for their sum.
+// returned. A store.Summer is asked for their sum, a store.Lender for the bytes.
 func (b *Bucket) UploadPart(ctx context.Context, m Multipart, number int, r io.Reader, size int64) (Part, error) {
-	source := detach.NewReader(io.LimitReader(r, size))
+	source := detach.NewReader(r)
 	defer source.Detach() // the transport may still be reading
 	sent := newBody(source, size, b.signed)
 	if s, ok := r.(store.Summer); ok && s.Sum().Known {
 		sent.summer = s
 	}
+	var content io.Reader = sent
+	if _, ok := r.(store.Lender); ok && !b.signed {
+		content = unitBody{sent, source}
+	}
 	var part minio.ObjectPart
 	err := b.call(ctx, uploadPart, func(ctx context.Context) (err error) {
-		part, err = b.core.PutObjectPart(ctx, b.name, m.Key, m.ID, number, sent, sent.size, sent.options)
+		part, err = b.core.PutObjectPart(ctx, b.name, m.Key, m.ID, number, content, sent.size, sent.options)
 		return err
 	})
 	if ctx.Err() != nil {

@@ -71,7 +71,7 @@ func (b *Bucket) put(ctx context.Context, o *Object, r io.Reader, when Precondit
 		opts.Checksum = minio.ChecksumFullObjectCRC32C
 	}
 	opts.DisableContentSha256 = !b.signed
-	source := detach.NewReader(io.LimitReader(r, o.Size))
+	source := detach.NewReader(r)
 	defer source.Detach() // the transport may still be reading
 	sent := &body{r: source, left: o.Size, signed: true}
 	err := b.call(ctx, put, func(ctx context.Context) error {

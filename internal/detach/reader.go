@@ -48,6 +48,24 @@ func (d *Reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Next returns the next n bytes of a reader that lends them, as that of a bytes.Buffer
+// does, or as many as are left; of any other reader, and after Detach, none. Detach
+// doesn't know how long they are used: whoever asks for them must be done before.
+func (d *Reader) Next(n int) []byte {
+	<-d.turn
+	defer func() { d.turn <- struct{}{} }()
+	lender, ok := d.r.(interface{ Next(n int) []byte })
+	if !ok {
+		return nil
+	}
+	p := lender.Next(n)
+	d.bytes.Add(int64(len(p)))
+	if len(p) == 0 && n > 0 && d.err == nil {
+		d.err = io.EOF
+	}
+	return p
+}
+
 // Detach waits for a Read under way; after it the underlying reader is not
 // touched again. It may be called more than once.
 //

@@ -1,6 +1,7 @@
 package detach_test
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"strings"
@@ -27,6 +28,23 @@ func TestReadsUntilDetached(t *testing.T) {
 	}
 	if d.Err() != nil {
 		t.Errorf("Err = %v: detaching is no error of the reader", d.Err())
+	}
+}
+
+func TestLendsUntilDetached(t *testing.T) {
+	d := detach.NewReader(bytes.NewBufferString("streamflow"))
+	for _, want := range []string{"stream", "flow", ""} {
+		if p := d.Next(6); string(p) != want {
+			t.Errorf("Next is %q, want %q", p, want)
+		}
+	}
+	if d.Bytes() != 10 || d.Err() != io.EOF {
+		t.Errorf("Bytes = %d, Err = %v", d.Bytes(), d.Err())
+	}
+	d = detach.NewReader(bytes.NewBufferString("streamflow"))
+	d.Detach()
+	if p := d.Next(6); len(p) > 0 {
+		t.Errorf("%q is lent after Detach", p)
 	}
 }
 

@@ -126,3 +126,43 @@ func mustParse(t *testing.T, text string) *url.URL {
 	}
 	return u
 }
+
+// A lyingBody writes itself, in one piece, and may be longer than was announced.
+type lyingBody struct{ *bytes.Reader }
+
+func (lyingBody) Close() error { return nil }
+
+func TestBodyThatWritesItself(t *testing.T) {
+	content := bytes.Repeat([]byte("streamflow"), 200_000)
+	for name, c := range map[string]struct {
+		announced int64
+		failure   error
+	}{
+		"as long as announced": {int64(len(content)), nil},
+		"longer":               {int64(len(content)) - 1, http.ErrContentLength},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, client, mem := start(t, true)
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.URL, lyingBody{bytes.NewReader(content)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.ContentLength = c.announced
+			resp, err := client.Do(req)
+			if !errors.Is(err, c.failure) {
+				t.Fatalf("got %v, not %v", err, c.failure)
+			}
+			if err != nil {
+				return
+			}
+			got, err := io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+			if err != nil || !bytes.Equal(got, content) {
+				t.Errorf("%d bytes came back: %v", len(got), err)
+			}
+			if kinds := mem.Stats().Active; kinds != 0 {
+				t.Errorf("%d resources are held", kinds)
+			}
+		})
+	}
+}

@@ -55,8 +55,21 @@ func (s *suite) writeAll() {
 
 func (s *suite) writeLeavesRest() {
 	data := content(2 * s.unit)
+	s.leavesRest(data, bytes.NewReader(data))
+}
+
+// A bytes.Buffer is a store.Lender.
+func (s *suite) writeLeavesRestOfLender() {
+	data := content(2 * s.unit)
+	s.leavesRest(data, bytes.NewBuffer(data))
+}
+
+func (s *suite) leavesRest(data []byte, r interface {
+	io.Reader
+	Len() int
+},
+) {
 	u, _ := s.begin(2 * s.unit)
-	r := bytes.NewReader(data)
 	for off := int64(0); off < 2*s.unit; off += s.unit {
 		n, err := u.Write(s.ctx, off, r, s.unit)
 		s.must(err)
@@ -154,8 +167,17 @@ func (s *suite) parallelUnits() {
 // shortReader: what r gave may be kept, and the upload goes on behind it.
 func (s *suite) shortReader() {
 	data := content(2 * s.unit)
+	s.endsEarly(data, bytes.NewReader(data[:s.unit/2]))
+}
+
+func (s *suite) shortLender() {
+	data := content(2 * s.unit)
+	s.endsEarly(data, bytes.NewBuffer(data[:s.unit/2]))
+}
+
+func (s *suite) endsEarly(data []byte, r io.Reader) {
 	u, _ := s.begin(2 * s.unit)
-	n, err := u.Write(s.ctx, 0, bytes.NewReader(data[:s.unit/2]), s.unit)
+	n, err := u.Write(s.ctx, 0, r, s.unit)
 	s.want(err, io.ErrUnexpectedEOF)
 	s.kept(u, n, s.unit/2)
 	s.goOn(u, data)
