@@ -18,8 +18,6 @@ const (
 const (
 	minChunkBytes = 4 << 10
 	maxStreams    = 1 << 10
-	// wideStreams are enough to read one unit of a stream while another is sent.
-	wideStreams = 2
 )
 
 // Options of a [Manager]. The zero value works.
@@ -33,8 +31,7 @@ type Options struct {
 	// limits override it; where they ask for more, units of a large file grow to
 	// 16 MiB.
 	ChunkBytes int64
-	// Streams is the number of units under way in one upload. Default 3; 2 where
-	// units of a stream are larger than ChunkBytes, as S3 wants them, and held.
+	// Streams is the number of units under way in one upload. Default 3.
 	Streams int
 	// Retries is the number of failures in a row, without progress between
 	// them, that end an upload, once they go on for 45 s. Default 3. Where
@@ -88,6 +85,9 @@ func (o *Options) withDefaults() (Options, error) {
 	if c.ChunkBytes == 0 {
 		c.ChunkBytes = DefaultChunkBytes
 	}
+	if c.Streams == 0 {
+		c.Streams = DefaultStreams
+	}
 	if c.Retries == 0 {
 		c.Retries = DefaultRetries
 	}
@@ -107,17 +107,4 @@ func (o *Options) withDefaults() (Options, error) {
 		return c, fmt.Errorf("Options.Destination is empty: the journal in Options.StateDir needs it")
 	}
 	return c, nil
-}
-
-// streams is how many units are under way, of so many bytes where they are held
-// and 0 where they aren't.
-func (o *Options) streams(heldBytes int64) int {
-	switch {
-	case o.Streams > 0:
-		return o.Streams
-	case heldBytes > o.ChunkBytes:
-		return wideStreams
-	default:
-		return DefaultStreams
-	}
 }

@@ -85,11 +85,7 @@ func (u *Upload) prepare() error {
 	if err := u.divide(limits); err != nil {
 		return err
 	}
-	var heldBytes int64
-	if u.object.reader != nil {
-		heldBytes = u.unitBytes
-	}
-	u.admission = newAdmission(u.m.gate, u.m.opts.streams(heldBytes), u.birth)
+	u.admission = newAdmission(u.m.gate, u.m.opts.Streams, u.birth)
 	u.backoff = backoff{limit: u.m.opts.Retries, jitter: rand.Float64}
 	var points []journal.Checkpoint
 	if u.previous != nil && !u.previous.Encoded && u.src.identity.Difference(u.previous.Source) == "" {

@@ -86,7 +86,7 @@ func (f *uploadFlags) group() flagGroup {
 	f.chunkBytes = streamflow.DefaultChunkBytes
 	g := newFlagGroup("Upload")
 	g.flags.Var(&f.chunkBytes, "chunk-size", "what of a stream is held until acknowledged, and what a file is cut into")
-	g.flags.Var(&f.streams, "streams", "chunks under way in one upload; auto: 3, of a pipe to S3 2")
+	g.flags.Var(&f.streams, "streams", "chunks under way in one upload; auto: 3")
 	g.flags.Var(&f.concurrency, "concurrency", "files at once; auto: as many as the budget has room for, 4 to 96")
 	g.flags.IntVar(&f.retries, "retries", streamflow.DefaultRetries, "failures in a row, spread over 45 s or more, that end an upload; 0 ends it at the first")
 	g.flags.Var(&f.limitRate, "limit-rate", "send no faster than that in all, as 10MiB/s; 0: as fast as it goes")
