@@ -29,21 +29,29 @@ type dialer struct {
 }
 
 func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := d.connect(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &conn{c, d.mem}, nil
+}
+
+func (d *dialer) connect(ctx context.Context, network, address string) (net.Conn, error) {
 	c, err := d.net.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	return &conn{stallingConn{c}, d.mem}, nil
+	return newStallingConn(c)
 }
 
 // dialTLS is not for connections through a proxy: net/http makes TLS of those
 // itself, and copies bodies to them in its own small buffers.
 func (d *dialer) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
-	c, err := d.net.DialContext(ctx, network, address)
+	c, err := d.connect(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	secure := tls.Client(stallingConn{c}, d.configFor(address))
+	secure := tls.Client(c, d.configFor(address))
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	if err := secure.HandshakeContext(ctx); err != nil {
@@ -67,25 +75,39 @@ func (d *dialer) configFor(address string) *tls.Config {
 	return config
 }
 
-// A stallingConn is a connection that notices when the other side takes nothing
-// more.
-type stallingConn struct{ net.Conn }
+// A stallingConn is a connection that notices when the other side takes nothing more.
+// It is for one writer at a time.
+//
+// A deadline costs more than a small write, so one is set only where the last has
+// passed.
+type stallingConn struct {
+	net.Conn
+	moved bool // no deadline was missed since the other side took something
+}
 
-// Write fails once no byte has been taken for stallTimeout.
-func (c stallingConn) Write(p []byte) (int, error) {
+func newStallingConn(c net.Conn) (*stallingConn, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(stallTimeout)); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return &stallingConn{c, true}, nil
+}
+
+// Write fails once no byte has been taken for stallTimeout, or up to twice that.
+func (c *stallingConn) Write(p []byte) (int, error) {
 	for written := 0; ; {
+		n, err := c.Conn.Write(p[written:])
+		written += n
+		c.moved = c.moved || n > 0
+		switch {
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return written, err
+		case !c.moved:
+			return written, fmt.Errorf("the server took nothing for %v: %w", stallTimeout, err)
+		}
+		c.moved = false
 		if err := c.SetWriteDeadline(time.Now().Add(stallTimeout)); err != nil {
 			return written, err
 		}
-		n, err := c.Conn.Write(p[written:])
-		written += n
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			if n > 0 {
-				continue
-			}
-			err = fmt.Errorf("the server took nothing for %v: %w", stallTimeout, err)
-		}
-		return written, err
 	}
 }
 
