@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/streamflow/streamflow/internal/readiness"
 	"github.com/streamflow/streamflow/internal/s3test"
 )
@@ -40,7 +42,8 @@ func (s *service) with(cmd *exec.Cmd, more ...string) *exec.Cmd {
 	return cmd
 }
 
-// empty throws away what is in the bucket.
+// empty throws away what is in the bucket, and waits until the disk is done with it:
+// else whoever comes next pays for what the one before had it write and free.
 func (s *service) empty() error {
 	if s.dir == "" {
 		return nil
@@ -48,6 +51,7 @@ func (s *service) empty() error {
 	if err := os.RemoveAll(s.dir); err != nil {
 		return fmt.Errorf("empty the bucket: %w", err)
 	}
+	unix.Sync()
 	return os.Mkdir(s.dir, 0o755)
 }
 
