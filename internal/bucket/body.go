@@ -106,21 +106,26 @@ type unitBody struct {
 
 // WriteTo implements io.WriterTo.
 func (b unitBody) WriteTo(w io.Writer) (n int64, err error) {
-	for p := b.next(); len(p) > 0 && err == nil; p = b.next() {
-		var written int
-		written, err = w.Write(p)
+	write := func(p []byte) error {
+		written, err := w.Write(p)
 		n += int64(written)
+		return err
+	}
+	for more := true; more && err == nil; {
+		more, err = b.writeNext(write)
 	}
 	return n, err
 }
 
-// next returns what comes next, or nothing at the end.
-func (b unitBody) next() []byte {
-	p := b.frame
-	b.frame = nil
-	if len(p) == 0 && b.left > 0 {
-		p = b.unit.Next(int(min(b.left, lentBytes)))
-		b.passed(p)
+// writeNext writes what comes next, of which there is none at the end.
+func (b unitBody) writeNext(write func([]byte) error) (more bool, err error) {
+	if p := b.frame; len(p) > 0 {
+		b.frame = nil
+		return true, write(p)
 	}
-	return p
+	lent, err := b.unit.Lend(int(min(b.left, lentBytes)), func(p []byte) error {
+		b.passed(p)
+		return write(p)
+	})
+	return lent > 0, err
 }

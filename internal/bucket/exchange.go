@@ -3,7 +3,6 @@ package bucket
 import (
 	"context"
 	"io"
-	"io/fs"
 	"net/http"
 	"strings"
 	"sync"
@@ -95,9 +94,7 @@ func (o observer) RoundTrip(r *http.Request) (*http.Response, error) {
 func (x *exchange) watch(body io.ReadCloser, size int64) io.ReadCloser {
 	sent := &sentBody{ReadCloser: body, exchange: x, left: size}
 	if from, ok := body.(io.WriterTo); ok {
-		lent := lentBody{sent, from, make(chan struct{}, 1)}
-		lent.turn <- struct{}{}
-		return lent
+		return lentBody{sent, from}
 	}
 	return sent
 }
@@ -132,29 +129,16 @@ func (b *sentBody) Close() error {
 	return err
 }
 
-// A lentBody is a sentBody that writes itself. Its Close waits for that: a transport that
-// gives up may close what it is still at, and the bytes are only lent. The connection is
-// closed by then, so it isn't for long.
+// A lentBody is a sentBody that writes itself. A transport that gives up may close what
+// it is still writing, so who lends the bytes has to wait for them by himself.
 type lentBody struct {
 	*sentBody
 	from io.WriterTo
-	turn chan struct{} // holds one token, until Close: who has it may write
 }
 
 // WriteTo implements io.WriterTo.
 func (b lentBody) WriteTo(w io.Writer) (int64, error) {
-	if _, open := <-b.turn; !open {
-		return 0, fs.ErrClosed
-	}
-	defer func() { b.turn <- struct{}{} }()
 	return b.from.WriteTo(lentWriter{b.sentBody, w})
-}
-
-func (b lentBody) Close() error {
-	if _, open := <-b.turn; open {
-		close(b.turn)
-	}
-	return b.sentBody.Close()
 }
 
 type lentWriter struct {

@@ -48,25 +48,29 @@ func (d *Reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Next returns the next n bytes of a reader that lends them, as that of a bytes.Buffer
-// does, or as many as are left; of any other reader, and after Detach, none. Detach
-// doesn't know how long they are used: whoever asks for them must be done before.
-func (d *Reader) Next(n int) []byte {
+// Lend calls use with the next n bytes of a reader that lends them, as Next of a
+// bytes.Buffer does, or with as many as are left, and returns how many that were. Of any
+// other reader, and after Detach, there are none, and use isn't called. It counts as a
+// Read: use must not keep the bytes.
+func (d *Reader) Lend(n int, use func(p []byte) error) (int, error) {
 	<-d.turn
 	defer func() { d.turn <- struct{}{} }()
 	lender, ok := d.r.(interface{ Next(n int) []byte })
 	if !ok {
-		return nil
+		return 0, nil
 	}
 	p := lender.Next(n)
 	d.bytes.Add(int64(len(p)))
-	if len(p) == 0 && n > 0 && d.err == nil {
+	if len(p) > 0 {
+		return len(p), use(p)
+	}
+	if n > 0 && d.err == nil {
 		d.err = io.EOF
 	}
-	return p
+	return 0, nil
 }
 
-// Detach waits for a Read under way; after it the underlying reader is not
+// Detach waits for a Read or Lend under way; after it the underlying reader is not
 // touched again. It may be called more than once.
 //
 // It waits as long as the underlying Read blocks. Where that may be long, as

@@ -32,10 +32,14 @@ func TestReadsUntilDetached(t *testing.T) {
 }
 
 func TestLendsUntilDetached(t *testing.T) {
+	lent := func(d *detach.Reader) (text string) {
+		_, _ = d.Lend(6, func(p []byte) error { text = string(p); return nil })
+		return text
+	}
 	d := detach.NewReader(bytes.NewBufferString("streamflow"))
 	for _, want := range []string{"stream", "flow", ""} {
-		if p := d.Next(6); string(p) != want {
-			t.Errorf("Next is %q, want %q", p, want)
+		if got := lent(d); got != want {
+			t.Errorf("%q is lent, want %q", got, want)
 		}
 	}
 	if d.Bytes() != 10 || d.Err() != io.EOF {
@@ -43,9 +47,30 @@ func TestLendsUntilDetached(t *testing.T) {
 	}
 	d = detach.NewReader(bytes.NewBufferString("streamflow"))
 	d.Detach()
-	if p := d.Next(6); len(p) > 0 {
-		t.Errorf("%q is lent after Detach", p)
+	if got := lent(d); got != "" {
+		t.Errorf("%q is lent after Detach", got)
 	}
+}
+
+func TestDetachWaitsForWhatIsLent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := detach.NewReader(bytes.NewBufferString("streamflow"))
+		used, detached := make(chan struct{}), make(chan struct{})
+		go func() { _, _ = d.Lend(6, func([]byte) error { <-used; return nil }) }()
+		synctest.Wait()
+		go func() {
+			d.Detach()
+			close(detached)
+		}()
+		synctest.Wait()
+		select {
+		case <-detached:
+			t.Error("Detach returned while bytes are lent")
+		default:
+		}
+		close(used)
+		<-detached
+	})
 }
 
 func TestErrIsHowTheReaderEnded(t *testing.T) {

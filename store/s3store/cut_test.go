@@ -175,3 +175,59 @@ func TestPartsSurviveAbort(t *testing.T) {
 		})
 	}
 }
+
+// A hastyTransport closes a body that it still writes, as net/http does with one it gave
+// up (issue 49621).
+type hastyTransport struct {
+	to    *io.PipeWriter  // for the bodies of PUT
+	begun <-chan struct{} // that is read
+	next  http.RoundTripper
+}
+
+func (h hastyTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodPut {
+		return h.next.RoundTrip(r)
+	}
+	go func() { _, _ = r.Body.(io.WriterTo).WriteTo(h.to) }()
+	<-h.begun
+	return nil, errors.Join(errors.New("given up"), r.Body.Close())
+}
+
+// answering is a service without a network.
+type answering struct{ service http.Handler }
+
+func (a answering) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	w := httptest.NewRecorder()
+	a.service.ServeHTTP(w, r)
+	return w.Result(), nil
+}
+
+// What a reader lends is nobody's any more once Write has returned.
+func TestLentPartIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		read, write := io.Pipe()
+		begun := make(chan struct{})
+		st := over(t, nil, hastyTransport{write, begun, answering{&service{}}})
+		u, _, err := st.Create(t.Context(), store.Spec{Name: "x", Length: 1 << 20})
+		check(t, err)
+		returned := make(chan struct{})
+		go func() {
+			_, _ = u.Write(t.Context(), 0, bytes.NewBuffer(make([]byte, 1<<20)), 1<<20)
+			close(returned)
+		}()
+		_, err = io.ReadFull(read, make([]byte, 1<<10)) // some of the first bytes that are lent
+		check(t, err)
+		close(begun)
+		time.Sleep(time.Minute) // also for a pause before another try
+		select {
+		case <-returned:
+			t.Error("Write has returned while what was lent is written")
+		default:
+		}
+		check(t, read.CloseWithError(io.ErrClosedPipe))
+		<-returned
+	})
+}
