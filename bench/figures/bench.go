@@ -95,14 +95,14 @@ func choose[T int | int64](given T, quick bool, full, small T) T {
 	}
 }
 
-// inTurns yields every contender in each of the rounds. A round begins a quarter of
-// them, at least one, further on than the one before.
-func inTurns[T any](rounds int, contenders []T) iter.Seq[T] {
+// inTurns yields every contender in each of the rounds, in an order drawn anew for
+// each: what one leaves behind, on the disk above all, isn't always the same one's to
+// bear.
+func inTurns[T any](random *rand.Rand, rounds int, contenders []T) iter.Seq[T] {
 	return func(yield func(T) bool) {
-		for round := range rounds {
-			first := round * max(1, len(contenders)/4)
-			for i := range contenders {
-				if !yield(contenders[(first+i)%len(contenders)]) {
+		for range rounds {
+			for _, i := range random.Perm(len(contenders)) {
+				if !yield(contenders[i]) {
 					return
 				}
 			}

@@ -68,7 +68,7 @@ func measurePair(ctx context.Context, b *bench) error {
 func (b *bench) pairRounds(ctx context.Context, tools peerTools, source string, size int64, uploads int) (map[string][]delivery, error) {
 	names := []string{ours, peerServer, syncedServer}
 	runs := map[string][]delivery{}
-	for name := range inTurns(b.count(7, 1), names) {
+	for name := range inTurns(b.random, b.count(7, 1), names) {
 		d, err := b.deliver(ctx, tools, name, source, size, uploads)
 		if err != nil {
 			return nil, fmt.Errorf("%d uploads to %s: %w", uploads, name, err)

@@ -64,7 +64,7 @@ func (b *bench) objectRounds(ctx context.Context, name, source, shape string) (m
 	defer s.kill()
 	runs := map[string][]passage{}
 	uploaders := b.uploaders()
-	for u := range inTurns(b.count(5, 1), uploaders) {
+	for u := range inTurns(b.random, b.count(5, 1), uploaders) {
 		p, err := b.pass(ctx, s, u, source, shape, nil)
 		if err != nil {
 			return nil, fmt.Errorf("%s, %s to %s: %w", shape, u, name, err)

@@ -59,7 +59,7 @@ func measureS3Serve(ctx context.Context, b *bench) error {
 func (b *bench) s3ServeRounds(ctx context.Context, tools peerTools, bucket *service, source string, uploads int, bytes int64) error {
 	names := []string{ours, peerServer}
 	runs := map[string][]relay{}
-	for name := range inTurns(b.count(3, 1), names) {
+	for name := range inTurns(b.random, b.count(3, 1), names) {
 		r, err := b.relay(ctx, tools, bucket, name, source, uploads, bytes)
 		if err != nil {
 			return fmt.Errorf("%d uploads to %s: %w", uploads, name, err)

@@ -56,7 +56,7 @@ func (b *bench) treeRounds(ctx context.Context, name, tree string, files int) (m
 	uploaders := b.treeUploaders()
 	last := len(uploaders) - 1 // takes minutes: once is enough
 	runs := map[string][]errand{}
-	turns := slices.Collect(inTurns(b.count(5, 1), uploaders[:last]))
+	turns := slices.Collect(inTurns(b.random, b.count(5, 1), uploaders[:last]))
 	for _, u := range append(turns, uploaders[last]) {
 		e, err := b.sendTree(ctx, s, u, tree, files)
 		if err != nil {

@@ -38,7 +38,7 @@ func measureSmall(ctx context.Context, b *bench) error {
 	}
 	names := []string{ours, peerServer, syncedServer}
 	runs := map[string][]batch{}
-	for name := range inTurns(b.count(3, 1), names) {
+	for name := range inTurns(b.random, b.count(3, 1), names) {
 		r, err := b.sendSmall(ctx, tools, name)
 		if err != nil {
 			return fmt.Errorf("to %s: %w", name, err)

@@ -53,7 +53,7 @@ func measureThroughput(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	for p := range inTurns(b.count(7, 1), pairings) {
+	for p := range inTurns(b.random, b.count(7, 1), pairings) {
 		measured, err := b.pace(ctx, p, tools, source, size, startup)
 		if err != nil {
 			return fmt.Errorf("%s: %w", p, err)
