@@ -27,7 +27,7 @@ async function statusWith(server: Streamflow, token: string | undefined): Promis
 
 async function signIn(visitor: Visitor, token: string): Promise<void> {
 	await visitor.page.locator("#ask-token").fill(token);
-	await visitor.page.keyboard.press("Enter");
+	await visitor.page.locator("#ask-token").press("Enter");
 }
 
 test("what the server doesn't take is said at the file, and can be tried again", async () => {
@@ -113,6 +113,7 @@ test("says what a token doesn't allow", async () => {
 	const server = await Streamflow.start("--token-file", path);
 	const visitor = await Visitor.open(server, { tokens: true });
 	await signIn(visitor, tokens.reader ?? "");
+	await visitor.page.locator("dialog[open]").waitFor({ state: "detached" });
 	await visitor.drop(folder("few", { "1.txt": "one" }));
 	await visitor.waitFor("1.txt", "failed");
 	expect(await visitor.sentence("1.txt")).toMatch(/^Your token doesn't allow this/);
