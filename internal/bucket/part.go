@@ -136,6 +136,10 @@ func (b *Bucket) UploadNothing(ctx context.Context, m Multipart) error {
 	})
 }
 
+// errNothingCopied: S3 begins to answer before it has copied all, so an error comes as the
+// text of a success (UploadPartCopy, "Errors"), in which S3's client finds no part.
+var errNothingCopied = errors.New("the answer names no part")
+
 // CopyPart has S3 make a part of n bytes of an object from off, or of all of it
 // where n is negative. The Sum is what S3 says it is: of a range, some services
 // answer with that of the whole object.
@@ -143,6 +147,9 @@ func (b *Bucket) CopyPart(ctx context.Context, from string, off, n int64, m Mult
 	var part minio.CompletePart
 	err := b.call(ctx, copyPart, func(ctx context.Context) (err error) {
 		part, err = b.core.CopyObjectPart(ctx, b.name, from, b.name, m.Key, m.ID, number, off, n, nil)
+		if err == nil && part.ETag == "" {
+			err = errNothingCopied
+		}
 		return err
 	})
 	return Part{Number: number, Size: n, ETag: part.ETag, Sum: parseSum(part.ChecksumCRC32C)}, err

@@ -31,7 +31,8 @@ type piece struct {
 	turn    chan struct{}
 	written map[int64]int64 // sizes by part number
 	whole   bool            // it is an object
-	joined  bool            // it is a part of the upload, and gone itself
+	copied  bool            // it is a part of the upload
+	joined  bool            // and gone itself
 }
 
 // piecePrefix is what the keys of an upload's pieces begin with.
@@ -126,21 +127,23 @@ func joinBytes(units int64) int64 { return bucket.CompletePartBytes * (units + 1
 // join makes an object of the piece's size bytes, a part of the object, and
 // removes it. Each step is done once. It needs the turn, and joinBytes reserved.
 func (u *Upload) join(ctx context.Context, p *piece, size int64) error {
+	if p.joined {
+		return nil
+	}
 	if !p.whole {
-		if err := u.completePiece(ctx, p, size); err != nil {
+		if err := p.lost(ctx, u.store, size, u.completePiece(ctx, p, size)); err != nil {
 			return fmt.Errorf("complete piece %d: %w", p.number, err)
 		}
 		p.whole = true
 	}
-	if p.joined {
-		return nil
+	if !p.copied {
+		if _, err := u.store.bucket.CopyPart(ctx, p.Key, 0, -1, u.address.Multipart, int(p.number)); err != nil {
+			return fmt.Errorf("join piece %d: %w", p.number, err)
+		}
+		p.copied = true
 	}
-	_, err := u.store.bucket.CopyPart(ctx, p.Key, 0, -1, u.address.Multipart, int(p.number))
-	if err == nil {
-		err = u.store.bucket.Remove(ctx, p.Key)
-	}
-	if err != nil {
-		return fmt.Errorf("join piece %d: %w", p.number, err)
+	if err := u.store.bucket.Remove(ctx, p.Key); err != nil {
+		return fmt.Errorf("remove piece %d, which is joined: %w", p.number, err)
 	}
 	p.joined, p.written = true, nil
 	return nil
@@ -156,6 +159,22 @@ func (u *Upload) completePiece(ctx context.Context, p *piece, size int64) error 
 		return fmt.Errorf("%w: %d of %d bytes are there", store.ErrIncomplete, there, size)
 	}
 	return u.store.bucket.CompleteMultipart(ctx, p.Multipart, parts, sum, false)
+}
+
+// lost returns nil where err says that the piece's upload isn't there because it is the
+// object already, of size bytes: the answer to that was lost.
+func (p *piece) lost(ctx context.Context, s *Store, size int64, err error) error {
+	if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	o, missing := s.bucket.Head(ctx, p.Key)
+	switch {
+	case missing == nil && o.Size == size:
+		return nil
+	case missing != nil && !errors.Is(missing, store.ErrNotFound):
+		return missing
+	}
+	return err
 }
 
 // joinAll joins the pieces that are left of length bytes: the last is shorter.
@@ -196,26 +215,37 @@ func (u *Upload) eachUnjoined(ctx context.Context, do func(*piece) error) error 
 // countPieces adds what is there of the pieces to what was found of the upload.
 func (u *Upload) countPieces(ctx context.Context, found *coverage, length int64) error {
 	return u.eachUnjoined(ctx, func(p *piece) error {
+		if p.ID == "" || p.copied { // what is copied is a part of the upload
+			return nil
+		}
 		start, _ := u.layout().at(p.number)
-		if p.whole {
-			var size int64
-			for _, n := range p.written {
-				size += n
+		var size int64
+		for _, n := range p.written {
+			size += n
+		}
+		if !p.whole {
+			err := u.countUnits(ctx, p, start, found, length)
+			if err == nil {
+				return nil
 			}
-			found.addRange(bucket.Part{Size: size}, start, size, length)
-			return nil
-		}
-		if p.ID == "" {
-			return nil
-		}
-		for q, err := range u.store.bucket.Parts(ctx, p.Multipart) {
-			if err != nil {
+			if err = p.lost(ctx, u.store, size, err); err != nil {
 				return err
 			}
-			found.addRange(q, start+int64(q.Number-1)*u.address.Unit, u.address.Unit, length)
+			p.whole = true
 		}
+		found.addRange(bucket.Part{Size: size}, start, size, length)
 		return nil
 	})
+}
+
+func (u *Upload) countUnits(ctx context.Context, p *piece, start int64, found *coverage, length int64) error {
+	for q, err := range u.store.bucket.Parts(ctx, p.Multipart) {
+		if err != nil {
+			return err
+		}
+		found.addRange(q, start+int64(q.Number-1)*u.address.Unit, u.address.Unit, length)
+	}
+	return nil
 }
 
 // abortPieces removes what a stream left beside its upload, whoever wrote it.

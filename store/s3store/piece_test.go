@@ -3,10 +3,15 @@ package s3store_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -100,6 +105,76 @@ func TestPiecesAreFoundAgain(t *testing.T) {
 	check(t, err)
 	check(t, listed.Abort(t.Context()))
 	nothingBeside(t, gateway, st)
+}
+
+// A spoiler answers the first request that it is for in place of the service, which may
+// have carried it out.
+type spoiler struct {
+	http.Transport
+	spoil func(r *http.Request, carryOut func() error) (*http.Response, error)
+	is    func(r *http.Request) bool
+	once  atomic.Bool
+}
+
+func (s *spoiler) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !s.is(r) || s.once.Swap(true) {
+		return s.Transport.RoundTrip(r)
+	}
+	return s.spoil(r, func() error {
+		resp, err := s.Transport.RoundTrip(r)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(io.Discard, resp.Body)
+		return errors.Join(err, resp.Body.Close())
+	})
+}
+
+// TestJoiningIsDisturbed: one answer on the way from units to a part of the stream says
+// nothing, or is an error that comes as a success.
+func TestJoiningIsDisturbed(t *testing.T) {
+	gateway := s3test.Start(t, false)
+	ofPiece := func(method string) func(*http.Request) bool {
+		return func(r *http.Request) bool {
+			return r.Method == method && strings.Contains(r.URL.Path, "/.streamflow/") && !r.URL.Query().Has("uploads")
+		}
+	}
+	isCopy := func(r *http.Request) bool { return r.Header.Get("X-Amz-Copy-Source") != "" }
+	lost := func(_ *http.Request, carryOut func() error) (*http.Response, error) {
+		return nil, errors.Join(errors.New("the answer is lost"), carryOut())
+	}
+	failed := func(*http.Request, func() error) (*http.Response, error) {
+		w := httptest.NewRecorder()
+		_, _ = io.WriteString(w, "<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>")
+		return w.Result(), nil
+	}
+	for name, s := range map[string]*spoiler{
+		"a completion is lost": {is: ofPiece(http.MethodPost), spoil: lost},
+		"a copy is lost":       {is: isCopy, spoil: lost},
+		"a copy has failed":    {is: isCopy, spoil: failed},
+		"a removal is lost":    {is: ofPiece(http.MethodDelete), spoil: lost},
+	} {
+		for end, size := range map[string]int{"in the middle": 7*unit + 3, "at the end": 4*unit + 3} {
+			t.Run(name+" "+end, func(t *testing.T) {
+				s := &spoiler{is: s.is, spoil: s.spoil}
+				st := open(t, gateway, &s3store.Options{MaxParts: 4, Transport: s})
+				data := random(size)
+				m, err := streamflow.New(st, nil)
+				check(t, err)
+				defer m.Close()
+				u, err := m.Upload(t.Context(), streamflow.Stream("stream.bin", bytes.NewReader(data)))
+				check(t, err)
+				result, err := u.Wait(t.Context())
+				check(t, err)
+				got, err := os.ReadFile(gateway.Path(t, result.Location))
+				check(t, err)
+				if !bytes.Equal(got, data) || !s.once.Load() {
+					t.Errorf("%d bytes came of %d, disturbed is %v", len(got), size, s.once.Load())
+				}
+				nothingBeside(t, gateway, st)
+			})
+		}
+	}
 }
 
 // A duringRead calls do once it is read.
