@@ -29,16 +29,16 @@ func anySet(names ...string) bool {
 	return false
 }
 
-// renew forgets credentials that the service calls expired, and reports whether
-// there are others now.
-func (b *Bucket) renew() bool {
-	old, err := b.creds.GetWithContext(b.core.CredContext())
-	if err != nil {
-		return false
-	}
-	b.creds.Expire()
+// renew forgets credentials that the service calls expired, those with that token of a
+// session, and reports whether there are others now. Of several requests that are told
+// so at once, one has renewed them for all.
+func (b *Bucket) renew(token string) bool {
 	now, err := b.creds.GetWithContext(b.core.CredContext())
-	return err == nil && now != old
+	if err == nil && now.SessionToken == token {
+		b.creds.Expire()
+		now, err = b.creds.GetWithContext(b.core.CredContext())
+	}
+	return err == nil && now.SessionToken != token
 }
 
 // anonymous: no credentials were found anywhere.

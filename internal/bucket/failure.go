@@ -75,7 +75,7 @@ func (b *Bucket) refusal(a action, x *exchange, answer minio.ErrorResponse) erro
 	case minio.NoSuchUpload, minio.NoSuchKey:
 		return fmt.Errorf("%w: %w", store.ErrNotFound, text)
 	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
-		if b.renew() {
+		if b.renew(x.token) {
 			return store.Transient(text)
 		}
 		return fmt.Errorf("%w: the credentials have expired: get new ones", store.ErrDenied)

@@ -5,16 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/minio/minio-go/v7"
 
 	"github.com/streamflow/streamflow/internal/transport"
 	"github.com/streamflow/streamflow/store"
 )
-
-// stallTimeout is how long S3 may send nothing of an object that is read.
-const stallTimeout = 60 * time.Second
 
 // GetBytes is what a request without a body costs: the buffers of a connection and of
 // TLS, the stacks of its goroutines, and the header of the answer.
@@ -46,25 +42,20 @@ func (b *Bucket) Get(ctx context.Context, key string, off, n int64) (io.ReadClos
 		cancel()
 		return nil, Object{}, b.failure(ctx, getObject, x, err)
 	}
-	c := &content{body: body, ctx: ctx, cancel: cancel, left: n}
-	c.stalled = time.AfterFunc(stallTimeout, cancel)
-	return c, objectOf(key, info), nil
+	return &content{body: body, ctx: ctx, cancel: cancel, left: n}, objectOf(key, info), nil
 }
 
 // A content is what S3 sends of an object.
 type content struct {
-	body    io.ReadCloser
-	ctx     context.Context
-	cancel  context.CancelFunc
-	stalled *time.Timer
-	left    int64 // below 0 where that isn't known
+	body   io.ReadCloser
+	ctx    context.Context
+	cancel context.CancelFunc
+	left   int64 // below 0 where that isn't known
 }
 
 // Read implements io.Reader. What ends too early may pass.
 func (c *content) Read(p []byte) (int, error) {
-	c.stalled.Reset(stallTimeout)
 	n, err := c.body.Read(p)
-	c.stalled.Stop()
 	if c.left > 0 {
 		c.left -= int64(n)
 	}
@@ -82,7 +73,6 @@ func (c *content) Read(p []byte) (int, error) {
 
 // Close implements io.Closer.
 func (c *content) Close() error {
-	c.stalled.Stop()
 	c.cancel()
 	return c.body.Close()
 }

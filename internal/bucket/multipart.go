@@ -54,12 +54,23 @@ func (b *Bucket) createMultipart(ctx context.Context, key string, headers *minio
 	if err != nil || ctx.Err() == nil {
 		return m, err
 	}
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
-	defer cancel()
-	if err := b.AbortMultipart(ending, m); err != nil {
+	if err := b.discard(ctx, m); err != nil {
 		return Multipart{}, fmt.Errorf("%w; what was begun stays: %w", ctx.Err(), err)
 	}
 	return Multipart{}, ctx.Err()
+}
+
+// discard aborts an upload that nobody else knows of, also where ctx has ended.
+func (b *Bucket) discard(ctx context.Context, m Multipart) (err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	for range abortRounds {
+		var transient *store.TransientError
+		if err = b.AbortMultipart(ctx, m); !errors.As(err, &transient) {
+			break
+		}
+	}
+	return err
 }
 
 // CompletePartBytes is what a part costs in CompleteMultipart: the list of parts,

@@ -63,10 +63,10 @@ func (b *Bucket) Objects(ctx context.Context, prefix string) iter.Seq2[Object, e
 				}
 				listed := Object{Key: o.Key, Size: o.Size, ETag: o.ETag, Modified: o.LastModified}
 				if stopped = !yield(listed, nil); stopped {
-					break
+					return nil
 				}
 			}
-			return nil
+			return ctx.Err() // by which a list ends without a word
 		})
 		if err != nil && !stopped {
 			yield(Object{}, err)

@@ -3,6 +3,7 @@ package bucket
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/minio/minio-go/v7"
@@ -104,9 +105,12 @@ func (b *Bucket) explainPut(ctx context.Context, key string, headers *minio.PutO
 	}
 	m, refused := b.createMultipart(ctx, key, headers)
 	if refused == nil {
-		refused = b.AbortMultipart(ctx, m)
+		if stays := b.discard(ctx, m); stays != nil {
+			return fmt.Errorf("%w; a multipart upload that was begun to learn why stays: %v", err, stays)
+		}
+		return err
 	}
-	if refused != nil && !errors.As(refused, &transient) {
+	if !errors.As(refused, &transient) {
 		return refused
 	}
 	return err
