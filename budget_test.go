@@ -2,10 +2,13 @@ package streamflow_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/streamflow/streamflow"
 	"github.com/streamflow/streamflow/memory"
@@ -46,6 +49,34 @@ func TestUnitTooLargeTouchesNothing(t *testing.T) {
 			mustWait(t, begin(t, m, content(10), false))
 		})
 	}
+}
+
+// Those who hold a unit each need a connection to get rid of it, which more who wait for
+// units must not keep from them.
+func TestUnitsWaitForConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, mem := newMemStore(false), budget(t, 15<<20)
+		s.before = func(ctx context.Context, call string) error {
+			if call != "Write" {
+				return nil
+			}
+			r, err := mem.Reserve(ctx, memory.KindConnection, 88<<10)
+			if err != nil {
+				return err
+			}
+			time.Sleep(time.Millisecond)
+			return r.Release()
+		}
+		m := manager(t, s, streamflow.Options{ChunkBytes: 4 << 20, Memory: mem})
+		p := content(4 << 20)
+		var all []*streamflow.Upload
+		for range 64 {
+			all = append(all, begin(t, m, p, true))
+		}
+		for _, u := range all {
+			mustWait(t, u)
+		}
+	})
 }
 
 type readerFunc func([]byte) (int, error)

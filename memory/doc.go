@@ -25,8 +25,10 @@
 // that can fit is served first come, first served within its manager, and the
 // managers take turns. A small request may pass a large one that has no room
 // yet, but only [MaxOvertakes] times; after that nobody who competes for the
-// same room is served before it. Whoever holds memory and waits for more can
-// still wait for himself: reserve what belongs together in one step.
+// room it lacks is served before it: that of the lowest manager that has none, so
+// that whoever fills a manager can still take what its parent has beside it.
+// Whoever holds memory and waits for more can still wait for himself: reserve
+// what belongs together in one step.
 //
 // # Levels
 //

@@ -134,7 +134,7 @@ func (c *checker) queue() {
 		case m.fits(w.bytes):
 			c.fail("manager %q: a request of %d bytes waits and would fit", m.name, w.bytes)
 		case w.overtaken >= MaxOvertakes:
-			m.lacking(w.bytes, func(a *Manager) { kept = append(kept, a) })
+			kept = append(kept, m.lacking(w.bytes))
 		}
 		if w.overtaken > MaxOvertakes {
 			c.fail("manager %q: a request was overtaken %d times", m.name, w.overtaken)

@@ -38,22 +38,21 @@ func (m *Manager) charge(n int64) {
 	}
 }
 
-// lacking calls f for m and each ancestor that has no room for n more bytes.
-// Cached and idle buffers count as used: see makeRoom.
-func (m *Manager) lacking(n int64, f func(*Manager)) {
+// lacking returns the first of m and its ancestors that has no room for n more bytes,
+// or nil. Cached and idle buffers count as used: see makeRoom.
+func (m *Manager) lacking(n int64) *Manager {
 	for ; m != nil && n > 0; m = m.parent {
 		if n > m.limit-m.used {
-			f(m)
+			return m
 		}
 		n = m.claimWith(n) - m.claim()
 	}
+	return nil
 }
 
 // fits reports whether n more bytes have room at m and all its ancestors.
 func (m *Manager) fits(n int64) bool {
-	ok := true
-	m.lacking(n, func(*Manager) { ok = false })
-	return ok
+	return m.lacking(n) == nil
 }
 
 // impossible returns a *LimitError if m could not hold n bytes even if all

@@ -193,7 +193,10 @@ func (t *tree) settle() {
 // those that it overtakes.
 func (t *tree) serveNext() bool {
 	var passed []*waiter
-	var kept []*Manager // lack room for a request that was overtaken often enough
+	// Lack room for a request that was overtaken often enough. It waits for the lowest
+	// of those that do, so only that is kept for it: who holds what it waits for there
+	// may need room above, before he can give it back.
+	var kept []*Manager
 	for _, m := range t.turns {
 		w := m.queue[0]
 		if m.competes(w.bytes, kept) {
@@ -208,7 +211,7 @@ func (t *tree) serveNext() bool {
 			return true
 		}
 		if w.overtaken >= MaxOvertakes {
-			m.lacking(w.bytes, func(a *Manager) { kept = append(kept, a) })
+			kept = append(kept, m.lacking(w.bytes))
 		} else {
 			passed = append(passed, w)
 		}
