@@ -36,7 +36,7 @@ type Manager struct {
 	mem      *memory.Manager
 	ownMem   bool
 	units    *memory.Manager  // child of mem that the uploads are children of
-	encoders *memory.Manager  // child of mem, or nil
+	encoders *memory.Manager  // child of units, or nil
 	journal  *journal.Journal // or nil
 	gate     *gate
 	limiter  *rate.Limiter   // or nil
@@ -110,7 +110,7 @@ func (m *Manager) openMemory() (err error) {
 		return fmt.Errorf("make the memory manager of the uploads: %w", err)
 	}
 	if len(m.opts.Encoders) > 0 {
-		m.encoders, err = m.mem.Child("encoders", &memory.ChildOptions{Limit: m.encodersLimit()})
+		m.encoders, err = m.units.Child("encoders", &memory.ChildOptions{Limit: m.encodersLimit()})
 	}
 	if err != nil {
 		return fmt.Errorf("make the memory manager of the encoders: %w", errors.Join(err, m.units.Close()))
@@ -225,10 +225,11 @@ func (m *Manager) close() error {
 	for _, s := range subs {
 		s.end()
 	}
-	err := m.units.Close()
+	var err error
 	if m.encoders != nil {
-		err = errors.Join(err, m.encoders.Close())
+		err = m.encoders.Close()
 	}
+	err = errors.Join(err, m.units.Close())
 	if m.ownMem {
 		err = errors.Join(err, m.mem.Close())
 	}

@@ -39,12 +39,7 @@ func (u *Upload) encode(ctx context.Context) error {
 	if len(encoders) == 0 {
 		return nil
 	}
-	kind, sizes := memory.KindChunk, []int64{sampleBytes}
-	for _, e := range encoders {
-		var n int64
-		kind, n = e.Memory()
-		sizes = append(sizes, n)
-	}
+	kind, sizes := u.m.encoderMemory()
 	room, err := u.m.encoders.Reserve(ctx, kind, sizes...)
 	if err != nil {
 		return explainLimit(err, u.m.mem, u.m.encodersReserve())
@@ -70,6 +65,17 @@ func (u *Upload) encode(ctx context.Context) error {
 		return u.releaseEncoders()
 	}
 	return nil
+}
+
+// encoderMemory is what the encoders of one upload hold.
+func (m *Manager) encoderMemory() (kind memory.Kind, sizes []int64) {
+	sizes = []int64{sampleBytes}
+	for _, e := range m.opts.Encoders {
+		var n int64
+		kind, n = e.Memory()
+		sizes = append(sizes, n)
+	}
+	return kind, sizes
 }
 
 // releaseEncoders gives back what encode reserved. It may be called again.

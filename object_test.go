@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
+	"time"
 
 	"filippo.io/age"
 	"github.com/klauspost/compress/zstd"
@@ -364,4 +366,24 @@ func TestEncodedStartsAnew(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Encoders are held for as long as their uploads take, so those of many uploads must
+// leave the budget below the level at which no upload goes on.
+func TestManyEncodersLeaveRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newMemStore(true)
+		s.before = func(context.Context, string) error {
+			time.Sleep(time.Second)
+			return nil
+		}
+		m := manager(t, s, streamflow.Options{Memory: budget(t, 64<<20), Encoders: []streamflow.Encoder{compression.Gzip()}})
+		var all []*streamflow.Upload
+		for range 120 {
+			all = append(all, begin(t, m, prose(256<<10), false))
+		}
+		for _, u := range all {
+			mustWait(t, u)
+		}
+	})
 }

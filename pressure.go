@@ -172,7 +172,7 @@ func (a *admission) release() {
 // else meanwhile, so with this much left some call always ends.
 const storeReserve = 1 << 20
 
-// unitsLimit is how much of a budget of limit bytes units may fill.
+// unitsLimit is how much of a budget of limit bytes units and encoders may fill.
 func unitsLimit(limit int64) int64 { return max(limit-storeReserve, 4<<10) }
 
 // encodersReserve of the budget is never held by encoders: they are held for as
@@ -181,8 +181,17 @@ func (m *Manager) encodersReserve() int64 {
 	return storeReserve + memory.Cost(max(m.opts.ChunkBytes, m.dst.Limits().MinUnitBytes))
 }
 
+// encodersLimit is how much of the budget encoders may hold: half of it, or else what
+// one upload takes. With more of them alone it might stay at a level at which uploads
+// begin no unit, and then none of them would end.
 func (m *Manager) encodersLimit() int64 {
-	return max(m.mem.Limit()-m.encodersReserve(), 4<<10)
+	var one int64
+	_, sizes := m.encoderMemory()
+	for _, n := range sizes {
+		one += memory.Cost(n)
+	}
+	limit := m.mem.Limit()
+	return max(min(max(limit/2, one), limit-m.encodersReserve()), 4<<10)
 }
 
 func (m *Manager) setLimits() error {
