@@ -119,7 +119,7 @@ func (s *Store) RemoveOrphans(ctx context.Context, before time.Time) (int, error
 }
 
 func (s *Store) removeOrphans(ctx context.Context, before time.Time) (removed int, err error) {
-	named := namesOf{store: s}
+	named := namesOf{load: s.load}
 	remove := func(m bucket.Multipart, since time.Time) error {
 		id, ok := s.owner(m.Key)
 		if !ok || !since.Before(before) {
@@ -177,14 +177,14 @@ func (s *Store) removeAborted(ctx context.Context, before time.Time) error {
 // namesOf knows what the state names of the upload that was asked for last: a
 // list has what belongs to one upload together.
 type namesOf struct {
-	store *Store
+	load  func(ctx context.Context, id string) (record, error)
 	id    string
 	state *state // or nil
 }
 
 func (n *namesOf) has(ctx context.Context, id string, m bucket.Multipart) (bool, error) {
 	if n.id != id {
-		rec, err := n.store.load(ctx, id)
+		rec, err := n.load(ctx, id)
 		if err != nil && !isAbsent(err) {
 			return false, err
 		}

@@ -322,3 +322,51 @@ func TestProbe(t *testing.T) {
 	check(t, err)
 	f.only()
 }
+
+// TestTroubleInFullMemory: a part breaks while somebody else waits for the memory that
+// its Write has.
+func TestTroubleInFullMemory(t *testing.T) {
+	const size = 9 * mib
+	f := newFleet(t, 0)
+	st, tr := openTroubled(t, f.gateway, f.bucket, f.mem)
+	f.nodes = append(f.nodes, st)
+	u, _ := f.begin(0, size)
+	var held []memory.Reservation
+	waited := make(chan error, 1)
+	tr.set(&trouble{request: "PUT part", lost: func() {
+		for size := f.mem.Stats().Limit; size > 0; size /= 2 {
+			if r, err := f.mem.TryReserve(memory.KindTransfer, size); err == nil {
+				held = append(held, r)
+			}
+		}
+		before := f.mem.Stats().Waiters
+		go func() {
+			r, err := f.mem.Reserve(t.Context(), memory.KindTransfer, f.mem.Stats().Limit/2)
+			if err == nil {
+				err = r.Release()
+			}
+			waited <- err
+		}()
+		for f.mem.Stats().Waiters == before {
+			time.Sleep(time.Millisecond)
+		}
+	}})
+	written := make(chan error, 1)
+	go func() {
+		_, err := u.Write(t.Context(), 0, io.LimitReader(zeros{}, size), size)
+		written <- err
+	}()
+	select {
+	case err := <-written:
+		if _, ok := errors.AsType[*store.TransientError](err); !ok {
+			t.Errorf("the error is %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("Write waits for memory while it holds some")
+		defer func() { t.Log(<-written) }()
+	}
+	for _, r := range held {
+		check(t, r.Release())
+	}
+	check(t, <-waited)
+}

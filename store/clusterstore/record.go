@@ -25,17 +25,34 @@ type record struct {
 // smallStateBytes is what reading a state is charged for at first.
 const smallStateBytes = 8 << 10
 
-// load reads the state of an upload, finished or not.
+// load reads the state of an upload, finished or not. It waits for the memory, so who
+// holds some that others wait for can't call it: see loadWithin.
 func (s *Store) load(ctx context.Context, id string) (record, error) {
+	return s.loadBy(ctx, id, s.read)
+}
+
+// loadWithin is load in memory that the caller has, for a state of room bytes and for
+// the request. One that is larger counts as trouble that passes.
+func (s *Store) loadWithin(ctx context.Context, id string, room int64) (record, error) {
+	return s.loadBy(ctx, id, func(ctx context.Context, key string) (record, error) {
+		rec, size, err := s.tryRead(ctx, key, room)
+		if err == nil && size > room {
+			err = store.Transient(fmt.Errorf("its state has grown to %d bytes", size))
+		}
+		return rec, err
+	})
+}
+
+func (s *Store) loadBy(ctx context.Context, id string, read func(ctx context.Context, key string) (record, error)) (record, error) {
 	if err := ctx.Err(); err != nil {
 		return record{}, err
 	}
 	if !uploadid.Valid(id) {
 		return record{}, fmt.Errorf("%w: %.40q is no id", store.ErrNotFound, id)
 	}
-	rec, err := s.read(ctx, s.uploadKey(id))
+	rec, err := read(ctx, s.uploadKey(id))
 	if isAbsent(err) {
-		rec, err = s.read(ctx, s.finishedKey(id))
+		rec, err = read(ctx, s.finishedKey(id))
 	}
 	switch {
 	case err != nil:

@@ -111,6 +111,11 @@ func (t *transfer) drop(objects []object) {
 	}
 }
 
+// load reads a state in the memory of the transfer, which others may wait for.
+func (t *transfer) load(ctx context.Context, id string) (record, error) {
+	return t.upload.store.loadWithin(ctx, id, t.stateRoom)
+}
+
 // lost explains where a request failed because of what there is: mostly a newer
 // state.
 func (t *transfer) lost(ctx context.Context, err error) error {
@@ -118,7 +123,7 @@ func (t *transfer) lost(ctx context.Context, err error) error {
 	if !gone && !isUnsure(err) {
 		return err
 	}
-	switch rec, readErr := t.upload.store.load(ctx, t.upload.id); {
+	switch rec, readErr := t.load(ctx, t.upload.id); {
 	case isAbsent(readErr):
 		return readErr
 	case readErr != nil:

@@ -349,7 +349,7 @@ func (t *transfer) close(ctx context.Context, err error) error {
 // carried out before the newer state was written, which then names it too. What that
 // one doesn't name no later one will.
 func (t *transfer) discard(ctx context.Context, superseded bool) {
-	named := namesOf{store: t.upload.store}
+	named := namesOf{load: t.load}
 	for _, m := range t.fresh {
 		if t.unsure && t.next.names(m) {
 			continue // so may the state
