@@ -115,7 +115,15 @@ type withdrawal struct{}
 // created: no client asked for it.
 func Withdraws(ctx context.Context) bool { return ctx.Value(withdrawal{}) != nil }
 
-// Withdraw discards an upload whose id the client never hears.
+// Overtaken reports whether err says that another request has had the upload since:
+// what that one did stays. That happens to a creation too, where the client knows
+// the id before it is answered.
+func Overtaken(err error) bool {
+	return errors.Is(err, store.ErrSuperseded) || errors.Is(err, ErrCompleted) || errors.As(err, new(*store.OffsetError))
+}
+
+// Withdraw discards an upload whose id the client never hears. A request that was
+// Overtaken withdraws nothing.
 func (c *Collection) Withdraw(r *http.Request, id string) {
 	ctx := context.WithValue(context.WithoutCancel(r.Context()), withdrawal{}, true)
 	if err := c.Terminate(ctx, id); err != nil && !errors.Is(err, store.ErrNotFound) {

@@ -1,6 +1,8 @@
 package server_test
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -10,15 +12,25 @@ import (
 	"testing"
 	"time"
 
+	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/protocol"
+	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/server"
 	"github.com/streamflow/streamflow/server/auth"
+	"github.com/streamflow/streamflow/store"
+	"github.com/streamflow/streamflow/store/filestore"
 )
 
 const urlKey = "0123456789abcdef0123456789abcdef"
 
 // newGrantRig is a server with tokens and signed URLs.
 func newGrantRig(t *testing.T) (*rig, *tokenFile) {
+	t.Helper()
+	opts, tokens := grantOptions(t)
+	return newRig(t, opts), tokens
+}
+
+func grantOptions(t *testing.T) (*server.Options, *tokenFile) {
 	t.Helper()
 	tokens, options := newTokenFile(t, map[string]auth.Scopes{"alice": everything, "bob": everything})
 	path := filepath.Join(t.TempDir(), "keys")
@@ -30,7 +42,7 @@ func newGrantRig(t *testing.T) (*rig, *tokenFile) {
 		t.Fatal(err)
 	}
 	options.Keys = keys
-	return newRig(t, &server.Options{Auth: options, AllowReading: true}), tokens
+	return &server.Options{Auth: options, AllowReading: true}, tokens
 }
 
 // signedPath is where the one upload of g can be made.
@@ -182,6 +194,108 @@ func TestSignedURLAfterBrokenBody(t *testing.T) {
 	}
 	resp, text := r.rufh("PUT", path, strings.NewReader("0123456789"))
 	r.want("once more", resp, text, http.StatusCreated)
+}
+
+// The connection of a creation hangs, and its client goes on by another: what
+// that one hears is stored stays, also once the first has ended.
+func TestSignedURLTakenOver(t *testing.T) {
+	for name, creation := range map[string]string{
+		"tus":  "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nTus-Resumable: 1.0.0\r\nUpload-Length: 10\r\nContent-Type: " + tus.ContentType + "\r\n\r\n",
+		"rufh": "PUT %s HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n",
+	} {
+		t.Run(name+" by HEAD", func(t *testing.T) {
+			r, _ := newGrantRig(t)
+			path, id := r.signedPath(auth.Grant{})
+			old := r.send(fmt.Sprintf(creation, path) + "01234")
+			r.reading()
+			location := strings.Replace(path, "/files/", "/files/"+id, 1)
+			resp, text := r.do("HEAD", location, nil)
+			r.want("head", resp, text, http.StatusOK)
+			offset := resp.Header.Get("Upload-Offset")
+			resp, text = r.answer(old)
+			r.wantProblem(resp, text, http.StatusConflict, protocol.CodeSuperseded)
+			resp, text = r.patch(location, offset, strings.NewReader("0123456789"[atoi(offset):]))
+			r.want("append", resp, text, http.StatusNoContent)
+			if got := r.content("/files/" + id); string(got) != "0123456789" {
+				t.Errorf("stored %q", got)
+			}
+		})
+		t.Run(name+" by the same again", func(t *testing.T) {
+			r, _ := newGrantRig(t)
+			path, id := r.signedPath(auth.Grant{})
+			old := r.send(fmt.Sprintf(creation, path))
+			for r.server.InFlight() == 0 {
+				time.Sleep(time.Millisecond)
+			}
+			resp, text := r.answer(r.send(fmt.Sprintf(creation, path) + "0123456789"))
+			r.want("again", resp, text, http.StatusCreated)
+			resp, text = r.answer(old)
+			r.wantProblem(resp, text, http.StatusConflict, protocol.CodeSuperseded)
+			if got := r.content("/files/" + id); string(got) != "0123456789" {
+				t.Errorf("stored %q", got)
+			}
+		})
+	}
+}
+
+// meanwhile is a backend with another request between a look at an upload and
+// what comes of it.
+type meanwhile struct {
+	backend
+	request func()
+}
+
+func (m *meanwhile) Stat(ctx context.Context, id string) (store.Info, error) {
+	info, err := m.backend.Stat(ctx, id)
+	if request := m.request; request != nil && err == nil {
+		m.request = nil
+		request()
+	}
+	return info, err
+}
+
+// What a creation that is made again doesn't find as it was, it leaves alone.
+func TestSignedURLOvertaken(t *testing.T) {
+	for name, test := range map[string]struct {
+		came    string
+		again   func(r *rig, path string) (*http.Response, []byte)
+		refused int
+	}{
+		"tus, begun":     {"01234", tusAgain, http.StatusConflict},
+		"tus, finished":  {"0123456789", tusAgain, http.StatusConflict},
+		"rufh, begun":    {"01234", rufhAgain, http.StatusConflict},
+		"rufh, finished": {"0123456789", rufhAgain, http.StatusBadRequest},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opts, _ := grantOptions(t)
+			files := &meanwhile{}
+			r := newRigIn(t, t.TempDir(), opts, func(mem *memory.Manager) (_ backend, err error) {
+				files.backend, err = filestore.Open(t.TempDir(), mem, &filestore.Options{ByID: true})
+				return files, err
+			})
+			path, id := r.signedPath(auth.Grant{})
+			resp, text := r.do("POST", path, nil, "Upload-Length", "10")
+			r.want("create", resp, text, http.StatusCreated)
+			location := resp.Header.Get("Location")
+			files.request = func() {
+				resp, text := r.patch(location, "0", strings.NewReader(test.came))
+				r.want("append", resp, text, http.StatusNoContent)
+			}
+			resp, text = test.again(r, path)
+			r.want("create again", resp, text, test.refused)
+			if info := r.stat("/files/" + id); info.Offset != int64(len(test.came)) || info.Complete != (info.Offset == 10) {
+				t.Errorf("then it is %+v", info)
+			}
+		})
+	}
+}
+
+func tusAgain(r *rig, path string) (*http.Response, []byte) {
+	return r.do("POST", path, strings.NewReader("0123456789"), "Upload-Length", "10", "Content-Type", tus.ContentType)
+}
+
+func rufhAgain(r *rig, path string) (*http.Response, []byte) {
+	return r.rufh("PUT", path, strings.NewReader("0123456789"))
 }
 
 // A key that goes takes its URLs along.

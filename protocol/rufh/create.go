@@ -91,11 +91,11 @@ func (h *Handler) creation(r *http.Request) (protocol.Chunk, error) {
 }
 
 // broke answers a creation that didn't go through. What came of a body that
-// broke off stays, for a client that knows where; what is refused goes, and what a
-// client left behind that was never told.
+// broke off stays, for a client that knows where, and so does what another request
+// has; what is refused goes, and what a client left behind that was never told.
 func (i *interim) broke(info, after store.Info, body *protocol.RequestBody, err error) error {
 	gone := errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.Canceled)
-	stays := protocol.Status(err) >= http.StatusInternalServerError || errors.Is(err, store.ErrSuperseded)
+	stays := protocol.Status(err) >= http.StatusInternalServerError || protocol.Overtaken(err)
 	if gone {
 		stays = i.version != 0
 	}

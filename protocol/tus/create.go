@@ -53,7 +53,7 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) error {
 
 // postWithUpload takes the first bytes with the creation. If they are refused,
 // so is the whole; if they break off, the client hears how far they came, as it
-// could have no other way to the upload.
+// could have no other way to the upload. What another request has stays as it is.
 func (h *Handler) postWithUpload(w http.ResponseWriter, r *http.Request, spec store.Spec) error {
 	in, err := h.incoming(w, r)
 	if err != nil {
@@ -67,13 +67,16 @@ func (h *Handler) postWithUpload(w http.ResponseWriter, r *http.Request, spec st
 	if in.chunk.Size != 0 || in.chunk.Verify != nil {
 		after, err := h.append(w, r, info.ID, in)
 		if err != nil {
-			code := protocol.Status(err)
-			if after.Offset == 0 || code < http.StatusInternalServerError {
+			switch code := protocol.Status(err); {
+			case protocol.Overtaken(err):
+				return err
+			case after.Offset == 0 || code < http.StatusInternalServerError:
 				h.uploads.Withdraw(r, info.ID)
 				return err
+			default:
+				h.uploads.Log(r, code, err)
+				protocol.Drain(w, r)
 			}
-			h.uploads.Log(r, code, err)
-			protocol.Drain(w, r)
 		}
 		info = *after
 	}
