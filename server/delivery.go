@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -94,10 +96,7 @@ func (d *delivery) admit() (int64, error) {
 // write streams the body into the store.
 func (d *delivery) write(length int64) error {
 	if d.chunk.Size == 0 {
-		if d.chunk.Verify == nil {
-			return nil
-		}
-		return d.chunk.Verify()
+		return d.verify()
 	}
 	// Until the first Read the store waits for memory, as this does.
 	waiting := time.AfterFunc(d.s.opts.MemoryTimeout, func() { d.turn.end(errMemory) })
@@ -126,8 +125,16 @@ func (d *delivery) write(length int64) error {
 	return nil
 }
 
+// put has the store take the body. An upload that is complete takes none, and of
+// one of unknown size only its end can come: room is 0.
 func (d *delivery) put(in *intake) (int64, error) {
 	c := &d.chunk
+	if d.info.Complete {
+		if _, err := in.Read(nil); !errors.Is(err, io.EOF) {
+			return 0, err
+		}
+		return 0, d.verify()
+	}
 	if c.Verify == nil {
 		return d.up.Write(d.turn.ctx, c.Offset, in, c.Size)
 	}
@@ -136,6 +143,14 @@ func (d *delivery) put(in *intake) (int64, error) {
 		return 0, fmt.Errorf("verify: %w", store.ErrUnsupported)
 	}
 	return v.WriteVerified(d.turn.ctx, c.Offset, in, c.Size, c.Verify)
+}
+
+// verify checks a chunk without bytes.
+func (d *delivery) verify() error {
+	if d.chunk.Verify == nil {
+		return nil
+	}
+	return d.chunk.Verify()
 }
 
 // settle says where the upload stands now, and completes it if that is due.
