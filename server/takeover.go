@@ -23,9 +23,11 @@ type turn struct {
 	cancel context.CancelFunc
 	over   chan struct{}
 
-	mu   sync.Mutex
-	body protocol.Body // nil if the request has none
-	why  error         // the turn was ended
+	mu sync.Mutex
+	// body is nil if the request has none, and once the turn is over: its
+	// connection may have another request then.
+	body protocol.Body
+	why  error // the turn was ended
 }
 
 // begin has the turn under way yield, waits until it is over, and begins the next.
@@ -77,6 +79,9 @@ func (s *Server) finish(id string, t *turn) {
 	if errors.Is(t.ended(), errMemory) {
 		s.metrics.refused.timeout.Inc()
 	}
+	t.mu.Lock()
+	t.body = nil
+	t.mu.Unlock()
 	s.mu.Lock()
 	if s.turns[id] == t {
 		delete(s.turns, id)
@@ -89,8 +94,10 @@ func (s *Server) finish(id string, t *turn) {
 // yield ends a turn that may wait for its client. One without a body is over
 // soon, and who asks is owed an answer: of two that ask at once both get one.
 func (t *turn) yield() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.body != nil {
-		t.end(store.ErrSuperseded)
+		t.stop(store.ErrSuperseded)
 	}
 }
 
@@ -98,6 +105,11 @@ func (t *turn) yield() {
 func (t *turn) end(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.stop(err)
+}
+
+// stop is end for who holds mu.
+func (t *turn) stop(err error) {
 	if t.why == nil {
 		t.why = err
 	}
@@ -123,11 +135,11 @@ func (t *turn) reason(err error) error {
 }
 
 // extend gives the body time to send the next bytes. Once the turn has ended
-// the deadline stays in the past.
+// the deadline stays in the past, and once it is over there is none to set.
 func (t *turn) extend(d time.Duration) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.why != nil {
+	if t.why != nil || t.body == nil {
 		return context.Canceled
 	}
 	_ = t.body.SetReadDeadline(time.Now().Add(d))
@@ -138,7 +150,7 @@ func (t *turn) extend(d time.Duration) error {
 func (t *turn) rest() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.why == nil {
+	if t.why == nil && t.body != nil {
 		_ = t.body.SetReadDeadline(time.Time{})
 	}
 }
