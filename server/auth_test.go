@@ -208,11 +208,14 @@ func TestOwnerIsHidden(t *testing.T) {
 // Bytes that are refused with the creation take the upload along, whatever the
 // scopes of who sent them.
 func TestWithdrawWithoutDelete(t *testing.T) {
-	tokens, options := newTokenFile(t, map[string]auth.Scopes{"alice": auth.Create | auth.Append})
+	tokens, options := newTokenFile(t, map[string]auth.Scopes{"alice": auth.Create | auth.Append, "alice/create": auth.Create})
 	r := newRig(t, &server.Options{Auth: options})
 	resp, text := r.do("POST", "/files/", strings.NewReader("abd"), tokens.as("alice", "Upload-Length", "3",
 		"Content-Type", "application/offset+octet-stream", "Upload-Checksum", "sha1 qZk+NkcGgWq6PiVxeFDCbJzQ2J0=")...)
 	r.wantProblem(resp, text, protocol.StatusChecksumMismatch, protocol.CodeChecksum)
+	resp, text = r.do("POST", "/files/", strings.NewReader("abc"), tokens.as("alice/create", "Upload-Length", "3",
+		"Content-Type", "application/offset+octet-stream")...)
+	r.wantProblem(resp, text, http.StatusForbidden, protocol.CodeDenied)
 	for info, err := range r.files.Unfinished(t.Context(), time.Time{}) {
 		t.Errorf("an upload stays: %+v, %v", info, err)
 	}

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -239,10 +240,11 @@ func TestSignedURLTakenOver(t *testing.T) {
 }
 
 // meanwhile is a backend with another request between a look at an upload and
-// what comes of it.
+// what comes of it. The next Open returns fails, unless that is nil.
 type meanwhile struct {
 	backend
 	request func()
+	fails   error
 }
 
 func (m *meanwhile) Stat(ctx context.Context, id string) (store.Info, error) {
@@ -254,17 +256,28 @@ func (m *meanwhile) Stat(ctx context.Context, id string) (store.Info, error) {
 	return info, err
 }
 
+func (m *meanwhile) Open(ctx context.Context, id string) (store.Upload, store.Info, error) {
+	if err := m.fails; err != nil {
+		m.fails = nil
+		return nil, store.Info{}, err
+	}
+	return m.backend.Open(ctx, id)
+}
+
 // What a creation that is made again doesn't find as it was, it leaves alone.
 func TestSignedURLOvertaken(t *testing.T) {
 	for name, test := range map[string]struct {
 		came    string
 		again   func(r *rig, path string) (*http.Response, []byte)
+		fails   error
 		refused int
 	}{
-		"tus, begun":     {"01234", tusAgain, http.StatusConflict},
-		"tus, finished":  {"0123456789", tusAgain, http.StatusConflict},
-		"rufh, begun":    {"01234", rufhAgain, http.StatusConflict},
-		"rufh, finished": {"0123456789", rufhAgain, http.StatusBadRequest},
+		"tus, begun":       {"01234", tusAgain, nil, http.StatusConflict},
+		"tus, finished":    {"0123456789", tusAgain, nil, http.StatusConflict},
+		"rufh, begun":      {"01234", rufhAgain, nil, http.StatusConflict},
+		"rufh, finished":   {"0123456789", rufhAgain, nil, http.StatusBadRequest},
+		"tus, not opened":  {"01234", tusAgain, &store.TransientError{Err: errors.New("busy")}, http.StatusServiceUnavailable},
+		"rufh, not opened": {"01234", rufhAgain, context.Canceled, http.StatusServiceUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			opts, _ := grantOptions(t)
@@ -280,6 +293,7 @@ func TestSignedURLOvertaken(t *testing.T) {
 			files.request = func() {
 				resp, text := r.patch(location, "0", strings.NewReader(test.came))
 				r.want("append", resp, text, http.StatusNoContent)
+				files.fails = test.fails
 			}
 			resp, text = test.again(r, path)
 			r.want("create again", resp, text, test.refused)

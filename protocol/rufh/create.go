@@ -107,6 +107,7 @@ func (i *interim) broke(info, after store.Info, body *protocol.RequestBody, err 
 		}
 	case body.Whole() && after.ID == "": // refused as a whole, and gone
 		i.w.Header().Set(HeaderComplete, "?1")
+	case gone && after.ID == "": // it couldn't look: another request may have it
 	default:
 		i.h.uploads.Withdraw(i.r, info.ID)
 	}

@@ -53,7 +53,8 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) error {
 
 // postWithUpload takes the first bytes with the creation. If they are refused,
 // so is the whole; if they break off, the client hears how far they came, as it
-// could have no other way to the upload. What another request has stays as it is.
+// could have no other way to the upload. What another request has, or may have,
+// as this one couldn't look, stays as it is.
 func (h *Handler) postWithUpload(w http.ResponseWriter, r *http.Request, spec store.Spec) error {
 	in, err := h.incoming(w, r)
 	if err != nil {
@@ -68,7 +69,7 @@ func (h *Handler) postWithUpload(w http.ResponseWriter, r *http.Request, spec st
 		after, err := h.append(w, r, info.ID, in)
 		if err != nil {
 			switch code := protocol.Status(err); {
-			case protocol.Overtaken(err):
+			case protocol.Overtaken(err), after.ID == "" && code >= http.StatusInternalServerError:
 				return err
 			case after.Offset == 0 || code < http.StatusInternalServerError:
 				h.uploads.Withdraw(r, info.ID)
