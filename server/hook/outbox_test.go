@@ -112,7 +112,9 @@ func TestDeliveryAfterRestart(t *testing.T) {
 	r.start()
 	r.eventually("delivery", func() bool { return rec.count(hook.PostFinish) == 1 })
 	after := rec.messages()[len(before):]
-	if len(after) != 2 || after[0].ID != before[0].ID {
+	// An attempt that the stop cut off may be heard of late.
+	finished := slices.IndexFunc(after, func(m hook.Message) bool { return m.ID != before[0].ID })
+	if finished < 1 || finished != len(after)-1 {
 		t.Errorf("before %+v, after %+v", before, after)
 	}
 	r.eventually("an empty outbox", func() bool { return len(r.messages()) == 0 })
