@@ -110,19 +110,21 @@ func TestReboot(t *testing.T) {
 // synced holds over a reboot, and a small upload of which all is there.
 func TestRebootInFinish(t *testing.T) {
 	for name, c := range map[string]struct {
-		opts  filestore.Options
-		steps int
-		lose  bool // some of the bytes, but not of the file
-		want  int64
+		opts   filestore.Options
+		length int64
+		steps  int
+		lose   bool // some of the bytes, but not of the file
+		want   int64
 	}{
-		"sealed":         {steps: 1, want: 5000},
-		"sealed, lost":   {steps: 1, lose: true, want: 0},
-		"sealed, synced": {opts: filestore.Options{SyncAcks: true}, steps: 1, want: 5000},
-		"moved":          {steps: 2, want: 5000},
+		"sealed":         {length: 5000, steps: 1, want: 5000},
+		"sealed, lost":   {length: 5000, steps: 1, lose: true, want: 0},
+		"sealed, large":  {length: 2 << 20, steps: 1, want: 0},
+		"sealed, synced": {opts: filestore.Options{SyncAcks: true}, length: 5000, steps: 1, want: 5000},
+		"moved":          {length: 5000, steps: 2, want: 5000},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir, data := t.TempDir(), randomBytes(5000)
-			u := create(t, openInBoot(t, "one", dir, &c.opts), store.Spec{Name: "f", Length: 5000})
+			dir, data := t.TempDir(), randomBytes(int(c.length))
+			u := create(t, openInBoot(t, "one", dir, &c.opts), store.Spec{Name: "f", Length: c.length})
 			write(t, u, 0, data)
 			if err := filestore.FinishSteps(t.Context(), u, c.steps); err != nil {
 				t.Fatal(err)
@@ -138,12 +140,37 @@ func TestRebootInFinish(t *testing.T) {
 				t.Fatalf("after a reboot the offset is %d, want %d", got, c.want)
 			}
 			if c.want == 0 {
-				write(t, again, 0, data)
+				write(t, again, 0, data[:10])
+				wantOffset(t, openInBoot(t, "two", dir, &c.opts), id, 10)
+				write(t, again, 10, data[10:])
 			}
 			finish(t, again, data)
 			wantTree(t, dir, "f")
 		})
 	}
+}
+
+// Without boot ids any opening may come after a reboot. A concatenation isn't synced
+// before it is finished.
+func TestRebootWithoutBootID(t *testing.T) {
+	dir, data, opts := t.TempDir(), randomBytes(5000), &filestore.Options{SyncAcks: true}
+	s := openInBoot(t, "", dir, opts)
+	part := create(t, s, store.Spec{Name: "part", Length: 5000})
+	write(t, part, 0, data)
+	u, info, err := s.Concatenate(t.Context(), store.Spec{Name: "f"}, []string{infoOf(t, part).ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := filestore.FinishSteps(t.Context(), u, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := zero(partPath(dir, info.ID), 100); err != nil {
+		t.Fatal(err)
+	}
+	again := openInBoot(t, "", dir, opts)
+	wantOffset(t, again, info.ID, 0)
+	write(t, open(t, again, info.ID), 0, data[:10])
+	wantOffset(t, openInBoot(t, "", dir, opts), info.ID, 10)
 }
 
 // After a failed sync nobody knows which bytes the system still has.
@@ -328,6 +355,14 @@ func openInBoot(t *testing.T, boot, dir string, opts *filestore.Options) *filest
 	}
 	t.Cleanup(func() { s.Close() })
 	return s
+}
+
+// wantOffset fails the test unless that is what s, which knows only the files, says.
+func wantOffset(t *testing.T, s *filestore.Store, id string, want int64) {
+	t.Helper()
+	if info, err := s.Stat(t.Context(), id); err != nil || info.Offset != want || info.Complete {
+		t.Errorf("by the files: %+v, %v; want offset %d", info, err, want)
+	}
 }
 
 func logPath(dir, id string) string { return filepath.Join(dir, ".streamflow", id+".log") }

@@ -91,12 +91,14 @@ func (f *files) open(s *Store) error {
 			return err
 		}
 	}
-	if f.state.boot == s.boot {
+	lost := f.state.finishing && !f.state.hasAll()
+	if f.state.boot == s.boot && !lost {
 		return nil
 	}
 	// From here on the log speaks of this boot: drop what the old one didn't
-	// sync before anything is added.
+	// sync before anything is added, and a finishing that would vouch for it.
 	f.state.boot = s.boot
+	f.state.finishing = f.state.finishing && !lost
 	return f.compact()
 }
 

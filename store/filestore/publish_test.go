@@ -62,6 +62,7 @@ func TestRebootInPublish(t *testing.T) {
 		"the name is another's":  {replace, 5000, false},
 		"bytes are lost":         {func(part, _ string) error { return zero(part, 100) }, 0, false},
 		"the end is lost":        {func(part, _ string) error { return os.Truncate(part, 4999) }, 0, false},
+		"all bytes are lost":     {func(part, _ string) error { return os.Truncate(part, 0) }, 0, false},
 		"bytes and name is lost": {func(part, file string) error { return errors.Join(zero(part, 100), os.Remove(file)) }, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -81,6 +82,7 @@ func TestRebootInPublish(t *testing.T) {
 				if _, err := os.Lstat(file); !errors.Is(err, os.ErrNotExist) {
 					t.Errorf("it has its name while it is written to: %v", err)
 				}
+				wantOffset(t, openInBoot(t, "two", dir, byID), id, 10)
 				write(t, u, 10, data[10:])
 			}
 			finish(t, u, data)

@@ -42,6 +42,12 @@ const smallBytes = 1 << 20
 
 func (st *state) isSmall() bool { return 0 <= st.length && st.length <= smallBytes }
 
+// hasAll says whether every byte is there.
+func (st *state) hasAll() bool {
+	n, _ := st.written.prefix()
+	return n == st.length
+}
+
 func (st *state) apply(r record) {
 	switch r.verb {
 	case verbUpload:
