@@ -179,14 +179,19 @@ func (s *Store) makeFiles(id string, st *state, log []byte) (*files, error) {
 }
 
 // tryMakeFiles writes the log last: an upload exists when its log does. An id that
-// was chosen may be taken.
+// was chosen may be taken; of a finished upload the log says so, beside which there
+// must never be another part.
 func (s *Store) tryMakeFiles(id string, st *state, log []byte) (*files, error) {
 	dir, err := s.makeState()
 	if err != nil {
 		return nil, err
 	}
 	f := s.newFiles(id, dir)
-	f.part, err = dir.OpenFile(partName(id), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o666)
+	if _, err = dir.Lstat(logName(id)); err == nil {
+		err = fs.ErrExist
+	} else if errors.Is(err, fs.ErrNotExist) {
+		f.part, err = dir.OpenFile(partName(id), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o666)
+	}
 	if errors.Is(err, fs.ErrExist) {
 		err = store.ErrTaken
 	}
@@ -195,7 +200,7 @@ func (s *Store) tryMakeFiles(id string, st *state, log []byte) (*files, error) {
 	}
 	f.log, err = durable.CreateFile(dir.Root, logName(id), log, s.syncAcks)
 	if errors.Is(err, fs.ErrExist) {
-		err = store.ErrTaken // of a finished upload the part has become the file
+		err = store.ErrTaken // just now, by another process
 	}
 	if err != nil {
 		return nil, errors.Join(err, remove(dir.Root, partName(id)), f.close())

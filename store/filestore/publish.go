@@ -49,6 +49,16 @@ func (s *Store) isLinked(id string, st *state) bool {
 	return err == nil && s.isPart(filepath.Join(stateDir, partName(id)), target)
 }
 
+// isStray says whether an upload that was finishing is finished, and the part another
+// one: an empty one, as a Create that found the id taken has left where it was cut off.
+func (s *Store) isStray(id string, st *state, part fs.FileInfo) bool {
+	if !s.byID || part.Size() > 0 {
+		return false
+	}
+	file, err := s.root.Lstat(s.target(id, st))
+	return err == nil && file.Mode().IsRegular() && file.Size() == st.length && !os.SameFile(file, part)
+}
+
 // unlink takes back what a publish that was cut off has done, if it has done anything.
 func (s *Store) unlink(id string, st *state) error {
 	if !s.byID || !s.isLinked(id, st) {

@@ -3,6 +3,7 @@ package filestore
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -160,8 +161,8 @@ func wholeLines(data []byte, _ bool) (int, []byte, error) {
 	return i + 1, data[:i], nil
 }
 
-// load reads an upload's state. It changes nothing, but where a reboot came just after
-// the upload was published.
+// load reads an upload's state. It changes nothing, but where a part is left beside the
+// finished file.
 func (s *Store) load(id string) (*state, error) {
 	if !uploadid.Valid(id) {
 		return nil, store.ErrNotFound
@@ -196,6 +197,9 @@ func (s *Store) confirm(dir *os.Root, id string, log *os.File) (*state, int64, e
 		return st, valid, fmt.Errorf("it was aborted: %w", store.ErrNotFound)
 	}
 	part, err := dir.Lstat(partName(id))
+	if err == nil && st.finishing && s.isStray(id, st, part) {
+		err = cmp.Or(dir.Remove(partName(id)), fs.ErrNotExist)
+	}
 	if err == nil && (s.boot == "" || st.boot != s.boot) {
 		part, err = s.recall(id, st)
 	}
