@@ -80,6 +80,65 @@ func TestResumeAfterTheProcessEnded(t *testing.T) {
 	}
 }
 
+// Under another name the same file is another upload, and leaves the first alone.
+func TestResumeUnderItsName(t *testing.T) {
+	s := newMemStore(false)
+	opts := resumeOptions(t, s)
+	p := content(100_000)
+	path := writeFile(t, p)
+	interrupt(t, s, opts, path)
+	m := manager(t, s, opts)
+	for _, step := range []struct {
+		name    string
+		resumes bool
+	}{{"other.bin", false}, {"data.bin", true}} {
+		src, err := streamflow.OpenFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		src.SetName(step.name)
+		u, err := m.Upload(t.Context(), src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := mustWait(t, u)
+		mustEqual(t, object(t, s, step.name), p)
+		if resumed := r.ResumedBytes > 0; resumed != step.resumes || r.RestartReason != "" {
+			t.Errorf("%s: result %+v", step.name, r)
+		}
+	}
+	if left := entries(t, opts.StateDir); s.created != 2 || len(left) != 0 {
+		t.Errorf("%d created, the journal still has %v", s.created, left)
+	}
+}
+
+// Whether an object may be replaced is said when its upload is created.
+func TestResumeOnTheSameTerms(t *testing.T) {
+	for name, before := range map[string]bool{"may replace no more": false, "may replace now": true} {
+		t.Run(name, func(t *testing.T) {
+			s := newMemStore(false)
+			opts := resumeOptions(t, s)
+			opts.NoReplace = before
+			p := content(100_000)
+			path := writeFile(t, p)
+			interrupt(t, s, opts, path)
+			opts.NoReplace = !before
+			u, err := manager(t, s, opts).UploadFile(t.Context(), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := mustWait(t, u)
+			mustEqual(t, object(t, s, "data.bin"), p)
+			if s.created != 2 || s.specs[1].NoReplace == before || !strings.Contains(r.RestartReason, "replace") {
+				t.Errorf("created as %+v, result %+v", s.specs, r)
+			}
+			if s.count() != 1 {
+				t.Errorf("%d uploads at the destination", s.count())
+			}
+		})
+	}
+}
+
 func TestBeginAnew(t *testing.T) {
 	rewrite := func(p []byte) func(*testing.T, *memStore, *streamflow.Options, string) {
 		return func(t *testing.T, _ *memStore, _ *streamflow.Options, path string) {
@@ -101,7 +160,7 @@ func TestBeginAnew(t *testing.T) {
 		"not allowed": {func(_ *testing.T, _ *memStore, o *streamflow.Options, _ string) { o.NoResume = true }, "turned off"},
 		"corrupt": {func(t *testing.T, s *memStore, o *streamflow.Options, _ string) {
 			for _, name := range entries(t, o.StateDir) {
-				if err := os.WriteFile(name, []byte(`{"version":1,"upl`), 0o600); err != nil {
+				if err := os.WriteFile(name, []byte(`{"version":2,"upl`), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -140,7 +199,7 @@ func TestBeginAnew(t *testing.T) {
 // A process that died between finishing and forgetting must not lose or repeat
 // what is finished.
 func TestFinishedButNotForgotten(t *testing.T) {
-	for name, changed := range map[string]bool{"same source": false, "changed source": true} {
+	for name, changed := range map[string]bool{"same source": false, "other terms": false, "changed source": true} {
 		t.Run(name, func(t *testing.T) {
 			s := newMemStore(false)
 			opts := resumeOptions(t, s)
@@ -155,6 +214,7 @@ func TestFinishedButNotForgotten(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			opts.NoReplace = name == "other terms"
 			m := manager(t, s, opts)
 			u, err := m.UploadFile(t.Context(), path)
 			if err != nil {

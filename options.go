@@ -53,7 +53,7 @@ type Options struct {
 	// discards that one.
 	NoResume bool
 	// NoReplace leaves an object alone that has the name already: the upload ends
-	// with store.ErrExists.
+	// with store.ErrExists. What the journal knows to be begun otherwise starts anew.
 	NoReplace bool
 	// SkipIdentical sends no file that is at the destination already, with the
 	// same name, length and CRC-32C; see Result.Identical. The destination must be

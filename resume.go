@@ -92,6 +92,8 @@ func (u *Upload) reopen(ctx context.Context) (store.Upload, store.Info, error) {
 		u.reason = "resuming is turned off"
 	case diff != "":
 		u.reason = "source changed since the upload began: " + diff
+	case u.previous.NoReplace != u.m.opts.NoReplace && !info.Complete:
+		u.reason = "whether it may replace what has its name isn't as it was"
 	case u.previous.Encoded:
 		u.reason = "what it was compressed or encrypted to can't be made again"
 	case u.object.encoded:
@@ -140,13 +142,19 @@ func (u *Upload) discard(ctx context.Context) error {
 	return u.removeEntry()
 }
 
+// key is what the journal knows the upload by: under another name, the same file
+// is another one.
+func (u *Upload) key() journal.Key {
+	return journal.Key{Path: u.src.identity.Path, Object: u.src.name, Destination: u.m.opts.Destination}
+}
+
 // take locks the upload's entry in the journal and loads what it says.
 func (u *Upload) take() error {
 	j := u.m.journal
-	if j == nil || u.src.file == nil || u.m.puts(u.src) && !j.Has(u.src.identity.Path, u.m.opts.Destination) {
+	if j == nil || u.src.file == nil || u.m.puts(u.src) && !j.Has(u.key()) {
 		return nil
 	}
-	entry, err := j.Take(u.src.identity.Path, u.m.opts.Destination)
+	entry, err := j.Take(u.key())
 	if err != nil {
 		return fmt.Errorf("upload %s: %w", u.Name(), err)
 	}
@@ -191,7 +199,8 @@ func (u *Upload) save() {
 		return
 	}
 	err := u.entry.Save(journal.Record{
-		Source: u.src.identity, UploadID: u.ID(), Encoded: u.object.encoded, Checkpoints: u.checkpoints.all(),
+		Source: u.src.identity, UploadID: u.ID(), NoReplace: u.m.opts.NoReplace, Encoded: u.object.encoded,
+		Checkpoints: u.checkpoints.all(),
 	})
 	if err != nil {
 		u.m.opts.Logger.Warn("writing the journal failed", "upload", u.Name(), "error", err)
@@ -213,7 +222,7 @@ func (u *Upload) removeEntry() error {
 	if u.entry != nil {
 		return u.entry.Remove()
 	}
-	entry, err := u.m.journal.Take(u.src.identity.Path, u.m.opts.Destination)
+	entry, err := u.m.journal.Take(u.key())
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // An Unfinished is an upload of a file that the journal knows, and that would go
-// on if the file were uploaded again.
+// on if the file were uploaded again under the same name.
 type Unfinished struct {
 	Path string // of the file
 	// Info is where it stands at the destination. Only ID is known where Err says
@@ -63,7 +63,7 @@ func (m *Manager) unfinished(ctx context.Context, r journal.Record) (Unfinished,
 // takeRecord locks the entry of r. It is store.ErrNotFound where the journal
 // doesn't know that upload any more.
 func (m *Manager) takeRecord(r journal.Record) (*journal.Entry, error) {
-	entry, err := m.journal.Take(r.Source.Path, m.opts.Destination)
+	entry, err := m.journal.Take(r.Key())
 	if err != nil {
 		return nil, err
 	}

@@ -3,8 +3,9 @@
 // read so far. The truth about what has arrived stays at the destination.
 //
 // An upload is one small file in the journal's directory, named by a hash of
-// the source's path and the destination, replaced atomically, and locked as
-// long as a process has it. A file that can't be read is as good as none.
+// the source's path, the object's name and the destination, replaced atomically,
+// and locked as long as a process has it. A file that can't be read is as good as
+// none.
 //
 // A Journal is safe for concurrent use, an Entry by one goroutine at a time.
 package journal
@@ -51,8 +52,11 @@ func (j *Journal) Close() error { return j.root.Close() }
 type Record struct {
 	Version     int      `json:"version"`
 	Source      Identity `json:"source"`
+	Object      string   `json:"object"` // its name at the destination, before encoders
 	Destination string   `json:"destination"`
 	UploadID    string   `json:"upload_id"`
+	// NoReplace: the object replaces no other.
+	NoReplace bool `json:"no_replace,omitempty"`
 	// Encoded: what was sent isn't the source as it is.
 	Encoded bool `json:"encoded,omitempty"`
 	// Checkpoints of the source, by rising offset.
@@ -66,42 +70,51 @@ type Checkpoint struct {
 	CRC32C uint32 `json:"crc32c"`
 }
 
-const version = 1
+const version = 2
 
 // An Entry is one upload's place in the journal, held by this process until
 // Close.
 type Entry struct {
-	root         *os.Root
-	name         string     // in root
-	lock         *lock.Lock // nil after Close
-	source, dest string
+	root *os.Root
+	name string     // in root
+	lock *lock.Lock // nil after Close
+	key  Key
 }
 
-// Take locks the entry for the file at the absolute path source on its way to
-// destination, whether or not there is a record of it. An error that is
-// [ErrBusy] names the process that has it.
-func (j *Journal) Take(source, destination string) (*Entry, error) {
-	name := entryName(source, destination)
+// A Key is what tells uploads apart.
+type Key struct {
+	Path        string // of the source, absolute
+	Object      string // what it is to be called
+	Destination string
+}
+
+// Key returns what the record is found by.
+func (r *Record) Key() Key { return Key{r.Source.Path, r.Object, r.Destination} }
+
+// Take locks the entry of an upload, whether or not there is a record of it. An
+// error that is [ErrBusy] names the process that has it.
+func (j *Journal) Take(key Key) (*Entry, error) {
+	name := key.entryName()
 	l, err := lock.Acquire(j.root, name+".lock")
 	if held := (*lock.HeldError)(nil); errors.As(err, &held) {
 		err = fmt.Errorf("%w: %w", ErrBusy, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("lock the journal entry of %s: %w", source, err)
+		return nil, fmt.Errorf("lock the journal entry of %s: %w", key.Path, err)
 	}
-	return &Entry{root: j.root, name: name, lock: l, source: source, dest: destination}, nil
+	return &Entry{root: j.root, name: name, lock: l, key: key}, nil
 }
 
 // Has reports whether there is a record of it, or one that can't be looked for.
-func (j *Journal) Has(source, destination string) bool {
-	_, err := j.root.Stat(entryName(source, destination))
+func (j *Journal) Has(key Key) bool {
+	_, err := j.root.Stat(key.entryName())
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
 const extension = ".json"
 
-func entryName(source, destination string) string {
-	sum := sha256.Sum256([]byte(source + "\x00" + destination))
+func (k Key) entryName() string {
+	sum := sha256.Sum256([]byte(k.Path + "\x00" + k.Object + "\x00" + k.Destination))
 	return hex.EncodeToString(sum[:16]) + extension
 }
 
@@ -145,7 +158,7 @@ func (j *Journal) record(name, destination string) (Record, bool) {
 		return Record{}, false
 	}
 	var r Record
-	if json.Unmarshal(data, &r) != nil || r.Destination != destination || name != entryName(r.Source.Path, destination) {
+	if json.Unmarshal(data, &r) != nil || r.Destination != destination || name != r.Key().entryName() {
 		return Record{}, false
 	}
 	return r, r.validate() == nil
@@ -165,7 +178,7 @@ func (e *Entry) Load() (Record, bool, error) {
 	if err := json.Unmarshal(data, &r); err != nil {
 		return Record{}, false, fmt.Errorf("read journal %s: %w", e.name, err)
 	}
-	if r.Source.Path != e.source || r.Destination != e.dest {
+	if r.Key() != e.key {
 		return Record{}, false, fmt.Errorf("read journal %s: it is of another upload", e.name)
 	}
 	if err := r.validate(); err != nil {
@@ -193,10 +206,10 @@ func (r *Record) validate() error {
 	return nil
 }
 
-// Save replaces the record. Version and destination are filled in. It survives
-// the death of the process; a power loss may cost the record, no more.
+// Save replaces the record. Version, object and destination are filled in. It
+// survives the death of the process; a power loss may cost the record, no more.
 func (e *Entry) Save(r Record) error {
-	r.Version, r.Destination = version, e.dest
+	r.Version, r.Object, r.Destination = version, e.key.Object, e.key.Destination
 	data, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("write journal: %w", err)

@@ -30,7 +30,8 @@ func open(t testing.TB) (*journal.Journal, string) {
 
 func take(t testing.TB, j *journal.Journal) *journal.Entry {
 	t.Helper()
-	e, err := j.Take("/data/a.iso", "https://example.com/files/")
+	r := record()
+	e, err := j.Take(r.Key())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,8 +45,9 @@ func take(t testing.TB, j *journal.Journal) *journal.Entry {
 
 func record() journal.Record {
 	return journal.Record{
-		Version:     1,
+		Version:     2,
 		Source:      journal.Identity{Path: "/data/a.iso", Size: 1 << 30, ModTime: time.Unix(1e9, 5).UTC(), Inode: 7},
+		Object:      "images/a.iso",
 		Destination: "https://example.com/files/",
 		UploadID:    "abc",
 		Checkpoints: []journal.Checkpoint{{Offset: 1 << 26, CRC32C: 1}, {Offset: 1 << 27, CRC32C: 2}},
@@ -102,8 +104,15 @@ func TestSaveAndLoad(t *testing.T) {
 func TestOtherUploadsAreOtherEntries(t *testing.T) {
 	j, _ := open(t)
 	take(t, j)
-	for _, other := range [][2]string{{"/data/b.iso", "https://example.com/files/"}, {"/data/a.iso", "https://example.org/"}} {
-		e, err := j.Take(other[0], other[1])
+	for _, change := range []func(*journal.Key){
+		func(k *journal.Key) { k.Path = "/data/b.iso" },
+		func(k *journal.Key) { k.Object = "a.iso" },
+		func(k *journal.Key) { k.Destination = "https://example.org/" },
+	} {
+		r := record()
+		key := r.Key()
+		change(&key)
+		e, err := j.Take(key)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +125,8 @@ func TestOtherUploadsAreOtherEntries(t *testing.T) {
 func TestTakenEntryIsBusy(t *testing.T) {
 	j, _ := open(t)
 	e := take(t, j)
-	_, err := j.Take("/data/a.iso", "https://example.com/files/")
+	r := record()
+	_, err := j.Take(r.Key())
 	if !errors.Is(err, journal.ErrBusy) || !strings.Contains(err.Error(), fmt.Sprint("process ", os.Getpid())) {
 		t.Errorf("got %v", err)
 	}
@@ -148,8 +158,9 @@ func TestUnusableRecords(t *testing.T) {
 	}
 	for name, write := range map[string]func(*journal.Entry, string) error{
 		"empty":             raw(""),
-		"cut":               raw(`{"version":1,"source":{"pa`),
+		"cut":               raw(`{"version":2,"source":{"pa`),
 		"other version":     raw(`{"version":99}`),
+		"before names":      raw(`{"version":1,"source":{"path":"/data/a.iso","size":9},"destination":"https://example.com/files/","upload_id":"x"}`),
 		"other source":      good(func(r *journal.Record) { r.Source.Path = "/etc/passwd" }),
 		"no id":             good(func(r *journal.Record) { r.UploadID = "" }),
 		"negative size":     good(func(r *journal.Record) { r.Source.Size, r.Checkpoints = -1, nil }),
@@ -195,7 +206,7 @@ func TestDifference(t *testing.T) {
 }
 
 func FuzzLoad(f *testing.F) {
-	f.Add([]byte(`{"version":1,"source":{"path":"/data/a.iso","size":9},"destination":"https://example.com/files/","upload_id":"x","checkpoints":[{"offset":3,"crc32c":1}]}`))
+	f.Add([]byte(`{"version":2,"source":{"path":"/data/a.iso","size":9},"object":"images/a.iso","destination":"https://example.com/files/","upload_id":"x","checkpoints":[{"offset":3,"crc32c":1}]}`))
 	f.Add([]byte(`null`))
 	j, dir := open(f)
 	e := take(f, j)
