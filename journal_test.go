@@ -1,9 +1,11 @@
 package streamflow_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -229,6 +231,28 @@ func TestFinishedButNotForgotten(t *testing.T) {
 				t.Errorf("%d created, %d there, result %+v", s.created, s.count(), r)
 			}
 		})
+	}
+}
+
+// Trouble with the journal costs at most the chance to resume.
+func TestJournalIsLost(t *testing.T) {
+	s := newMemStore(false)
+	opts := resumeOptions(t, s)
+	var log bytes.Buffer
+	opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	m := manager(t, s, opts)
+	if err := os.RemoveAll(opts.StateDir); err != nil {
+		t.Skipf("a directory in use can't be removed here: %v", err)
+	}
+	p := content(100_000)
+	u, err := m.UploadFile(t.Context(), writeFile(t, p))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustWait(t, u)
+	mustEqual(t, object(t, s, "data.bin"), p)
+	if !strings.Contains(log.String(), "level=WARN") {
+		t.Errorf("no warning: %q", log.String())
 	}
 }
 

@@ -148,15 +148,20 @@ func (u *Upload) key() journal.Key {
 	return journal.Key{Path: u.src.identity.Path, Object: u.src.name, Destination: u.m.opts.Destination}
 }
 
-// take locks the upload's entry in the journal and loads what it says.
+// take locks the upload's entry in the journal and loads what it says. An error is
+// [ErrBusy]: as in save, other trouble costs at most the chance to resume.
 func (u *Upload) take() error {
 	j := u.m.journal
 	if j == nil || u.src.file == nil || u.m.puts(u.src) && !j.Has(u.key()) {
 		return nil
 	}
 	entry, err := j.Take(u.key())
-	if err != nil {
+	if errors.Is(err, ErrBusy) {
 		return fmt.Errorf("upload %s: %w", u.Name(), err)
+	}
+	if err != nil {
+		u.m.opts.Logger.Warn("the journal can't be used", "upload", u.Name(), "error", err)
+		return nil
 	}
 	u.entry, u.journaled = entry, true
 	record, found, err := entry.Load()

@@ -32,8 +32,8 @@ func Acquire(root *os.Root, name string) (*Lock, error) {
 			return nil, errors.Join(err, f.Close())
 		}
 		if same(f, root, name) {
-			l := &Lock{root, name, f}
-			return l, l.sign()
+			sign(f)
+			return &Lock{root, name, f}, nil
 		}
 		// The previous holder removed the file between our open and our lock.
 		if err := f.Close(); err != nil {
@@ -60,15 +60,12 @@ func same(f *os.File, root *os.Root, name string) bool {
 	return err1 == nil && err2 == nil && os.SameFile(locked, there)
 }
 
-// sign leaves our process id for whoever finds the file locked.
-func (l *Lock) sign() error {
-	if err := l.f.Truncate(0); err != nil {
-		return errors.Join(err, l.f.Close())
+// sign leaves our process id for whoever finds the file locked, as far as it can:
+// the lock holds without, also on a full disk.
+func sign(f *os.File) {
+	if f.Truncate(0) == nil { // no other's id is left
+		_, _ = fmt.Fprintln(f, os.Getpid())
 	}
-	if _, err := fmt.Fprintln(l.f, os.Getpid()); err != nil {
-		return errors.Join(err, l.f.Close())
-	}
-	return nil
 }
 
 // Release unlocks and removes the file.
