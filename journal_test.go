@@ -82,6 +82,31 @@ func TestResumeAfterTheProcessEnded(t *testing.T) {
 	}
 }
 
+// A path is any bytes, and need not be UTF-8.
+func TestResumeFromAnyPath(t *testing.T) {
+	s := newMemStore(false)
+	opts := resumeOptions(t, s)
+	dir := filepath.Join(t.TempDir(), "\xff")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Skipf("names of files are UTF-8 here: %v", err)
+	}
+	p := content(100_000)
+	path := filepath.Join(dir, "data.bin")
+	if err := os.WriteFile(path, p, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	interrupt(t, s, opts, path)
+	u, err := manager(t, s, opts).UploadFile(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := mustWait(t, u)
+	mustEqual(t, object(t, s, "data.bin"), p)
+	if r.ResumedBytes == 0 || s.created != 1 {
+		t.Errorf("%d created, result %+v", s.created, r)
+	}
+}
+
 // Under another name the same file is another upload, and leaves the first alone.
 func TestResumeUnderItsName(t *testing.T) {
 	s := newMemStore(false)

@@ -11,9 +11,6 @@
 package journal
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -48,30 +45,6 @@ func Open(dir string) (*Journal, error) {
 // Close closes the directory. Close the entries first.
 func (j *Journal) Close() error { return j.root.Close() }
 
-// A Record is what is remembered of one upload.
-type Record struct {
-	Version     int      `json:"version"`
-	Source      Identity `json:"source"`
-	Object      string   `json:"object"` // its name at the destination, before encoders
-	Destination string   `json:"destination"`
-	UploadID    string   `json:"upload_id"`
-	// NoReplace: the object replaces no other.
-	NoReplace bool `json:"no_replace,omitempty"`
-	// Encoded: what was sent isn't the source as it is.
-	Encoded bool `json:"encoded,omitempty"`
-	// Checkpoints of the source, by rising offset.
-	Checkpoints []Checkpoint `json:"checkpoints,omitempty"`
-}
-
-// A Checkpoint says that the source's first Offset bytes have this CRC-32C. It
-// says nothing about what arrived.
-type Checkpoint struct {
-	Offset int64  `json:"offset"`
-	CRC32C uint32 `json:"crc32c"`
-}
-
-const version = 2
-
 // An Entry is one upload's place in the journal, held by this process until
 // Close.
 type Entry struct {
@@ -80,16 +53,6 @@ type Entry struct {
 	lock *lock.Lock // nil after Close
 	key  Key
 }
-
-// A Key is what tells uploads apart.
-type Key struct {
-	Path        string // of the source, absolute
-	Object      string // what it is to be called
-	Destination string
-}
-
-// Key returns what the record is found by.
-func (r *Record) Key() Key { return Key{r.Source.Path, r.Object, r.Destination} }
 
 // Take locks the entry of an upload, whether or not there is a record of it. An
 // error that is [ErrBusy] names the process that has it.
@@ -109,13 +72,6 @@ func (j *Journal) Take(key Key) (*Entry, error) {
 func (j *Journal) Has(key Key) bool {
 	_, err := j.root.Stat(key.entryName())
 	return !errors.Is(err, fs.ErrNotExist)
-}
-
-const extension = ".json"
-
-func (k Key) entryName() string {
-	sum := sha256.Sum256([]byte(k.Path + "\x00" + k.Object + "\x00" + k.Destination))
-	return hex.EncodeToString(sum[:16]) + extension
 }
 
 // listed is how many names of the directory are held at once.
@@ -157,11 +113,8 @@ func (j *Journal) record(name, destination string) (Record, bool) {
 	if err != nil {
 		return Record{}, false
 	}
-	var r Record
-	if json.Unmarshal(data, &r) != nil || r.Destination != destination || name != r.Key().entryName() {
-		return Record{}, false
-	}
-	return r, r.validate() == nil
+	r, err := decode(data)
+	return r, err == nil && r.Destination == destination && name == r.Key().entryName()
 }
 
 // Load returns the record, and false where there is none. An error means that
@@ -174,43 +127,21 @@ func (e *Entry) Load() (Record, bool, error) {
 	if err != nil {
 		return Record{}, false, fmt.Errorf("read journal: %w", err)
 	}
-	var r Record
-	if err := json.Unmarshal(data, &r); err != nil {
-		return Record{}, false, fmt.Errorf("read journal %s: %w", e.name, err)
+	r, err := decode(data)
+	if err == nil && r.Key() != e.key {
+		err = errors.New("it is of another upload")
 	}
-	if r.Key() != e.key {
-		return Record{}, false, fmt.Errorf("read journal %s: it is of another upload", e.name)
-	}
-	if err := r.validate(); err != nil {
+	if err != nil {
 		return Record{}, false, fmt.Errorf("read journal %s: %w", e.name, err)
 	}
 	return r, true, nil
-}
-
-func (r *Record) validate() error {
-	switch {
-	case r.Version != version:
-		return fmt.Errorf("version is %d, not %d", r.Version, version)
-	case r.UploadID == "":
-		return errors.New("it has no upload id")
-	case r.Source.Size < 0:
-		return errors.New("its source's size is negative")
-	}
-	last := int64(0)
-	for _, c := range r.Checkpoints {
-		if c.Offset <= last || c.Offset > r.Source.Size {
-			return fmt.Errorf("checkpoint at %d follows %d in %d bytes", c.Offset, last, r.Source.Size)
-		}
-		last = c.Offset
-	}
-	return nil
 }
 
 // Save replaces the record. Version, object and destination are filled in. It
 // survives the death of the process; a power loss may cost the record, no more.
 func (e *Entry) Save(r Record) error {
 	r.Version, r.Object, r.Destination = version, e.key.Object, e.key.Destination
-	data, err := json.Marshal(r)
+	data, err := r.encode()
 	if err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}

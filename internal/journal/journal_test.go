@@ -101,6 +101,37 @@ func TestSaveAndLoad(t *testing.T) {
 	}
 }
 
+// Names of files are any bytes.
+func TestNamesAreKeptExactly(t *testing.T) {
+	for _, name := range []string{"\xff", "\ufffd", `\xff`, `"`, "\n", "ä 日本", `C:\new`} {
+		j, _ := open(t)
+		r := record()
+		r.Source.Path, r.Object, r.Destination = "/"+name, name, "/mnt/"+name
+		e, err := j.Take(r.Key())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Save(r); err != nil {
+			t.Fatal(err)
+		}
+		if got, found, err := e.Load(); !found || err != nil || got.Key() != r.Key() {
+			t.Errorf("%q: got %+v, %v, %v", name, got, found, err)
+		}
+		listed := 0
+		for got, err := range j.Records(r.Destination) {
+			if listed++; err != nil || got.Key() != r.Key() {
+				t.Errorf("%q: listed %+v, %v", name, got, err)
+			}
+		}
+		if listed != 1 {
+			t.Errorf("%q: %d listed", name, listed)
+		}
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestOtherUploadsAreOtherEntries(t *testing.T) {
 	j, _ := open(t)
 	take(t, j)
@@ -160,6 +191,7 @@ func TestUnusableRecords(t *testing.T) {
 		"empty":             raw(""),
 		"cut":               raw(`{"version":2,"source":{"pa`),
 		"other version":     raw(`{"version":99}`),
+		"not quoted":        raw(`{"version":2,"source":{"path":"/data/\\"}}`),
 		"before names":      raw(`{"version":1,"source":{"path":"/data/a.iso","size":9},"destination":"https://example.com/files/","upload_id":"x"}`),
 		"other source":      good(func(r *journal.Record) { r.Source.Path = "/etc/passwd" }),
 		"no id":             good(func(r *journal.Record) { r.UploadID = "" }),
@@ -207,6 +239,7 @@ func TestDifference(t *testing.T) {
 
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(`{"version":2,"source":{"path":"/data/a.iso","size":9},"object":"images/a.iso","destination":"https://example.com/files/","upload_id":"x","checkpoints":[{"offset":3,"crc32c":1}]}`))
+	f.Add([]byte(`{"version":2,"source":{"path":"/data/\\xff","size":9},"object":"\"","destination":"","upload_id":"x"}`))
 	f.Add([]byte(`null`))
 	j, dir := open(f)
 	e := take(f, j)
