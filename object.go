@@ -50,15 +50,15 @@ func (u *Upload) encode(ctx context.Context) error {
 		return err
 	}
 	for _, e := range encoders {
-		if c, ok := e.(Compressor); ok && !(compressible(u.src.name) && c.Shrinks(head)) {
+		if c, ok := e.(Compressor); ok && !u.compresses(c, head) {
 			continue
 		}
 		if err := u.object.encode(e, u.src, &u.counters); err != nil {
 			return err
 		}
 	}
-	if c, ok := encoders[0].(Compressor); ok && len(encoders) == 1 && u.object.encoded && u.m.dst.Limits().ContentCoding {
-		u.object.coding, u.object.name = c.ContentCoding(), u.src.name
+	if c := u.coding(); c != "" && u.object.encoded {
+		u.object.coding, u.object.name = c, u.src.name
 	}
 	u.setObject(u.object)
 	if u.object.reader == nil {
@@ -76,6 +76,29 @@ func (m *Manager) encoderMemory() (kind memory.Kind, sizes []int64) {
 		sizes = append(sizes, n)
 	}
 	return kind, sizes
+}
+
+// compresses reports whether the source, which begins with head, is worth it, and
+// doesn't get the name of a file beside it: of the two only one would be left.
+func (u *Upload) compresses(c Compressor, head []byte) bool {
+	if !compressible(u.src.name) || !c.Shrinks(head) {
+		return false
+	}
+	if u.coding() != "" || !u.src.hasBeside(c.Extension()) {
+		return true
+	}
+	u.m.opts.Logger.Info("not compressed: a file beside it has the name it would get", "upload", u.src.name, "extension", c.Extension())
+	return false
+}
+
+// coding returns the content coding that the destination keeps with what is
+// compressed, or "" where the name has to say it.
+func (u *Upload) coding() string {
+	encoders := u.m.opts.Encoders
+	if c, ok := encoders[0].(Compressor); ok && len(encoders) == 1 && u.m.dst.Limits().ContentCoding {
+		return c.ContentCoding()
+	}
+	return ""
 }
 
 // releaseEncoders gives back what encode reserved. It may be called again.

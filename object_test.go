@@ -162,6 +162,54 @@ func TestCompressed(t *testing.T) {
 	}
 }
 
+// Of two files beside each other, neither gets the other's name.
+func TestCompressedBesideItsName(t *testing.T) {
+	sealed, decrypt := encrypted(t)
+	names, contents := []string{"a.log", "a.log.zst"}, [][]byte{prose(100_000), content(1000)}
+	for name, tc := range map[string]struct {
+		keeps    bool // the store keeps a content coding
+		encoders []streamflow.Encoder
+		adds     string // to both names
+		coding   string // of the first
+	}{
+		"compressed":              {encoders: []streamflow.Encoder{compression.Zstd()}},
+		"compressed, coding kept": {keeps: true, encoders: []streamflow.Encoder{compression.Zstd()}, coding: "zstd"},
+		"encrypted":               {encoders: []streamflow.Encoder{compression.Zstd(), sealed}, adds: ".age"},
+		"encrypted, coding kept":  {keeps: true, encoders: []streamflow.Encoder{compression.Zstd(), sealed}, adds: ".age"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, dir := newMemStore(true), t.TempDir()
+			s.limits.ContentCoding = tc.keeps
+			m := manager(t, s, streamflow.Options{ChunkBytes: 16 << 10, Encoders: tc.encoders})
+			for i, p := range contents {
+				if err := os.WriteFile(filepath.Join(dir, names[i]), p, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, name := range names {
+				u, err := m.UploadFile(t.Context(), filepath.Join(dir, name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				mustWait(t, u)
+			}
+			if got := s.specs[0].ContentCoding; got != tc.coding {
+				t.Errorf("the content coding is %q, not %q", got, tc.coding)
+			}
+			for i, p := range contents {
+				got := object(t, s, names[i]+tc.adds)
+				if tc.adds != "" {
+					got = decrypt(got)
+				}
+				if s.specs[i].ContentCoding != "" {
+					got = unzstd(t, got)
+				}
+				mustEqual(t, got, p)
+			}
+		})
+	}
+}
+
 func beginNamed(t *testing.T, m *streamflow.Manager, name string, p []byte, stream bool) *streamflow.Upload {
 	t.Helper()
 	src := streamflow.Stream(name, bytes.NewReader(p))

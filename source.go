@@ -112,6 +112,16 @@ func (s *Source) Size() int64 {
 // closes its source itself; again is fine.
 func (s *Source) Close() error { return s.close() }
 
+// hasBeside reports whether the file's path is that of another one, too, with
+// extension behind it. A stream has none.
+func (s *Source) hasBeside(extension string) bool {
+	if s.file == nil {
+		return false
+	}
+	_, err := os.Lstat(s.identity.Path + extension)
+	return err == nil
+}
+
 // check returns an error that is ErrSourceChanged where the file isn't what it
 // was when it was opened. A stream can't be checked.
 func (s *Source) check() error {
