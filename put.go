@@ -29,8 +29,9 @@ func (u *Upload) whole() bool {
 	return u.object.length <= u.unitBytes
 }
 
-// put uploads the object in one step. Its sum goes ahead, so what becomes an object
-// is what was there when the file was last found unchanged.
+// put uploads the object in one step. Its sum goes ahead, or what a file was encoded
+// to is there already, so what becomes an object is what was there when the file was
+// last found unchanged.
 func (u *Upload) put(ctx context.Context) error {
 	if u.putID == "" {
 		u.putID = uploadid.New()
@@ -38,6 +39,9 @@ func (u *Upload) put(ctx context.Context) error {
 	spec := u.spec()
 	spec.ID = u.putID
 	if u.stream != nil {
+		if err := u.src.check(); err != nil {
+			return err
+		}
 		return u.putUnit(ctx, spec, u.stream.held[0])
 	}
 	if err := u.admit(ctx); err != nil {

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/streamflow/streamflow"
 	"github.com/streamflow/streamflow/store"
@@ -174,6 +175,37 @@ func TestPutOfWhatChanges(t *testing.T) {
 	if _, err := wait(t, u); !errors.Is(err, streamflow.ErrSourceChanged) || s.count() != 0 {
 		t.Errorf("error is %v, with %d objects", err, s.count())
 	}
+}
+
+// A changingReader changes a file once it is read, after all else has come to rest,
+// and has nothing itself.
+type changingReader struct{ path string }
+
+func (r changingReader) Read([]byte) (int, error) {
+	time.Sleep(time.Second)
+	if err := os.WriteFile(r.path, []byte("shorter than it was"), 0o600); err != nil {
+		return 0, err
+	}
+	return 0, io.EOF
+}
+
+// The file was found unchanged before it is read, but not any more once it was.
+func TestPutOfWhatChangesWhileItIsEncoded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, path := newPutStore(), writeFile(t, content(1000))
+		sealed, _ := encrypted(t)
+		changing := &brokenEncoder{sealed, func(r io.Reader) (io.Reader, error) {
+			return sealed.Encode(io.MultiReader(r, changingReader{path}))
+		}}
+		m := manager(t, s, streamflow.Options{ChunkBytes: 4096, Encoders: []streamflow.Encoder{changing}})
+		u, err := m.UploadFile(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := wait(t, u); !errors.Is(err, streamflow.ErrSourceChanged) || s.count() != 0 {
+			t.Errorf("error is %v, with %d objects", err, s.count())
+		}
+	})
 }
 
 // An upload that an earlier process began in units goes on in units.
