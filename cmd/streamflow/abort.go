@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -71,7 +72,11 @@ func (f *abortFlags) run(cmd *cobra.Command, at string, ids []string) (err error
 	var failed tally
 	done := 0
 	for _, id := range ids {
-		if err := s.manager.Discard(cmd.Context(), id); err != nil {
+		err := s.manager.Discard(cmd.Context(), id)
+		if err != nil && cmd.Context().Err() != nil {
+			return context.Cause(cmd.Context())
+		}
+		if err != nil {
 			err = fmt.Errorf("%s: %w", id, err)
 			printError(s.console, err)
 			failed.add(err)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -65,6 +66,9 @@ func (f *catFlags) run(cmd *cobra.Command, at string) (err error) {
 	defer closing(&err, object)
 	sent := &summingWriter{w: cmd.OutOrStdout()}
 	if _, err := io.Copy(sent, object); err != nil {
+		if cmd.Context().Err() != nil {
+			err = context.Cause(cmd.Context())
+		}
 		return fmt.Errorf("read %s: %w", at, err)
 	}
 	if sum.Known && sum.CRC32C != sent.sum {
@@ -77,7 +81,7 @@ func (f *catFlags) run(cmd *cobra.Command, at string) (err error) {
 func (f *catFlags) open(cmd *cobra.Command, at string) (io.ReadCloser, store.Sum, error) {
 	scheme, rest, isURL := strings.Cut(at, "://")
 	if !isURL {
-		return openLocal(at)
+		return openLocal(cmd.Context(), at)
 	}
 	switch strings.ToLower(scheme) {
 	case "http", "https":
@@ -93,7 +97,7 @@ func (f *catFlags) open(cmd *cobra.Command, at string) (io.ReadCloser, store.Sum
 		if err != nil {
 			return nil, store.Sum{}, err
 		}
-		return openLocal(path)
+		return openLocal(cmd.Context(), path)
 	default:
 		return nil, store.Sum{}, usagef(cmd, "destination %s: scheme %q is none of file, http, https, s3", at, scheme)
 	}
@@ -136,12 +140,22 @@ func (o *openObject) Close() (err error) {
 	return err
 }
 
-func openLocal(path string) (io.ReadCloser, store.Sum, error) {
+// A localFile is closed when its context ends, also to wake a Read that waits.
+type localFile struct {
+	*os.File
+	close func() error // once
+}
+
+func (f localFile) Close() error { return f.close() }
+
+func openLocal(ctx context.Context, path string) (io.ReadCloser, store.Sum, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, store.Sum{}, fmt.Errorf("destination %s: %w", path, errors.Unwrap(err))
 	}
-	return f, store.Sum{}, nil
+	local := localFile{f, sync.OnceValue(f.Close)}
+	context.AfterFunc(ctx, func() { _ = local.Close() })
+	return local, store.Sum{}, nil
 }
 
 func openRemote(ctx context.Context, at, token string) (io.ReadCloser, store.Sum, error) {

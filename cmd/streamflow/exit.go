@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -61,6 +62,14 @@ func exitCode(err error) int {
 	default:
 		return exitError
 	}
+}
+
+// explainCancel makes an interruption of what says no more than that ctx has ended.
+func explainCancel(ctx context.Context, err error) error {
+	if errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), errInterrupted) {
+		return errInterrupted
+	}
+	return err
 }
 
 // A usageError is a command line that makes no sense.

@@ -71,7 +71,7 @@ func (f *listFlags) run(cmd *cobra.Command, at string) (err error) {
 	switch {
 	case f.incomplete:
 	case dst.directory():
-		return listFiles(dst.name, out)
+		return listFiles(cmd.Context(), dst.name, out)
 	case dst.bucket == "":
 		return usagef(cmd, "destination %s: a tus server doesn't say what is whole; --incomplete lists what isn't", dst.name)
 	}
@@ -84,6 +84,9 @@ func (f *listFlags) run(cmd *cobra.Command, at string) (err error) {
 		return listObjects(cmd.Context(), s.store, out)
 	}
 	for u, err := range s.unfinished(cmd.Context()) {
+		if cmd.Context().Err() != nil { // u.Err may be of that
+			return context.Cause(cmd.Context())
+		}
 		if err != nil {
 			return fmt.Errorf("list %s: %w", dst.name, err)
 		}
@@ -151,7 +154,7 @@ func listObjects(ctx context.Context, st store.Store, out listing) error {
 }
 
 // listFiles lists a directory without what is unfinished.
-func listFiles(dir string, out listing) error {
+func listFiles(ctx context.Context, dir string, out listing) error {
 	finder, err := tree.New(tree.Options{Exclude: []string{"/" + filestore.StateDir + "/"}})
 	if err != nil {
 		return err
@@ -160,6 +163,8 @@ func listFiles(dir string, out listing) error {
 	count := 0
 	for f, err := range finder.Files(dir) {
 		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
 		case errors.Is(err, tree.ErrSkipped):
 			continue
 		case err != nil:

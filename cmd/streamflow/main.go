@@ -22,6 +22,7 @@ func run(args []string) int {
 	root := newRootCommand()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
+	err = explainCancel(ctx, err)
 	writeEarlyError(cmd, args, err)
 	printError(cmd.ErrOrStderr(), err)
 	return exitCode(err)
