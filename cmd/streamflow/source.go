@@ -69,6 +69,9 @@ func parseSources(cmd *cobra.Command, paths []string, name string, dst destinati
 		if other, ok := seen[o.name]; ok && o.name != "" && (dst.named() || o.stdin()) {
 			return sources{}, usagef(cmd, "sources %s and %s would both become %s", other, path, o.name)
 		}
+		if o.files != nil && dst.directory() && isInside(dst.name, path) {
+			return sources{}, usagef(cmd, "the destination %s is inside source %s, and would be uploaded into itself: choose one beside it", dst.name, path)
+		}
 		seen[o.name] = path
 		all.origins = append(all.origins, o)
 	}
@@ -96,6 +99,26 @@ func (s sources) origin(at, name string) (origin, error) {
 		o.err = fmt.Errorf("upload %s: %w", at, &streamflow.SourceError{Name: at, Err: err})
 	}
 	return o, nil
+}
+
+// isInside reports whether dir, which needn't be there yet, is the directory top or lies
+// below it, whatever links lead to them.
+func isInside(dir, top string) bool {
+	above, err := os.Stat(top)
+	for err == nil {
+		if real, failure := filepath.EvalSymlinks(dir); failure == nil {
+			dir = real
+		}
+		if here, failure := os.Stat(dir); failure == nil && os.SameFile(above, here) {
+			return true
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			break
+		}
+		dir = parent
+	}
+	return false
 }
 
 // treeName is what a directory's files are found below at the destination: its
