@@ -2,6 +2,7 @@ package clusterstore_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -323,6 +324,34 @@ func TestProbe(t *testing.T) {
 	f.only()
 }
 
+// crowd fills the memory and has somebody wait for more of it, until release is called.
+func crowd(t *testing.T, mem *memory.Manager) (release func()) {
+	t.Helper()
+	var held []memory.Reservation
+	for size := mem.Stats().Limit; size > 0; size /= 2 {
+		if r, err := mem.TryReserve(memory.KindTransfer, size); err == nil {
+			held = append(held, r)
+		}
+	}
+	before, waited := mem.Stats().Waiters, make(chan error, 1)
+	go func() {
+		r, err := mem.Reserve(t.Context(), memory.KindTransfer, mem.Stats().Limit/2)
+		if err == nil {
+			err = r.Release()
+		}
+		waited <- err
+	}()
+	for mem.Stats().Waiters == before {
+		time.Sleep(time.Millisecond)
+	}
+	return func() {
+		for _, r := range held {
+			check(t, r.Release())
+		}
+		check(t, <-waited)
+	}
+}
+
 // TestTroubleInFullMemory: a part breaks while somebody else waits for the memory that
 // its Write has.
 func TestTroubleInFullMemory(t *testing.T) {
@@ -331,26 +360,8 @@ func TestTroubleInFullMemory(t *testing.T) {
 	st, tr := openTroubled(t, f.gateway, f.bucket, f.mem)
 	f.nodes = append(f.nodes, st)
 	u, _ := f.begin(0, size)
-	var held []memory.Reservation
-	waited := make(chan error, 1)
-	tr.set(&trouble{request: "PUT part", lost: func() {
-		for size := f.mem.Stats().Limit; size > 0; size /= 2 {
-			if r, err := f.mem.TryReserve(memory.KindTransfer, size); err == nil {
-				held = append(held, r)
-			}
-		}
-		before := f.mem.Stats().Waiters
-		go func() {
-			r, err := f.mem.Reserve(t.Context(), memory.KindTransfer, f.mem.Stats().Limit/2)
-			if err == nil {
-				err = r.Release()
-			}
-			waited <- err
-		}()
-		for f.mem.Stats().Waiters == before {
-			time.Sleep(time.Millisecond)
-		}
-	}})
+	release := func() {}
+	tr.set(&trouble{request: "PUT part", lost: func() { release = crowd(t, f.mem) }})
 	written := make(chan error, 1)
 	go func() {
 		_, err := u.Write(t.Context(), 0, io.LimitReader(zeros{}, size), size)
@@ -365,8 +376,39 @@ func TestTroubleInFullMemory(t *testing.T) {
 		t.Error("Write waits for memory while it holds some")
 		defer func() { t.Log(<-written) }()
 	}
-	for _, r := range held {
-		check(t, r.Release())
+	release()
+}
+
+// A questioner calls ask once some of it was read.
+type questioner struct {
+	io.Reader
+	ask func()
+}
+
+func (q *questioner) Read(p []byte) (int, error) {
+	n, err := q.Reader.Read(p)
+	if q.ask != nil && len(p) > 4096 { // what comes first is read before there is memory
+		q.ask()
+		q.ask = nil
 	}
-	check(t, <-waited)
+	return n, err
+}
+
+// TestInfoInFullMemory: whose body asks how far it is, and whose Write holds memory that
+// somebody else waits for, must not wait for that.
+func TestInfoInFullMemory(t *testing.T) {
+	const size = 1 * mib
+	f := newFleet(t, 1)
+	u, _ := f.begin(0, size)
+	_, err := u.Write(t.Context(), 0, &questioner{io.LimitReader(zeros{}, size), func() {
+		release := crowd(t, f.mem)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		_, err := u.Info(ctx)
+		if !errors.Is(err, memory.ErrFull) {
+			t.Errorf("Info says %v", err)
+		}
+		release()
+	}}, size)
+	check(t, err)
 }

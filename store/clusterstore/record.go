@@ -12,6 +12,7 @@ import (
 	"github.com/streamflow/streamflow/internal/bucket"
 	"github.com/streamflow/streamflow/internal/checksum"
 	"github.com/streamflow/streamflow/internal/uploadid"
+	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -63,10 +64,23 @@ func (s *Store) loadBy(ctx context.Context, id string, read func(ctx context.Con
 	return rec, nil
 }
 
+// loadNow is load that doesn't wait for memory: without any it is memory.ErrFull.
+func (s *Store) loadNow(ctx context.Context, id string) (record, error) {
+	return s.loadBy(ctx, id, func(ctx context.Context, key string) (record, error) {
+		return s.readCharged(ctx, key, func(room int64) (memory.Reservation, error) {
+			return s.mem.TryReserve(memory.KindConnection, bucket.GetBytes, stateCost*room)
+		})
+	})
+}
+
 // read reads one state, and charges for it while it does.
 func (s *Store) read(ctx context.Context, key string) (record, error) {
+	return s.readCharged(ctx, key, func(room int64) (memory.Reservation, error) { return s.reserveGet(ctx, room) })
+}
+
+func (s *Store) readCharged(ctx context.Context, key string, reserve func(room int64) (memory.Reservation, error)) (record, error) {
 	for room := int64(smallStateBytes); ; {
-		charge, err := s.reserveGet(ctx, room)
+		charge, err := reserve(room)
 		if err != nil {
 			return record{}, err
 		}

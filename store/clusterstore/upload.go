@@ -262,12 +262,24 @@ func (u *Upload) end() {
 
 // Info implements store.Upload.
 func (u *Upload) Info(ctx context.Context) (store.Info, error) {
-	return u.store.Stat(ctx, u.id)
+	u.mu.Lock()
+	writing := u.writes > 0
+	u.mu.Unlock()
+	if !writing {
+		return u.store.Stat(ctx, u.id)
+	}
+	// It may be that Write which asks, and it holds memory that others wait for.
+	rec, err := u.store.loadNow(ctx, u.id)
+	return u.store.stat(u.id, rec, err)
 }
 
 // Stat implements store.Store.
 func (s *Store) Stat(ctx context.Context, id string) (store.Info, error) {
 	rec, err := s.load(ctx, id)
+	return s.stat(id, rec, err)
+}
+
+func (s *Store) stat(id string, rec record, err error) (store.Info, error) {
 	if err != nil {
 		return store.Info{}, fmt.Errorf("look up upload %.40s: %w", id, outward(err))
 	}
