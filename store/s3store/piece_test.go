@@ -42,22 +42,27 @@ func TestStreamOutgrowsItsParts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			st := open(t, gateway, &fewParts)
-			data := random(size)
-			m, err := streamflow.New(st, nil)
-			check(t, err)
-			defer m.Close()
-			u, err := m.Upload(t.Context(), streamflow.Stream("stream.bin", bytes.NewReader(data)))
-			check(t, err)
-			result, err := u.Wait(t.Context())
-			check(t, err)
-			got, err := os.ReadFile(gateway.Path(t, result.Location))
-			check(t, err)
-			if !bytes.Equal(got, data) {
-				t.Errorf("%d bytes came, and aren't the %d that were sent", len(got), size)
-			}
-			nothingBeside(t, gateway, st)
+			arrives(t, gateway, st, random(size))
 		})
 	}
+}
+
+// arrives sends data as a stream, after which the object is there and nothing else.
+func arrives(t *testing.T, g *s3test.Gateway, st *s3store.Store, data []byte) {
+	t.Helper()
+	m, err := streamflow.New(st, nil)
+	check(t, err)
+	defer m.Close()
+	u, err := m.Upload(t.Context(), streamflow.Stream("stream.bin", bytes.NewReader(data)))
+	check(t, err)
+	result, err := u.Wait(t.Context())
+	check(t, err)
+	got, err := os.ReadFile(g.Path(t, result.Location))
+	check(t, err)
+	if !bytes.Equal(got, data) {
+		t.Errorf("%d bytes came, and aren't the %d that were sent", len(got), len(data))
+	}
+	nothingBeside(t, g, st)
 }
 
 func TestStreamBeyondAllParts(t *testing.T) {
@@ -158,20 +163,10 @@ func TestJoiningIsDisturbed(t *testing.T) {
 			t.Run(name+" "+end, func(t *testing.T) {
 				s := &spoiler{is: s.is, spoil: s.spoil}
 				st := open(t, gateway, &s3store.Options{MaxParts: 4, Transport: s})
-				data := random(size)
-				m, err := streamflow.New(st, nil)
-				check(t, err)
-				defer m.Close()
-				u, err := m.Upload(t.Context(), streamflow.Stream("stream.bin", bytes.NewReader(data)))
-				check(t, err)
-				result, err := u.Wait(t.Context())
-				check(t, err)
-				got, err := os.ReadFile(gateway.Path(t, result.Location))
-				check(t, err)
-				if !bytes.Equal(got, data) || !s.once.Load() {
-					t.Errorf("%d bytes came of %d, disturbed is %v", len(got), size, s.once.Load())
+				arrives(t, gateway, st, random(size))
+				if !s.once.Load() {
+					t.Error("nothing was disturbed")
 				}
-				nothingBeside(t, gateway, st)
 			})
 		}
 	}
