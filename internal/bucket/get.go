@@ -36,26 +36,23 @@ func (b *Bucket) Get(ctx context.Context, key string, off, n int64) (io.ReadClos
 		return nil, Object{}, err
 	}
 	x := &exchange{}
-	reading, cancel := context.WithCancel(context.WithValue(ctx, exchangeKey{}, x))
-	body, info, _, err := b.core.GetObject(reading, b.name, key, opts)
+	body, info, _, err := b.core.GetObject(context.WithValue(ctx, exchangeKey{}, x), b.name, key, opts)
 	if err != nil {
-		cancel()
 		return nil, Object{}, b.failure(ctx, getObject, x, err)
 	}
-	return &content{body: body, ctx: ctx, cancel: cancel, left: n}, objectOf(key, info), nil
+	return &content{body, ctx, n}, objectOf(key, info), nil
 }
 
 // A content is what S3 sends of an object.
 type content struct {
-	body   io.ReadCloser
-	ctx    context.Context
-	cancel context.CancelFunc
-	left   int64 // below 0 where that isn't known
+	io.ReadCloser
+	ctx  context.Context
+	left int64 // below 0 where that isn't known
 }
 
 // Read implements io.Reader. What ends too early may pass.
 func (c *content) Read(p []byte) (int, error) {
-	n, err := c.body.Read(p)
+	n, err := c.ReadCloser.Read(p)
 	if c.left > 0 {
 		c.left -= int64(n)
 	}
@@ -69,10 +66,4 @@ func (c *content) Read(p []byte) (int, error) {
 	}
 	// Not an end of the source that it is read for.
 	return n, transport.Failure(c.ctx, fmt.Errorf("read the object: %v", err))
-}
-
-// Close implements io.Closer.
-func (c *content) Close() error {
-	c.cancel()
-	return c.body.Close()
 }
