@@ -105,20 +105,22 @@ func (s sources) origin(at, name string) (origin, error) {
 // below it, whatever links lead to them.
 func isInside(dir, top string) bool {
 	above, err := os.Stat(top)
-	for err == nil {
-		if real, failure := filepath.EvalSymlinks(dir); failure == nil {
+	if err != nil {
+		return false
+	}
+	for {
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
 			dir = real
 		}
-		if here, failure := os.Stat(dir); failure == nil && os.SameFile(above, here) {
+		if here, err := os.Stat(dir); err == nil && os.SameFile(above, here) {
 			return true
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			break
+			return false
 		}
 		dir = parent
 	}
-	return false
 }
 
 // treeName is what a directory's files are found below at the destination: its
