@@ -68,14 +68,7 @@ func TestUnitsWaitForConnections(t *testing.T) {
 			return r.Release()
 		}
 		m := manager(t, s, streamflow.Options{ChunkBytes: 4 << 20, Memory: mem})
-		p := content(4 << 20)
-		var all []*streamflow.Upload
-		for range 64 {
-			all = append(all, begin(t, m, p, true))
-		}
-		for _, u := range all {
-			mustWait(t, u)
-		}
+		mustWaitAll(t, m, 64, content(4<<20), true)
 	})
 }
 

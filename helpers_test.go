@@ -96,6 +96,18 @@ func mustWait(t testing.TB, u *streamflow.Upload) streamflow.Result {
 	return r
 }
 
+// mustWaitAll begins n uploads at once, and waits for all of them.
+func mustWaitAll(t testing.TB, m *streamflow.Manager, n int, p []byte, stream bool) {
+	t.Helper()
+	var all []*streamflow.Upload
+	for range n {
+		all = append(all, begin(t, m, p, stream))
+	}
+	for _, u := range all {
+		mustWait(t, u)
+	}
+}
+
 func mustEqual(t testing.TB, got, want []byte) {
 	t.Helper()
 	if !bytes.Equal(got, want) {

@@ -336,13 +336,7 @@ func TestEncodersNeedRoom(t *testing.T) {
 func TestEncodersTakeTurns(t *testing.T) {
 	s := newMemStore(true)
 	m := manager(t, s, streamflow.Options{Memory: budget(t, 8<<20), Encoders: []streamflow.Encoder{compression.Gzip()}})
-	var all []*streamflow.Upload
-	for range 16 {
-		all = append(all, begin(t, m, prose(3<<20), false))
-	}
-	for _, u := range all {
-		mustWait(t, u)
-	}
+	mustWaitAll(t, m, 16, prose(3<<20), false)
 }
 
 func TestEncodersAndSkipIdentical(t *testing.T) {
@@ -426,12 +420,6 @@ func TestManyEncodersLeaveRoom(t *testing.T) {
 			return nil
 		}
 		m := manager(t, s, streamflow.Options{Memory: budget(t, 64<<20), Encoders: []streamflow.Encoder{compression.Gzip()}})
-		var all []*streamflow.Upload
-		for range 120 {
-			all = append(all, begin(t, m, prose(256<<10), false))
-		}
-		for _, u := range all {
-			mustWait(t, u)
-		}
+		mustWaitAll(t, m, 120, prose(256<<10), false)
 	})
 }

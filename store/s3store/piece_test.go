@@ -57,12 +57,7 @@ func arrives(t *testing.T, g *s3test.Gateway, st *s3store.Store, data []byte) {
 	check(t, err)
 	result, err := u.Wait(t.Context())
 	check(t, err)
-	got, err := os.ReadFile(g.Path(t, result.Location))
-	check(t, err)
-	if !bytes.Equal(got, data) {
-		t.Errorf("%d bytes came, and aren't the %d that were sent", len(got), len(data))
-	}
-	nothingBeside(t, g, st)
+	onlyObject(t, g, st, result.Location, data)
 }
 
 func TestStreamBeyondAllParts(t *testing.T) {
@@ -232,12 +227,18 @@ func TestFullMemoryDoesNotHoldUpAPiece(t *testing.T) {
 	check(t, u.SetLength(ctx, 6*unit))
 	info, err := u.Finish(ctx, store.Sum{CRC32C: checksum.Update(0, data), Known: true})
 	check(t, err)
-	got, err := os.ReadFile(gateway.Path(t, info.Location))
+	onlyObject(t, gateway, st, info.Location, data)
+}
+
+// onlyObject fails the test if the object isn't data, or anything is left beside it.
+func onlyObject(t *testing.T, g *s3test.Gateway, st *s3store.Store, location string, data []byte) {
+	t.Helper()
+	got, err := os.ReadFile(g.Path(t, location))
 	check(t, err)
 	if !bytes.Equal(got, data) {
 		t.Errorf("%d bytes came, and aren't the %d that were sent", len(got), len(data))
 	}
-	nothingBeside(t, gateway, st)
+	nothingBeside(t, g, st)
 }
 
 // nothingBeside fails the test if a piece or a part is left.
