@@ -17,10 +17,7 @@ var (
 // TestFlags compares the flags that the documents name with those that the
 // program has: all of these exist, and each is in one of the documents.
 func TestFlags(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "streamflow")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../cmd/streamflow").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	program := build(t)
 	flags := func(command string) []string {
 		help, err := exec.CommandContext(t.Context(), program, command, "--help").Output()
 		if err != nil {
@@ -55,6 +52,15 @@ func TestFlags(t *testing.T) {
 			t.Errorf("no document names --%s", flag)
 		}
 	}
+}
+
+func build(t *testing.T) (program string) {
+	t.Helper()
+	program = filepath.Join(t.TempDir(), "streamflow")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../cmd/streamflow").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return program
 }
 
 func submatches(pattern *regexp.Regexp, text string) []string {
