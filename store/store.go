@@ -20,9 +20,10 @@
 //     an error or a crash and then succeeds without doing anything twice.
 //   - Abort is idempotent, and leaves nothing behind.
 //
-// What a store may do besides is a [Verifier], a [Compressor], a [Concatenator],
-// a [Putter], a [Lister], a [Reader]. Who
-// uses one asks whether the store is one, and does without elsewhere.
+// What a store may do besides is a [Concatenator], a [Putter], a [Lister], a
+// [Finder], a [Reader], a [Cleaner]; what its uploads may, a [Verifier], a
+// [Compressor]. Who uses one asks whether the store is one, and does without
+// elsewhere.
 //
 // # Concurrency
 //
