@@ -6,7 +6,8 @@
 //
 // All requests share one budget, however many there are and however large they are:
 // each holds a few parts of its body until S3 has them, and waits where there is no
-// room for another. The AWS_ variables say how to reach S3.
+// room for another. The variables AWS_ENDPOINT_URL and those of
+// credentials say how to reach S3.
 package main
 
 import (

@@ -27,14 +27,16 @@ import (
 // Options say where a bucket is and what its service takes. The zero value
 // works: Amazon S3, with the credentials of the environment.
 type Options struct {
-	// Endpoint is the http or https URL of the service. Default: Amazon S3.
+	// Endpoint is the http or https URL of the service. Default: Amazon S3;
+	// AWS_ENDPOINT_URL isn't read here.
 	Endpoint string
-	// Region of the bucket. Where empty, the service is asked for it.
+	// Region of the bucket. Where empty, the service is asked for it; AWS_REGION isn't
+	// read here.
 	Region string
 	// PathStyle addresses the bucket in the path, not in the host name. Default:
 	// by host name on Amazon S3 and Google Cloud Storage, by path elsewhere.
 	PathStyle bool
-	// Credentials; default: the AWS_ variables, the shared credentials file with
+	// Credentials; default: the AWS_ variables, the files of the AWS tools with
 	// AWS_PROFILE, then the role of the container or machine. They are renewed
 	// before they expire.
 	Credentials Credentials
@@ -58,6 +60,7 @@ type Options struct {
 	// bytes. Over TLS it does nothing.
 	SignPayload bool
 
+	// Object is what is kept with each object.
 	Object ObjectOptions
 }
 

@@ -70,10 +70,17 @@ import (
 )
 
 // Options say where a bucket is and what its service takes. The zero value
-// works: Amazon S3, with the credentials of the environment.
+// works: Amazon S3, with the credentials of the environment. Endpoint, Region and
+// PathStyle say where it is, and no variable or file does; Credentials, RootCAs and
+// Transport, how it is reached; MaxParts, MaxLength and SignPayload, what the
+// service takes, but not EqualParts; Object, what is kept with each object. Defaults
+// and units are at
+//
+//	go doc github.com/streamflow/streamflow/internal/bucket.Options
 type Options = bucket.Options
 
-// Credentials are a fixed access key. The zero value is none.
+// Credentials are a fixed access key: AccessKey, SecretKey, and SessionToken where
+// there is one. The zero value is none.
 type Credentials = bucket.Credentials
 
 // A Store is a bucket, or what lies under a prefix in it. Make one with [Open].

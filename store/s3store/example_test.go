@@ -16,6 +16,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	defer budget.Close()
 	dst, err := s3store.Open("backups", "db", budget, &s3store.Options{
 		Region: "eu-central-1",
 		Object: s3store.ObjectOptions{StorageClass: "STANDARD_IA"},
@@ -23,10 +24,12 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	defer dst.Close()
 	manager, err := streamflow.New(dst, &streamflow.Options{Memory: budget})
 	if err != nil {
 		log.Fatal(err)
 	}
+	defer manager.Close()
 	upload, err := manager.UploadFile(context.Background(), "shop.sql")
 	if err != nil {
 		log.Fatal(err)

@@ -40,14 +40,21 @@ import (
 )
 
 // Options say where a bucket is and what its service takes. The zero value
-// works: Amazon S3, with the credentials of the environment.
+// works: Amazon S3, with the credentials of the environment. Endpoint, Region and
+// PathStyle say where it is, and no variable or file does; Credentials, RootCAs and
+// Transport, how it is reached; MaxParts, MaxLength, EqualParts and SignPayload, what
+// the service takes; Object, what is kept with each object. Defaults and units are at
+//
+//	go doc github.com/streamflow/streamflow/internal/bucket.Options
 type Options = bucket.Options
 
-// Credentials are a fixed access key. The zero value is none.
+// Credentials are a fixed access key: AccessKey, SecretKey, and SessionToken where
+// there is one. The zero value is none.
 type Credentials = bucket.Credentials
 
-// ObjectOptions are what S3 keeps with every object of a Store. The zero value
-// leaves all to the bucket.
+// ObjectOptions are what S3 keeps with every object of a Store: ContentType,
+// CacheControl, StorageClass, ACL, SSE with KMSKey, and Tags. The zero value leaves
+// all to the bucket.
 type ObjectOptions = bucket.ObjectOptions
 
 // A Store is a bucket, or what lies under a prefix in it.
