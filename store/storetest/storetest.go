@@ -1,8 +1,14 @@
 // Package storetest checks a store against the promises of package store, and
 // makes a store fail on purpose.
 //
-// Call [Run] from a test of every store. Wrap a store that works in [NewFaulty]
-// to test what uses stores.
+// Call [Run] from a test of every store:
+//
+//	func TestStore(t *testing.T) {
+//		storetest.Run(t, func(t *testing.T) store.Store { return open(t, t.TempDir()) },
+//			storetest.Options{Read: func(t *testing.T, info store.Info) []byte { return contents(t, info.Location) }})
+//	}
+//
+// Wrap a store that works in [NewFaulty] to test what uses stores.
 package storetest
 
 import (
