@@ -18,9 +18,9 @@ import (
 	"github.com/streamflow/streamflow"
 	"github.com/streamflow/streamflow/internal/checksum"
 	"github.com/streamflow/streamflow/internal/s3test"
-	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
 	"github.com/streamflow/streamflow/store/s3store"
+	"github.com/streamflow/streamflow/store/storetest"
 )
 
 const unit = 5 << 20
@@ -191,43 +191,50 @@ func TestFullMemoryDoesNotHoldUpAPiece(t *testing.T) {
 	check(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	var held []memory.Reservation
-	waiting := make(chan memory.Reservation, 1)
-	fill := func() {
-		for size := mem.Stats().Limit; size > 0; size /= 2 {
-			if r, err := mem.TryReserve(memory.KindTransfer, size); err == nil {
-				held = append(held, r)
-			}
-		}
-		go func() {
-			r, err := mem.Reserve(ctx, memory.KindTransfer, mem.Stats().Limit/2)
-			if err != nil {
-				t.Error(err)
-			}
-			waiting <- r
-		}()
-		for mem.Stats().Waiters == 0 && ctx.Err() == nil {
-			time.Sleep(time.Millisecond)
-		}
-	}
+	release := func() {}
 	data := random(6 * unit)
 	for at := range 6 {
 		r := &duringRead{Reader: bytes.NewReader(data[at*unit:][:unit])}
 		if at == 5 {
-			r.do = fill
+			r.do = func() { release = storetest.Crowd(t, mem) }
 		}
 		_, err := u.Write(ctx, int64(at*unit), r, unit)
 		check(t, err)
 	}
-	for _, r := range held {
-		check(t, r.Release())
-	}
-	r := <-waiting
-	check(t, r.Release())
+	release()
 	check(t, u.SetLength(ctx, 6*unit))
 	info, err := u.Finish(ctx, store.Sum{CRC32C: checksum.Update(0, data), Known: true})
 	check(t, err)
 	onlyObject(t, gateway, st, info.Location, data)
+}
+
+// TestSendsInFullMemory: who holds what is sent may be who somebody waits for.
+func TestSendsInFullMemory(t *testing.T) {
+	gateway := s3test.Start(t, false)
+	for name, send := range map[string]func(context.Context, *s3store.Store, store.Upload) error{
+		"a unit": func(ctx context.Context, _ *s3store.Store, u store.Upload) error {
+			_, err := u.Write(ctx, 0, strings.NewReader("all"), 3)
+			return err
+		},
+		"an object": func(ctx context.Context, st *s3store.Store, _ store.Upload) error {
+			_, err := st.Put(ctx, store.Spec{Name: "b", Length: 3}, strings.NewReader("all"), store.Sum{})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mem := newMemory(t)
+			st := openWithin(t, gateway, mem, nil)
+			u, _, err := st.Create(t.Context(), store.Spec{Name: "a", Length: 3})
+			check(t, err)
+			release := storetest.Crowd(t, mem)
+			defer release()
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			if err := send(ctx, st, u); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 // onlyObject fails the test if the object isn't data, or anything is left beside it.

@@ -37,7 +37,7 @@ func (s *Store) put(ctx context.Context, spec store.Spec, r io.Reader, sum store
 	if o.Mark == "" {
 		o.Mark = newMark()
 	}
-	charge, err := s.mem.Reserve(ctx, memory.KindConnection, s.bucket.PutBytes(sum))
+	charge, err := s.connections.Reserve(ctx, memory.KindConnection, s.bucket.PutBytes(sum))
 	if err != nil {
 		return store.Info{}, err
 	}

@@ -19,7 +19,8 @@
 // # Memory
 //
 // A Write is charged for its connection and what signing takes, Finish for the
-// list of parts. A unit whose size is unknown is held in a buffer of the budget,
+// list of parts. The memory of one Write is set aside from Open to Close, so that who
+// holds a unit gets rid of it, whatever else waits for memory. A unit whose size is unknown is held in a buffer of the budget,
 // as S3 wants to know the size of a part before its first byte.
 //
 // # Concurrency
@@ -29,6 +30,7 @@ package s3store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -64,6 +66,10 @@ type Store struct {
 	mem    *memory.Manager
 	opts   Options
 
+	// connections is charged for the requests that bring what the caller may hold
+	// memory for. It guarantees one of them, so that they never all wait for others.
+	connections *memory.Manager
+
 	mu   sync.Mutex
 	open map[string]weak.Pointer[Upload] // the last Upload opened, by multipart id
 }
@@ -76,22 +82,28 @@ var (
 
 // Open returns a store of a bucket. Keys are the names of objects behind prefix
 // and a slash; an empty prefix is the whole bucket. It does no network I/O.
-// Memory is charged to mem, which is required. A nil opts means defaults.
+// Memory is charged to mem, which is required: that of one Write is taken at once, so
+// it may fail with memory.ErrFull. A nil opts means defaults.
 func Open(name, prefix string, mem *memory.Manager, opts *Options) (*Store, error) {
 	b, err := bucket.Open(name, mem, opts)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{bucket: b, mem: mem, opts: b.Options(), open: make(map[string]weak.Pointer[Upload])}
+	connections, err := mem.Child("connections of "+b.URI(""), &memory.ChildOptions{Guarantee: memory.Cost(b.PutBytes(store.Sum{}))})
+	if err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", name, errors.Join(err, b.Close()))
+	}
+	s := &Store{bucket: b, mem: mem, connections: connections, opts: b.Options(), open: make(map[string]weak.Pointer[Upload])}
 	if prefix = strings.Trim(prefix, "/"); prefix != "" {
 		s.prefix = prefix + "/"
 	}
 	return s, nil
 }
 
-// Close closes idle connections. Uploads may still be used.
+// Close closes idle connections, and gives back what is set aside. Nothing can be
+// written any more.
 func (s *Store) Close() error {
-	return s.bucket.Close()
+	return errors.Join(s.bucket.Close(), s.connections.Close())
 }
 
 // Limits implements store.Store.

@@ -116,7 +116,7 @@ func (u *Upload) writePart(ctx context.Context, off int64, r io.Reader, size int
 	}
 	ctx, end := u.begin(ctx)
 	defer end()
-	charge, err := u.store.mem.Reserve(ctx, memory.KindConnection, u.store.bucket.RequestBytes())
+	charge, err := u.store.connections.Reserve(ctx, memory.KindConnection, u.store.bucket.RequestBytes())
 	if err != nil {
 		return err
 	}

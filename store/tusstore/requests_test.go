@@ -1,15 +1,18 @@
 package tusstore_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/store"
+	"github.com/streamflow/streamflow/store/storetest"
 	"github.com/streamflow/streamflow/store/tusstore"
 )
 
@@ -93,4 +96,25 @@ func TestOpenNeedsMemory(t *testing.T) {
 	if _, err := tusstore.Open("http://127.0.0.1/files/", nil, nil); !errors.Is(err, store.ErrInvalid) {
 		t.Errorf("error is %v", err)
 	}
+}
+
+// TestWriteInFullMemory: who holds the unit may be who somebody waits for.
+func TestWriteInFullMemory(t *testing.T) {
+	_, url := startServer(t, nil)
+	mem := newMemory(t)
+	st, err := tusstore.Open(url, mem, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { check(t, st.Close()) })
+	u, _, err := st.Create(t.Context(), store.Spec{Name: "x", Length: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := storetest.Crowd(t, mem)
+	defer release()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	_, err = u.Write(ctx, 0, strings.NewReader("all"), 3)
+	check(t, err)
 }

@@ -23,6 +23,8 @@
 // Every Write is charged for its connection, and copies through a buffer of
 // the budget where there is room for one. One that compresses takes 1.4 MiB
 // more where there is room, kept for the next until memory gets short or Close.
+// One connection is set aside from Open to Close, so that who holds a unit gets rid
+// of it, whatever else waits for memory.
 //
 // # Concurrency
 //
@@ -65,6 +67,10 @@ type Store struct {
 	transport http.RoundTripper
 	mem       *memory.Manager
 
+	// connections is charged for the connections of Writes. It guarantees one, so that
+	// they never all wait for others.
+	connections *memory.Manager
+
 	asking chan struct{} // held by who asks whether the server takes gzip
 	gzip   atomic.Int32  // an offer
 
@@ -79,8 +85,8 @@ type Store struct {
 var _ store.Store = (*Store)(nil)
 
 // Open returns a store at the URL where a tus server creates uploads. It does
-// no network I/O. Memory is charged to mem, which is required. A nil opts means
-// defaults.
+// no network I/O. Memory is charged to mem, which is required: that of one connection
+// is taken at once, so it may fail with memory.ErrFull. A nil opts means defaults.
 func Open(endpoint string, mem *memory.Manager, opts *Options) (*Store, error) {
 	if opts == nil {
 		opts = &Options{}
@@ -107,6 +113,10 @@ func Open(endpoint string, mem *memory.Manager, opts *Options) (*Store, error) {
 	if opts.Token != "" {
 		s.header.Set("Authorization", "Bearer "+opts.Token)
 	}
+	s.connections, err = mem.Child("connections of "+u.Redacted(), &memory.ChildOptions{Guarantee: memory.Cost(transport.ConnectionBytes)})
+	if err != nil {
+		return nil, fmt.Errorf("open tus endpoint %s: %w", u.Redacted(), err)
+	}
 	if s.transport == nil {
 		s.transport = transport.New(mem, nil)
 	}
@@ -117,8 +127,8 @@ func Open(endpoint string, mem *memory.Manager, opts *Options) (*Store, error) {
 	return s, nil
 }
 
-// Close closes idle connections and gives back idle memory. Uploads may still be
-// used.
+// Close closes idle connections, and gives back idle memory and what is set aside.
+// Nothing can be written any more.
 func (s *Store) Close() error {
 	s.forget()
 	s.mu.Lock()
@@ -128,7 +138,7 @@ func (s *Store) Close() error {
 		t.CloseIdleConnections()
 	}
 	_, err := s.dropGzippers()
-	return err
+	return errors.Join(err, s.connections.Close())
 }
 
 // Limits implements store.Store: an upload has one offset, so Writes come in

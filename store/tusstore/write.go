@@ -37,7 +37,7 @@ func (u *Upload) write(ctx context.Context, off int64, r io.Reader, size int64) 
 	if err := u.admit(off, size); err != nil || size == 0 {
 		return 0, err
 	}
-	charge, err := u.store.mem.Reserve(ctx, memory.KindConnection, transport.ConnectionBytes)
+	charge, err := u.store.connections.Reserve(ctx, memory.KindConnection, transport.ConnectionBytes)
 	if err != nil {
 		return 0, err
 	}
