@@ -1,6 +1,7 @@
 package bucket
 
 import (
+	"context"
 	"os"
 
 	"github.com/minio/minio-go/v7/pkg/credentials"
@@ -17,7 +18,18 @@ func newCredentials(fixed Credentials, amazon bool) *credentials.Credentials {
 	if amazon || anySet("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI") {
 		chain = append(chain, &credentials.IAM{})
 	}
-	return credentials.NewChainCredentials(chain)
+	return credentials.New(unobserved{&credentials.Chain{Providers: chain}})
+}
+
+// What is unobserved is no part of the exchange that needs the credentials.
+type unobserved struct{ credentials.Provider }
+
+func (u unobserved) RetrieveWithCredContext(cc *credentials.CredContext) (credentials.Value, error) {
+	own := *cc
+	if own.Context != nil {
+		own.Context = context.WithValue(own.Context, exchangeKey{}, nil)
+	}
+	return u.Provider.RetrieveWithCredContext(&own)
 }
 
 func anySet(names ...string) bool {

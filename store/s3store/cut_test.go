@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -20,10 +21,15 @@ import (
 // isn't nil.
 func over(t *testing.T, service http.Handler, transport http.RoundTripper) *s3store.Store {
 	t.Helper()
-	opts := s3store.Options{
-		Endpoint: "http://there", Region: "here", Transport: transport,
-		Credentials: s3store.Credentials{AccessKey: "key", SecretKey: "secret"},
-	}
+	return overWith(t, service, s3store.Options{
+		Transport: transport, Credentials: s3store.Credentials{AccessKey: "key", SecretKey: "secret"},
+	})
+}
+
+// overWith is over with options of the caller's.
+func overWith(t *testing.T, service http.Handler, opts s3store.Options) *s3store.Store {
+	t.Helper()
+	opts.Endpoint, opts.Region = "http://there", "here"
 	if service != nil {
 		hs := httptest.NewServer(service)
 		t.Cleanup(hs.Close)
@@ -92,6 +98,24 @@ func (r *lateReader) Read(p []byte) (int, error) {
 }
 
 func TestHalfAPartIsCut(t *testing.T) {
+	t.Run("with a fixed key", func(t *testing.T) {
+		halfAPartIsCut(t, s3store.Credentials{AccessKey: "key", SecretKey: "secret"})
+	})
+	t.Run("with a key that each request asks for", func(t *testing.T) {
+		keys := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"AccessKeyId": "key", "SecretAccessKey": "secret", "Expiration": "2001-01-01T00:00:00Z"}`)
+		}))
+		t.Cleanup(keys.Close)
+		for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"} {
+			t.Setenv(name, "")
+		}
+		t.Setenv("AWS_SHARED_CREDENTIALS_FILE", filepath.Join(t.TempDir(), "none"))
+		t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", keys.URL)
+		halfAPartIsCut(t, s3store.Credentials{})
+	})
+}
+
+func halfAPartIsCut(t *testing.T, creds s3store.Credentials) {
 	ctx, cancel := context.WithCancel(t.Context())
 	half := bytes.Repeat([]byte("x"), 1<<20)
 	var (
@@ -99,7 +123,7 @@ func TestHalfAPartIsCut(t *testing.T) {
 		got  int64
 	)
 	s := &service{}
-	st := over(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	st := overWith(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPut {
 			s.ServeHTTP(w, r)
 			return
@@ -107,11 +131,15 @@ func TestHalfAPartIsCut(t *testing.T) {
 		defer close(late)
 		n, err := io.CopyN(io.Discard, r.Body, 1<<19)
 		cancel()
+		ended := time.Now()
 		rest, restErr := io.Copy(io.Discard, r.Body)
+		if took := time.Since(ended); took > 3*time.Second { // an answer is waited for for 5 s
+			t.Errorf("the connection was cut after %v", took)
+		}
 		if got = n + rest; err != nil || restErr == nil {
 			t.Errorf("the body ended with %v and %v", err, restErr)
 		}
-	}), nil)
+	}), s3store.Options{Credentials: creds})
 	u, _, err := st.Create(t.Context(), store.Spec{Name: "x", Length: 2 << 20})
 	check(t, err)
 	_, err = u.Write(ctx, 0, &lateReader{[]io.Reader{bytes.NewReader(half), bytes.NewReader(half)}, late}, 2<<20)
