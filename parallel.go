@@ -2,6 +2,8 @@ package streamflow
 
 import (
 	"context"
+	"errors"
+	"io"
 	"slices"
 	"sync"
 
@@ -102,7 +104,7 @@ func (u *Upload) writeUnit(ctx context.Context, unit store.Range) error {
 }
 
 // writeStreamUnits sends a stream to an unordered store, each unit as soon as
-// it is read. The units in memory bound how many are under way.
+// half of it is read. The units in memory bound how many are under way.
 func (u *Upload) writeStreamUnits(ctx context.Context, info store.Info) error {
 	s := u.stream
 	g := newGroup(ctx)
@@ -123,33 +125,60 @@ func (u *Upload) eachUnit(ctx context.Context, g *group) error {
 	s := u.stream
 	begin := func(n *unit) {
 		u.began()
-		g.run(func() error { return u.writeHeld(ctx, n) })
+		g.run(func() error { return u.writeHeld(ctx, g.open, n) })
 	}
 	for _, n := range slices.Clone(s.held) {
 		begin(n)
 	}
-	for !s.ended {
+	for {
 		n, err := s.next(g.open)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
 		begin(n)
 		s.sweep()
 	}
+}
+
+// writeHeld sends a unit, perhaps while it is filled. Where the source ends within it,
+// or is slow, it is sent again when it is whole, for which it waits until open ends.
+func (u *Upload) writeHeld(ctx, open context.Context, n *unit) error {
+	early := !n.isFull()
+	size := len(n.room)
+	if !early {
+		size = len(n.p)
+	}
+	r := u.held(open, n, 0, size)
+	err := u.writeAll(ctx, n, r)
+	if early && r.early && ctx.Err() == nil {
+		if err := n.wait(open); err != nil {
+			return err
+		}
+		err = u.writeAll(ctx, n, u.held(ctx, n, 0, len(n.p)))
+	}
+	if err != nil {
+		return err
+	}
+	if err := n.wait(context.WithoutCancel(ctx)); err != nil { // at once: all of it has come
+		return err
+	}
+	u.acknowledgeMore(n.end() - n.off)
+	u.stream.drop(n)
 	return nil
 }
 
-func (u *Upload) writeHeld(ctx context.Context, n *unit) error {
-	if len(n.p) > 0 {
-		r := &memoryReader{p: n.p, sum: n.own, counters: &u.counters}
-		size := int64(len(n.p))
-		wrote, err := u.dest.Write(ctx, n.off, u.limited(ctx, r), size)
-		if err := short(err, wrote, size); err != nil {
-			u.counters.bytes.Add(int64(len(r.p)) - size) // none of it is there
-			return err
-		}
-		u.acknowledgeMore(size)
+// writeAll sends what r has of a unit, whole or not at all.
+func (u *Upload) writeAll(ctx context.Context, n *unit, r *heldReader) error {
+	size := int64(r.end)
+	if size == 0 {
+		return nil
 	}
-	u.stream.drop(n)
-	return nil
+	wrote, err := u.dest.Write(ctx, n.off, u.limited(ctx, r), size)
+	if err = short(err, wrote, size); err != nil {
+		u.counters.bytes.Add(-int64(r.pos)) // none of it is there
+	}
+	return err
 }

@@ -24,7 +24,7 @@ func (u *Upload) whole() bool {
 		return false
 	}
 	if s := u.stream; s != nil {
-		return s.ended && len(s.held) == 1 && s.base == 0
+		return s.base == 0 && len(s.held) == 1 && s.length() != store.UnknownLength
 	}
 	return u.object.length <= u.unitBytes
 }
@@ -67,7 +67,7 @@ func (u *Upload) put(ctx context.Context) error {
 func (u *Upload) putUnit(ctx context.Context, spec store.Spec, n *unit) error {
 	u.began()
 	sum := store.Sum{CRC32C: n.sum, Known: !u.m.opts.DisableChecksum}
-	err := u.putFrom(ctx, spec, &memoryReader{p: n.p, counters: &u.counters}, sum)
+	err := u.putFrom(ctx, spec, u.held(ctx, n, 0, len(n.p)), sum)
 	if err == nil {
 		u.stream.drop(n)
 		u.stream.sweep()

@@ -49,8 +49,8 @@ func (u *Upload) spec() store.Spec {
 	if u.m.dst.Limits().ContentCoding {
 		spec.Head = u.head()
 	}
-	if u.stream != nil && u.stream.ended {
-		spec.Length = u.stream.held[len(u.stream.held)-1].end()
+	if u.stream != nil && spec.Length == store.UnknownLength {
+		spec.Length = u.stream.length()
 	}
 	return spec
 }

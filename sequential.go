@@ -95,7 +95,7 @@ func (u *Upload) writeStream(ctx context.Context, info store.Info) error {
 			declared = true
 		}
 		if off < n.end() {
-			wrote, err := u.writeMemory(ctx, off, n.p[off-n.off:])
+			wrote, err := u.writeRest(ctx, n, off)
 			off += wrote
 			u.acknowledge(off)
 			if err != nil {
@@ -108,7 +108,9 @@ func (u *Upload) writeStream(ctx context.Context, info store.Info) error {
 	return nil
 }
 
-func (u *Upload) writeMemory(ctx context.Context, off int64, p []byte) (int64, error) {
-	n, err := u.dest.Write(ctx, off, u.limited(ctx, &memoryReader{p: p, counters: &u.counters}), int64(len(p)))
-	return n, short(err, n, int64(len(p)))
+// writeRest sends what a unit has from off on.
+func (u *Upload) writeRest(ctx context.Context, n *unit, off int64) (int64, error) {
+	size := n.end() - off
+	wrote, err := u.dest.Write(ctx, off, u.limited(ctx, u.held(ctx, n, int(off-n.off), len(n.p))), size)
+	return wrote, short(err, wrote, size)
 }

@@ -6,46 +6,32 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sync/atomic"
+	"time"
 
 	"github.com/streamflow/streamflow/internal/checksum"
-	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
 )
 
 // A stream reads ahead of what is sent: up to Streams units, each held in
-// memory until the destination has acknowledged it.
+// memory until the destination has acknowledged it. Where it comes fast, a unit is
+// sent while it is filled, so that fewer of them keep the destination busy.
 //
 // Only read waits for memory, and it holds none while it waits: the units read
 // before are in the hands of the sender, who needs nothing more to send and
-// release them. So every unit's memory comes back, and read goes on.
+// release them. So every unit's memory comes back, and read goes on. While it fills
+// a unit it waits for the source alone.
 type stream struct {
 	u     *Upload
 	chunk int64
 	least int64      // how far a unit may shrink
-	ready chan *unit // closed at the end of read
+	ready chan *unit // filled at least by half; closed at the end of read
 	err   error      // why read ended before the end of the stream; after ready
 
 	// The rest belongs to the sender.
-	held     []*unit // read and not known to be acknowledged, by offset
+	held     []*unit // out of ready and not known to be acknowledged, by offset
 	base     int64   // the furthest end of an acknowledged unit
-	ended    bool    // the last unit was read
 	finished *unit   // the last unit, once it was acknowledged
 }
-
-// A unit is a part of a stream, in memory.
-type unit struct {
-	off  int64
-	p    []byte
-	buf  memory.Buffer
-	own  store.Sum // known unless sums are turned off
-	sum  uint32    // of the stream up to this unit's end
-	last bool
-
-	dropped atomic.Bool
-}
-
-func (n *unit) end() int64 { return n.off + int64(len(n.p)) }
 
 // newStream begins to read. A least of 0 keeps every unit but the last at chunk.
 func newStream(u *Upload, chunk, least int64) *stream {
@@ -68,69 +54,86 @@ func (s *stream) read(ctx context.Context) {
 			return
 		}
 		size = narrowed(size, level, s.least, s.chunk)
-		n, err := s.readUnit(ctx, off, size, sum)
-		if err == nil {
-			err = s.check(n)
-		}
+		n, err := s.newUnit(ctx, off, size)
 		if err != nil {
 			s.u.admission.release()
 			s.err = err
 			return
 		}
+		if s.err = s.fill(n, sum); s.err != nil {
+			return
+		}
 		off, sum = n.end(), n.sum
-		s.ready <- n
 		if n.last {
+			s.u.setTotal(off)
 			return
 		}
 	}
 }
 
-func (s *stream) readUnit(ctx context.Context, off, size int64, sum uint32) (*unit, error) {
+func (s *stream) newUnit(ctx context.Context, off, size int64) (*unit, error) {
 	buf, err := s.u.mem.Acquire(ctx, s.u.object.kind, int(size))
 	if err != nil {
 		return nil, explainLimit(err, s.u.m.mem, storeReserve)
 	}
-	n := &unit{off: off, buf: buf, own: store.Sum{Known: !s.u.m.opts.DisableChecksum}}
-	in := s.u.object.reader
-	if n.own.Known {
-		in = &summedReader{s.u, in, &n.own.CRC32C}
-	}
-	filled, err := fill(in, buf.Bytes()[:size])
-	n.p = buf.Bytes()[:filled]
-	if errors.Is(err, io.EOF) {
-		n.last = true
-	} else if err != nil {
-		_ = buf.Release()
-		return nil, s.u.readError(err)
-	}
-	if n.own.Known {
-		n.sum = checksum.Combine(sum, n.own.CRC32C, int64(filled))
-	}
-	return n, nil
+	return &unit{off: off, buf: buf, room: buf.Bytes()[:size], summed: !s.u.m.opts.DisableChecksum}, nil
 }
 
-// A summedReader sums what comes at once, while who writes to a pipe goes on.
-type summedReader struct {
-	u   *Upload
-	r   io.Reader
-	sum *uint32
+// fill reads a unit and puts it into ready, or drops it after an error. The first one
+// comes there whole: it may be all there is.
+func (s *stream) fill(n *unit, sum uint32) error {
+	f := filler{s: s, n: n, early: n.off > 0, began: time.Now()}
+	_, err := fill(&f, n.room)
+	last := errors.Is(err, io.EOF)
+	if err == nil || last {
+		err = s.check(n.off+int64(f.filled), last)
+	} else {
+		err = s.u.readError(err)
+	}
+	n.finish(sum, last, err)
+	switch {
+	case f.handed:
+	case err != nil:
+		s.drop(n)
+	default:
+		s.ready <- n
+	}
+	return err
 }
 
-func (r *summedReader) Read(p []byte) (int, error) {
-	n, err := r.r.Read(p)
-	*r.sum = r.u.timed(func() uint32 { return checksum.Update(*r.sum, p[:n]) })
+// A filler is the source of a unit. It sums what comes at once, while who writes to a
+// pipe goes on.
+type filler struct {
+	s      *stream
+	n      *unit
+	early  bool // it may be put into ready before it is full
+	began  time.Time
+	filled int
+	handed bool
+}
+
+func (f *filler) Read(p []byte) (int, error) {
+	n, err := f.s.u.object.reader.Read(p)
+	crc := uint32(0)
+	if f.n.summed {
+		crc = f.s.u.timed(func() uint32 { return checksum.Update(f.n.crc, p[:n]) })
+	}
+	f.filled = f.n.grow(n, crc)
+	if f.early && !f.handed && 2*f.filled >= len(f.n.room) && time.Since(f.began) <= promptTime {
+		f.s.ready <- f.n
+		f.handed = true
+	}
 	return n, err
 }
 
 // check refuses another length than what was announced: that of a file is known
-// before it is encoded. It releases n then.
-func (s *stream) check(n *unit) error {
+// before it is encoded.
+func (s *stream) check(end int64, last bool) error {
 	length := s.u.object.length
-	if length == store.UnknownLength || n.end() == length || n.end() < length && !n.last {
+	if length == store.UnknownLength || end == length || end < length && !last {
 		return nil
 	}
-	err := &EncodeError{Kind: s.u.object.kind, Err: fmt.Errorf("%d bytes came of it, not %d", n.end(), length)}
-	return errors.Join(err, n.buf.Release())
+	return &EncodeError{Kind: s.u.object.kind, Err: fmt.Errorf("%d bytes came of it, not %d", end, length)}
 }
 
 // fill reads until p is full or r ends: io.EOF then, and only then. io.ReadFull
@@ -156,30 +159,43 @@ func fill(r io.Reader, p []byte) (int, error) {
 	return n, nil
 }
 
-// head returns the first unit that isn't acknowledged, reading one if need be.
-func (s *stream) head(ctx context.Context) (*unit, error) {
+// head returns the first unit that isn't acknowledged, whole, reading one if need be.
+func (s *stream) head(ctx context.Context) (n *unit, err error) {
 	if len(s.held) > 0 {
-		return s.held[0], nil
+		n = s.held[0]
+	} else if n, err = s.next(ctx); err != nil {
+		return nil, err
 	}
-	return s.next(ctx)
+	return n, n.wait(ctx)
 }
 
-// next waits for one more unit, which is held from then on.
+// next waits for one more unit, which is held from then on. After the last it is
+// io.EOF.
 func (s *stream) next(ctx context.Context) (*unit, error) {
 	select {
 	case n, ok := <-s.ready:
-		if !ok {
+		if ok {
+			s.held = append(s.held, n)
+			return n, nil
+		}
+		if s.err != nil {
 			return nil, s.err
 		}
-		s.held = append(s.held, n)
-		if n.last {
-			s.ended = true
-			s.u.setTotal(n.end())
-		}
-		return n, nil
+		return nil, io.EOF
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+}
+
+// length returns that of the stream where its last unit is held, or
+// store.UnknownLength.
+func (s *stream) length() int64 {
+	if len(s.held) > 0 {
+		if n := s.held[len(s.held)-1]; n.isFull() && n.last {
+			return n.end()
+		}
+	}
+	return store.UnknownLength
 }
 
 // drop releases an acknowledged unit and its admission, once however often it

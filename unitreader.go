@@ -1,6 +1,7 @@
 package streamflow
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -68,28 +69,43 @@ func (r *fileReader) short(err error) error {
 	return &SourceError{Name: r.src.name, Err: err}
 }
 
-// A memoryReader is bytes held in memory for one Write.
-type memoryReader struct {
-	p        []byte
-	sum      store.Sum // of p as it was given, where known
-	counters *counters
+// A heldReader is what a unit has from one offset on, for one Write. While the unit is
+// filled it waits for more, but ends early where that takes long.
+type heldReader struct {
+	ctx       context.Context // ends the waiting
+	unit      *unit
+	from, end int // within the unit
+	pos       int
+	early     bool // it ended before end
+	counters  *counters
 }
 
-// Sum implements store.Summer.
-func (r *memoryReader) Sum() store.Sum { return r.sum }
+func (u *Upload) held(ctx context.Context, n *unit, from, end int) *heldReader {
+	return &heldReader{ctx: ctx, unit: n, from: from, end: end, pos: from, counters: &u.counters}
+}
+
+// Sum implements store.Summer, for who has read all of a unit.
+func (r *heldReader) Sum() store.Sum {
+	sum := r.unit.own()
+	sum.Known = sum.Known && r.from == 0
+	return sum
+}
 
 // Next implements store.Lender.
-func (r *memoryReader) Next(n int) []byte {
-	n = min(n, len(r.p))
-	p := r.p[:n:n]
-	r.p = r.p[n:]
-	r.counters.bytes.Add(int64(n))
+func (r *heldReader) Next(n int) []byte {
+	wanted := min(r.pos+n, r.end)
+	there := min(r.unit.await(r.ctx, wanted), wanted)
+	p := r.unit.room[r.pos:there:there]
+	r.pos = there
+	r.early = len(p) == 0 && there < r.end
+	r.counters.bytes.Add(int64(len(p)))
 	return p
 }
 
-func (r *memoryReader) Read(p []byte) (int, error) {
-	if len(r.p) == 0 {
+func (r *heldReader) Read(p []byte) (int, error) {
+	n := copy(p, r.Next(len(p)))
+	if n == 0 && len(p) > 0 {
 		return 0, io.EOF
 	}
-	return copy(p, r.Next(len(p))), nil
+	return n, nil
 }
