@@ -73,7 +73,9 @@ type Options struct {
 	// MemoryTimeout is how long a body waits for memory; default 10 s.
 	MemoryTimeout time.Duration
 	// ExpireAfter is how long an unfinished upload is kept after its last bytes;
-	// default 0, for ever. The store must be a store.Lister. See RemoveExpired.
+	// default 0, for ever. The store must be a store.Lister. Where other servers
+	// share it, they see with a delay of minutes that bytes come, so it should be
+	// some more than IdleTimeout. See RemoveExpired.
 	ExpireAfter time.Duration
 	// AllowReading: GET and HEAD give finished uploads back to everybody who
 	// knows their URL. The store must be a store.Reader. Without it the server

@@ -30,6 +30,10 @@
 //
 // # Several nodes
 //
+// While bytes come a Write says so in the state once a minute, whether or not any of
+// them is acknowledged. So an upload that another process takes for abandoned has got
+// nothing for longer than that.
+//
 // Opening an upload that another process wrote to last begins a new epoch, by a
 // write of the state. Each later write of the state by the old owner fails, with
 // store.ErrSuperseded, and so acknowledges nothing. Its late parts change nothing
@@ -61,6 +65,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 	"weak"
 
 	"github.com/streamflow/streamflow/internal/bucket"
@@ -90,6 +95,8 @@ type Store struct {
 	mem    *memory.Manager
 	opts   Options
 	node   string // names this process in the states it writes
+	// As the constants of these names.
+	refreshInterval time.Duration
 
 	doubts doubts
 
@@ -109,7 +116,8 @@ func Open(name, prefix string, mem *memory.Manager, opts *Options) (*Store, erro
 	}
 	s := &Store{
 		bucket: b, mem: mem, opts: b.Options(), node: rand.Text(),
-		open: make(map[string]weak.Pointer[Upload]),
+		refreshInterval: refreshInterval,
+		open:            make(map[string]weak.Pointer[Upload]),
 	}
 	if prefix = strings.Trim(prefix, "/"); prefix != "" {
 		s.prefix = prefix + "/"

@@ -18,7 +18,9 @@ type source struct {
 	r     io.Reader
 	left  int64 // of the unit, or store.UnknownLength
 	room  int64 // in the upload
-	err   error // at which it ended
+	// before is called before each Read of r; the source ends with its error.
+	before func(context.Context) error
+	err    error // at which it ended
 }
 
 // Read implements io.Reader. It gives no more than the unit, nor more than there
@@ -35,7 +37,9 @@ func (s *source) Read(p []byte) (int, error) {
 	case s.room == 0:
 		s.err = s.overflow()
 	default:
-		return s.read(p)
+		if s.err = s.before(s.ctx); s.err == nil {
+			return s.read(p)
+		}
 	}
 	return 0, s.err
 }
