@@ -98,7 +98,8 @@ func (d *delivery) write(length int64) error {
 	if d.chunk.Size == 0 {
 		return d.verify()
 	}
-	// Until the first Read the store waits for memory, as this does.
+	// Until the first Read the store waits for memory, as this does. One that waits
+	// for it later bounds that itself.
 	waiting := time.AfterFunc(d.s.opts.MemoryTimeout, func() { d.turn.end(errMemory) })
 	defer waiting.Stop()
 	release, err := d.s.chargeRequest(d.turn.ctx)
@@ -158,6 +159,7 @@ func (d *delivery) settle() error {
 	// Bytes are there that the client should hear of, also if it is gone now.
 	after, err := d.up.Info(context.WithoutCancel(d.turn.ctx))
 	if err != nil {
+		d.info = store.Info{}
 		return fmt.Errorf("look up upload: %w", err)
 	}
 	d.info = after

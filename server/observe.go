@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/store"
 )
@@ -101,6 +102,9 @@ func (s *observedStore) upload(up store.Upload, info store.Info) store.Upload {
 // a while. It reports whether it went well.
 func (s *observedStore) done(op string, start time.Time, waited time.Duration, err error) bool {
 	s.metrics.operation(s.name, op, time.Since(start)-waited)
+	if errors.Is(err, memory.ErrFull) {
+		s.metrics.refused.timeout.Inc()
+	}
 	if isFault(op, err) {
 		s.metrics.failed.Inc()
 		if protocol.Status(err) != http.StatusInternalServerError { // that is logged with its request
@@ -123,7 +127,7 @@ func isFault(op string, err error) bool {
 	}
 	for _, expected := range []error{
 		store.ErrNotFound, store.ErrTaken, store.ErrGone, store.ErrInvalid, store.ErrTooLarge, store.ErrSuperseded,
-		store.ErrUnsupported, store.ErrIncomplete, context.Canceled, io.ErrUnexpectedEOF, errIdle, errMemory,
+		store.ErrUnsupported, store.ErrIncomplete, context.Canceled, io.ErrUnexpectedEOF, errIdle, errMemory, memory.ErrFull,
 	} {
 		if errors.Is(err, expected) {
 			return false

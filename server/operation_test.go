@@ -230,13 +230,16 @@ func TestMetrics(t *testing.T) {
 	r.do("DELETE", gone, nil)
 	faulty.Add(storetest.Fault{Op: storetest.OpWrite, Call: faulty.Calls(storetest.OpWrite) + 1, Err: store.ErrNoSpace})
 	r.patch(broken, "0", strings.NewReader("0123456789"))
+	full := &store.TransientError{Err: memory.ErrFull}
+	faulty.Add(storetest.Fault{Op: storetest.OpWrite, Call: faulty.Calls(storetest.OpWrite) + 1, Err: full})
+	r.patch(broken, "0", strings.NewReader("0123456789"))
 	r.do("GRAB", "/files/", nil)
 	release := r.exhaust()
 	r.patch(broken, "0", strings.NewReader("0123456789"))
 	release()
 
 	var text []byte
-	for value(text, `streamflow_http_requests_total{code="503",method="PATCH"}`) < 1 { // counted after its answer
+	for value(text, `streamflow_http_requests_total{code="503",method="PATCH"}`) < 2 { // counted after its answer
 		_, text = r.get("/metrics")
 	}
 	for series, want := range map[string]float64{
@@ -253,7 +256,7 @@ func TestMetrics(t *testing.T) {
 		`streamflow_memory_limit_bytes`:                                           float64(r.mem.Stats().Limit),
 		`streamflow_memory_pressure_state{state="normal"}`:                        1,
 		`streamflow_memory_pressure_state{state="critical"}`:                      0,
-		`streamflow_memory_refusals_total{reason="timeout"}`:                      1,
+		`streamflow_memory_refusals_total{reason="timeout"}`:                      2,
 		`streamflow_store_operation_seconds_count{op="create",store="storetest"}`: 3,
 		`streamflow_store_operation_seconds_count{op="abort",store="storetest"}`:  1,
 		`streamflow_store_operation_seconds_count{op="finish",store="storetest"}`: 1,

@@ -43,7 +43,8 @@
 //
 // A Write that has got its first bytes is charged for two connections, 64 KiB of
 // buffer and the state; more where bytes are held. Other calls are charged for
-// their connection and the state.
+// their connection and the state. Who finds no room for ten seconds is told so, by a
+// *store.TransientError that is memory.ErrFull.
 //
 // # Errors
 //
@@ -96,7 +97,7 @@ type Store struct {
 	opts   Options
 	node   string // names this process in the states it writes
 	// As the constants of these names.
-	refreshInterval time.Duration
+	refreshInterval, memoryTimeout time.Duration
 
 	doubts doubts
 
@@ -116,8 +117,8 @@ func Open(name, prefix string, mem *memory.Manager, opts *Options) (*Store, erro
 	}
 	s := &Store{
 		bucket: b, mem: mem, opts: b.Options(), node: rand.Text(),
-		refreshInterval: refreshInterval,
-		open:            make(map[string]weak.Pointer[Upload]),
+		refreshInterval: refreshInterval, memoryTimeout: memoryTimeout,
+		open: make(map[string]weak.Pointer[Upload]),
 	}
 	if prefix = strings.Trim(prefix, "/"); prefix != "" {
 		s.prefix = prefix + "/"
@@ -230,12 +231,24 @@ func (s *Store) Limits() store.Limits {
 // reserveGet takes the memory of a request that gets something, and of a state of so
 // many bytes in JSON.
 func (s *Store) reserveGet(ctx context.Context, stateBytes int64) (memory.Reservation, error) {
-	return s.mem.Reserve(ctx, memory.KindConnection, bucket.GetBytes, stateCost*stateBytes)
+	return s.reserve(ctx, bucket.GetBytes, stateCost*stateBytes)
 }
 
 // reserveSend is reserveGet with a request that sends something meanwhile.
 func (s *Store) reserveSend(ctx context.Context, stateBytes int64) (memory.Reservation, error) {
-	return s.mem.Reserve(ctx, memory.KindConnection, s.sendSizes(stateBytes)...)
+	return s.reserve(ctx, s.sendSizes(stateBytes)...)
+}
+
+// memoryTimeout is how long a call waits for memory: who holds it may have a slow
+// client.
+const memoryTimeout = 10 * time.Second
+
+var errMemory = &store.TransientError{Err: memory.ErrFull, RetryAfter: 5 * time.Second}
+
+func (s *Store) reserve(ctx context.Context, sizes ...int64) (memory.Reservation, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.memoryTimeout, errMemory)
+	defer cancel()
+	return s.mem.Reserve(ctx, memory.KindConnection, sizes...)
 }
 
 func (s *Store) sendSizes(stateBytes int64) []int64 {

@@ -205,7 +205,7 @@ func (t *transfer) charge(ctx context.Context) (err error) {
 	t.stateRoom = t.upload.record.bytes + growthBytes
 	sizes := append(s.sendSizes(t.stateRoom), leadBytes)
 	if ctx.Err() == nil {
-		t.memory, err = s.mem.Reserve(ctx, memory.KindConnection, sizes...)
+		t.memory, err = s.reserve(ctx, sizes...)
 	} else {
 		// Nobody waits any more, but what came is kept if that needs no waiting.
 		t.memory, err = s.mem.TryReserve(memory.KindConnection, sizes...)
