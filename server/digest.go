@@ -42,7 +42,9 @@ func (s *Server) readBack(ctx context.Context, id string, w io.Writer) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, content.Close()) }()
-	buffer, err := s.mem.Acquire(ctx, memory.KindTransfer, digestBytes)
+	waiting, cancel := context.WithTimeoutCause(ctx, s.opts.MemoryTimeout, errMemory)
+	defer cancel()
+	buffer, err := s.mem.Acquire(waiting, memory.KindTransfer, digestBytes)
 	if err != nil {
 		return err
 	}
