@@ -108,6 +108,6 @@ func (s *Server) intake(t *turn, begun func()) *intake {
 		patience: newPatience(s.opts.IdleTimeout, s.opts.MinRate),
 		pace:     pace{level: s.mem.Level, bodies: s.observed.inFlight},
 		limit:    s.policy.Throttle(t.ctx),
-		ending:   ending{places: s.endings, ctx: t.ctx},
+		ending:   ending{all: s.endings, ctx: t.ctx},
 	}
 }

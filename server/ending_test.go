@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,6 +64,40 @@ func TestBodiesEndInTurn(t *testing.T) {
 		}
 		if got := string(r.content(uploads[i])); got != "0123456789" {
 			r.Errorf("stored %q", got)
+		}
+	}
+}
+
+// TestNobodyEnds: who has a place may wait for what somebody holds who waits for one,
+// as memory.
+func TestNobodyEnds(t *testing.T) {
+	r := serve(t, 100<<20, server.Options{MemoryTimeout: 50 * time.Millisecond})
+	second := make(chan struct{})
+	var finishing atomic.Int32
+	r.server.LimitEndings(1)
+	r.server.OnLifecycle(func(list string, _ store.Info) error {
+		if list == "finishing" && finishing.Add(1) == 2 {
+			close(second)
+		}
+		if list == "finishing" {
+			<-second
+		}
+		return nil
+	})
+	var conns []net.Conn
+	for range 2 {
+		conns = append(conns, r.half(r.create("Upload-Length", "10"), 10, "01234"))
+	}
+	for r.server.InFlight() != len(conns) {
+		time.Sleep(time.Millisecond)
+	}
+	for _, c := range conns {
+		_, err := c.Write([]byte("56789"))
+		r.must(err)
+	}
+	for _, c := range conns {
+		if resp, text := r.answer(c); resp.StatusCode != http.StatusNoContent {
+			r.Errorf("%s %s", resp.Status, text)
 		}
 	}
 }

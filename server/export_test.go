@@ -34,4 +34,4 @@ func (s *Server) Received() (n int64) {
 
 // LimitEndings bounds how many bodies may be at their end at once. It is called
 // before the first request.
-func (s *Server) LimitEndings(n int) { s.endings = make(chan struct{}, n) }
+func (s *Server) LimitEndings(n int) { s.endings = newEndings(n, s.opts.MemoryTimeout) }

@@ -159,7 +159,7 @@ type Server struct {
 	lister    store.Lister  // nil where the store is none
 	cleaner   store.Cleaner // nil where the store is none
 	ending    chan struct{} // closed by Shutdown
-	endings   chan struct{} // places of bodies that have ended
+	endings   *endings
 
 	mu      sync.Mutex
 	closing bool
@@ -207,7 +207,7 @@ func New(st store.Store, mem *memory.Manager, opts *Options) (*Server, error) {
 	observed := observe(st, o.Logger)
 	s := &Server{
 		store: rules.Store(observed), observed: observed, policy: rules, sites: pages, mem: mem, opts: o, maxLength: o.MaxFileBytes,
-		stats: &recentStats{mem: mem}, ending: make(chan struct{}), endings: make(chan struct{}, maxEndings), turns: make(map[string]*turn),
+		stats: &recentStats{mem: mem}, ending: make(chan struct{}), endings: newEndings(maxEndings, o.MemoryTimeout), turns: make(map[string]*turn),
 	}
 	if l := st.Limits().MaxLength; l > 0 && (s.maxLength == 0 || l < s.maxLength) {
 		s.maxLength = l
