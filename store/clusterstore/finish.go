@@ -63,6 +63,9 @@ func (u *Upload) settle(ctx context.Context, st *state) (store.Info, error) {
 	rec, err := s.write(ctx, s.finishedKey(u.id), done, bucket.Absent)
 	if errors.Is(err, store.ErrTaken) {
 		rec, err = s.read(ctx, s.finishedKey(u.id))
+		if err == nil && (rec.state.Length != st.Length || rec.state.sum() != st.sum()) {
+			err = fmt.Errorf("%w: another upload of this id is finished", store.ErrExists)
+		}
 	}
 	if err != nil {
 		return store.Info{}, err
@@ -104,7 +107,7 @@ func (s *Store) appear(ctx context.Context, id string, st *state) error {
 		}
 		o, headErr := s.bucket.Head(ctx, s.target(id))
 		switch {
-		case headErr == nil && o.Mark == id:
+		case headErr == nil && st.made(id, o):
 			return nil // an earlier Finish, or another node's, got further
 		case headErr == nil && met, try == attempts:
 			return err
@@ -150,24 +153,30 @@ func (s *Store) assemble(ctx context.Context, id string, st *state) (err error) 
 	if err := s.bucket.CompleteMultipart(ctx, final.multipart(), parts, st.sum(), true); err != nil {
 		return err
 	}
-	return s.confirm(ctx, id)
+	return s.confirm(ctx, id, st)
 }
 
 // errNoObject is what some services answer while another request is at it.
 var errNoObject = store.Transient(errors.New("the upload is said to be complete, and there is no object"))
 
 // confirm looks whether the object is there, before what it is made of goes.
-func (s *Store) confirm(ctx context.Context, id string) error {
+func (s *Store) confirm(ctx context.Context, id string, st *state) error {
 	o, err := s.bucket.Head(ctx, s.target(id))
 	switch {
 	case isAbsent(err):
 		return errNoObject
 	case err != nil:
 		return err
-	case o.Mark != id:
+	case !st.made(id, o):
 		return fmt.Errorf("%w: it is somebody else's object", store.ErrExists)
 	}
 	return nil
+}
+
+// made says whether an object is what becomes of st. Ids that clients choose may come
+// again with other bytes.
+func (st *state) made(id string, o bucket.Object) bool {
+	return o.Mark == id && o.Size == st.Length && (!o.Sum.Known || o.Sum == st.sum())
 }
 
 // asObjects is what runs are once they are completed.

@@ -122,6 +122,9 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, store.Inf
 		return nil, store.Info{}, err
 	}
 	rec, err := s.write(ctx, s.uploadKey(id), st, bucket.Absent)
+	if err == nil && spec.ID != "" {
+		err = s.first(ctx, id)
+	}
 	if err != nil {
 		return nil, store.Info{}, err
 	}
@@ -144,6 +147,20 @@ func (s *Store) vacant(ctx context.Context, id string) error {
 		return nil
 	}
 	return err
+}
+
+// first takes the state of a new upload back where one of that id was finished since
+// it was vacant. What says so was there before the state of that one went.
+func (s *Store) first(ctx context.Context, id string) error {
+	ctx = context.WithoutCancel(ctx)
+	_, err := s.bucket.Head(ctx, s.finishedKey(id))
+	if isAbsent(err) {
+		return nil
+	}
+	if err == nil {
+		err = store.ErrTaken
+	}
+	return errors.Join(err, s.bucket.Remove(ctx, s.uploadKey(id)))
 }
 
 // Open implements store.Store.
