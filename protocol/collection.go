@@ -111,9 +111,18 @@ func (c *Collection) Path(r *http.Request) string {
 
 type withdrawal struct{}
 
-// Withdraws reports whether a Terminate takes back what the same request has
-// created: no client asked for it.
-func Withdraws(ctx context.Context) bool { return ctx.Value(withdrawal{}) != nil }
+// Withdrawing returns a context for a Terminate that no client asked for: it takes
+// back what the same request has begun or spoilt, and left at that offset.
+func Withdrawing(ctx context.Context, offset int64) context.Context {
+	return context.WithValue(context.WithoutCancel(ctx), withdrawal{}, offset)
+}
+
+// Withdraws reports whether a Terminate is one of Withdrawing. An upload that doesn't
+// stand at that offset stays: another request has had it since.
+func Withdraws(ctx context.Context) (offset int64, ok bool) {
+	offset, ok = ctx.Value(withdrawal{}).(int64)
+	return offset, ok
+}
 
 // Overtaken reports whether err says that another request has had the upload since:
 // what that one did stays. That happens to a creation too, where the client knows
@@ -122,11 +131,11 @@ func Overtaken(err error) bool {
 	return errors.Is(err, store.ErrSuperseded) || errors.Is(err, ErrCompleted) || errors.As(err, new(*store.OffsetError))
 }
 
-// Withdraw discards an upload whose id the client never hears. A request that was
-// Overtaken withdraws nothing.
-func (c *Collection) Withdraw(r *http.Request, id string) {
-	ctx := context.WithValue(context.WithoutCancel(r.Context()), withdrawal{}, true)
-	if err := c.Terminate(ctx, id); err != nil && !errors.Is(err, store.ErrNotFound) {
+// Withdraw discards an upload whose id the client never hears, and that stands where
+// the request left it. A request that was Overtaken withdraws nothing.
+func (c *Collection) Withdraw(r *http.Request, left store.Info) {
+	ctx := Withdrawing(r.Context(), left.Offset)
+	if err := c.Terminate(ctx, left.ID); err != nil && !errors.Is(err, store.ErrNotFound) {
 		c.opts.Logger.Warn("a refused upload stays", "path", r.URL.Path, "error", err)
 	}
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/streamflow/streamflow/store"
 )
@@ -31,6 +32,9 @@ func (s *Server) Received() (n int64) {
 	}
 	return n
 }
+
+// Withdraw is what protocols do that refuse a request which left an upload so.
+func (s *Server) Withdraw(r *http.Request, left store.Info) { s.uploads.Withdraw(r, left) }
 
 // LimitEndings bounds how many bodies may be at their end at once. It is called
 // before the first request.

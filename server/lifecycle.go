@@ -100,6 +100,11 @@ func unsettled(info store.Info) store.Info {
 	return info
 }
 
+// stands reports whether an upload is where a request left it, maybe unsettled.
+func stands(info store.Info, left int64) bool {
+	return !info.Complete && (info.Offset == left || whole(info) && unsettled(info).Offset == left)
+}
+
 // discard removes an upload.
 func (s *Server) discard(ctx context.Context, up store.Upload, info store.Info) error {
 	ctx = context.WithoutCancel(ctx)

@@ -74,6 +74,9 @@ func (u uploads) Terminate(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	if left, ok := protocol.Withdraws(ctx); ok && !stands(info, left) {
+		return nil
+	}
 	if err := u.s.discard(t.ctx, up, info); err != nil {
 		return fmt.Errorf("terminate upload: %w", err)
 	}

@@ -41,7 +41,7 @@ func (h *Handler) overrun(r *http.Request, info store.Info, err error) error {
 	if info.ID == "" || info.Complete {
 		return err
 	}
-	h.uploads.Withdraw(r, info.ID)
+	h.uploads.Withdraw(r, info)
 	if info.Length == store.UnknownLength {
 		return err
 	}

@@ -109,7 +109,8 @@ func (i *interim) broke(info, after store.Info, body *protocol.RequestBody, err 
 		i.w.Header().Set(HeaderComplete, "?1")
 	case gone && after.ID == "": // it couldn't look: another request may have it
 	default:
-		i.h.uploads.Withdraw(i.r, info.ID)
+		info.Offset = after.Offset
+		i.h.uploads.Withdraw(i.r, info)
 	}
 	return err
 }

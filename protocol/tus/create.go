@@ -72,7 +72,8 @@ func (h *Handler) postWithUpload(w http.ResponseWriter, r *http.Request, spec st
 			case protocol.Overtaken(err), after.ID == "" && code >= http.StatusInternalServerError:
 				return err
 			case after.Offset == 0 || code < http.StatusInternalServerError:
-				h.uploads.Withdraw(r, info.ID)
+				info.Offset = after.Offset
+				h.uploads.Withdraw(r, info)
 				return err
 			default:
 				h.uploads.Log(r, code, err)

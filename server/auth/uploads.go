@@ -134,8 +134,9 @@ func (u *Uploads) Append(ctx context.Context, id string, chunk protocol.Chunk) (
 // itself began it may take back without.
 func (u *Uploads) Terminate(ctx context.Context, id string) error {
 	grant := callerFrom(ctx).grant
+	_, withdraws := protocol.Withdraws(ctx)
 	switch {
-	case protocol.Withdraws(ctx):
+	case withdraws:
 	case grant != nil:
 		if grant.id != id {
 			return store.ErrNotFound

@@ -52,10 +52,10 @@ func (u *checkedUploads) Append(ctx context.Context, id string, c protocol.Chunk
 	body := &checkedBody{Body: c.Body, declared: before.Metadata[store.MetadataFiletype]}
 	c.Body = body
 	info, err := u.Uploads.Append(ctx, id, c)
-	if err == nil || body.refusal == nil {
+	if err == nil || body.refusal == nil || protocol.Overtaken(err) {
 		return info, err
 	}
-	if err := u.Terminate(context.WithoutCancel(ctx), id); err != nil && !errors.Is(err, store.ErrNotFound) {
+	if err := u.Terminate(protocol.Withdrawing(ctx, info.Offset), id); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return info, fmt.Errorf("discard a refused upload: %w", err)
 	}
 	return store.Info{}, body.refusal
