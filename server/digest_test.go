@@ -21,7 +21,7 @@ func TestDigestWithoutMemory(t *testing.T) {
 		t.Error("no Retry-After")
 	}
 	release()
-	if resp, text := r.append(upload, "10", "?1", nil); resp.StatusCode != http.StatusCreated {
+	if resp, text := r.append(upload, resp.Header.Get("Upload-Offset"), "?1", nil); resp.StatusCode != http.StatusCreated {
 		t.Errorf("with memory again: %s %s", resp.Status, text)
 	}
 }

@@ -94,9 +94,11 @@ func whole(info store.Info) bool {
 }
 
 // unsettled keeps the last byte back: a client that hears of all of them takes
-// the upload for finished.
+// the upload for finished. That of an explicit one is told so besides.
 func unsettled(info store.Info) store.Info {
-	info.Offset = max(0, info.Offset-1)
+	if !protocol.IsExplicit(info.Metadata) {
+		info.Offset = max(0, info.Offset-1)
+	}
 	return info
 }
 
