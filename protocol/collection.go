@@ -109,7 +109,22 @@ func (c *Collection) Path(r *http.Request) string {
 	return prefix + (&url.URL{Path: c.opts.BasePath}).EscapedPath()
 }
 
-type withdrawal struct{}
+type (
+	withdrawal struct{}
+	sparing    struct{}
+)
+
+// Sparing returns a context for a Terminate that fails with refusal where the upload
+// is complete.
+func Sparing(ctx context.Context, refusal error) context.Context {
+	return context.WithValue(ctx, sparing{}, refusal)
+}
+
+// Spares returns the refusal of Sparing, or nil.
+func Spares(ctx context.Context) error {
+	refusal, _ := ctx.Value(sparing{}).(error)
+	return refusal
+}
 
 // Withdrawing returns a context for a Terminate that no client asked for: it takes
 // back what the same request has begun or spoilt, and left at that offset.

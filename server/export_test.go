@@ -36,6 +36,13 @@ func (s *Server) Received() (n int64) {
 // Withdraw is what protocols do that refuse a request which left an upload so.
 func (s *Server) Withdraw(r *http.Request, left store.Info) { s.uploads.Withdraw(r, left) }
 
+// Turn is the newest request of an upload, or nil. It is for comparing.
+func (s *Server) Turn(id string) any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.turns[id]
+}
+
 // LimitEndings bounds how many bodies may be at their end at once. It is called
 // before the first request.
 func (s *Server) LimitEndings(n int) { s.endings = newEndings(n, s.opts.MemoryTimeout) }

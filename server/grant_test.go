@@ -312,6 +312,42 @@ func rufhAgain(r *rig, path string) (*http.Response, []byte) {
 	return r.rufh("PUT", path, strings.NewReader("0123456789"))
 }
 
+// An upload that is finished while its own URL waits to discard it stays.
+func TestSignedURLDiscardsNothingFinished(t *testing.T) {
+	r, _ := newGrantRig(t)
+	path, id := r.signedPath(auth.Grant{})
+	finishing, goOn := make(chan struct{}), make(chan struct{})
+	r.server.OnLifecycle(func(list string, _ store.Info) error {
+		if list == "finishing" {
+			close(finishing)
+			<-goOn
+		}
+		return nil
+	})
+	resp, text := r.do("POST", path, nil, "Upload-Length", "10")
+	r.want("create", resp, text, http.StatusCreated)
+	location := resp.Header.Get("Location")
+	last := r.half(location, 10, "0123456789")
+	<-finishing
+	first, deleted := r.server.Turn(id), make(chan int, 1)
+	go func() {
+		resp, _ := r.do("DELETE", location, nil)
+		deleted <- resp.StatusCode
+	}()
+	for r.server.Turn(id) == first {
+		time.Sleep(time.Millisecond)
+	}
+	close(goOn)
+	resp, text = r.answer(last)
+	r.want("append", resp, text, http.StatusNoContent)
+	if status := <-deleted; status != http.StatusForbidden {
+		t.Errorf("DELETE is %d", status)
+	}
+	if got := r.content("/files/" + id); string(got) != "0123456789" {
+		t.Errorf("stored %q", got)
+	}
+}
+
 // A key that goes takes its URLs along.
 func TestSignedURLsNeedTheirKey(t *testing.T) {
 	r, _ := newGrantRig(t)

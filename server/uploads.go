@@ -74,6 +74,9 @@ func (u uploads) Terminate(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	if refusal := protocol.Spares(ctx); refusal != nil && info.Complete {
+		return refusal
+	}
 	if left, ok := protocol.Withdraws(ctx); ok && !stands(info, left) {
 		return nil
 	}
