@@ -109,7 +109,8 @@ func (s *Store) removeFinished(ctx context.Context, id string) error {
 var _ store.Cleaner = (*Store)(nil)
 
 // RemoveOrphans implements store.Cleaner: nodes that died left objects and
-// multipart uploads that no state names, or uploads half aborted.
+// multipart uploads that no state names, or uploads half aborted. Of an upload that
+// goes on they may be of a part that comes slowly, so they stay for that long.
 func (s *Store) RemoveOrphans(ctx context.Context, before time.Time) (int, error) {
 	removed, err := s.removeOrphans(ctx, before)
 	if err != nil {
@@ -126,7 +127,7 @@ func (s *Store) removeOrphans(ctx context.Context, before time.Time) (removed in
 			return nil
 		}
 		has, err := named.has(ctx, id, m)
-		if err != nil || has {
+		if err != nil || has || named.state.goesOn(before) {
 			return err
 		}
 		removed++

@@ -78,6 +78,31 @@ func TestSlowBodyTakenOver(t *testing.T) {
 	f.only()
 }
 
+// TestSlowBodyIsNoOrphan: what no state names yet isn't removed while bytes come.
+func TestSlowBodyIsNoOrphan(t *testing.T) {
+	f := newFleet(t, 2)
+	f.nodes[0].SetRefreshInterval(1)
+	data := random(6 * mib)
+	u, _ := f.begin(0, 6*mib)
+	var old time.Time
+	body := io.MultiReader(
+		bytes.NewReader(data[:mib]),
+		waiting(func() { old = time.Now() }),
+		bytes.NewReader(data[mib:2*mib]),
+		waiting(func() {
+			if n, err := f.nodes[1].RemoveOrphans(t.Context(), old); n != 0 || err != nil {
+				t.Errorf("removed %d, %v", n, err)
+			}
+		}),
+		bytes.NewReader(data[2*mib:]))
+	n, err := u.Write(t.Context(), 0, body, 6*mib)
+	check(t, err)
+	if n != 6*mib {
+		t.Errorf("%d bytes are acknowledged", n)
+	}
+	f.only(f.finish(u, data))
+}
+
 // TestSlowBodyWithoutMemory: what can't be said now is no reason to end it.
 func TestSlowBodyWithoutMemory(t *testing.T) {
 	f := newFleet(t, 1)
