@@ -62,8 +62,12 @@ func (b *outbox) deliver(ctx context.Context, key string) {
 	case errors.Is(err, fs.ErrNotExist):
 		b.empty(key)
 		return
-	case err != nil:
+	case errors.Is(err, errDamaged):
 		b.end(key, b.putAside(name, err))
+		return
+	case err != nil: // nothing is wrong with the message
+		b.trouble("read a message", err)
+		b.failed(key, opts.RetryDelay, 0)
 		return
 	}
 	_, err = b.caller.call(ctx, envelope{m.ID, m.Event, m.encode()})

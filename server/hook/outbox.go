@@ -158,8 +158,11 @@ func (b *outbox) recover(ctx context.Context, finder Finder) error {
 			return nil
 		}
 		m, err := b.read(name)
-		if err != nil {
+		if errors.Is(err, errDamaged) {
 			return b.putAside(name, err)
+		}
+		if err != nil {
+			return fmt.Errorf("read a message: %w", err)
 		}
 		info, err := finder.Stat(ctx, m.Upload.ID)
 		gone := errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrGone)
@@ -223,6 +226,9 @@ func keyOf(name string) (string, bool) {
 	return key, ok && dot
 }
 
+// errDamaged: the file can be read, and will never be a message.
+var errDamaged = errors.New("it is damaged, or of another version")
+
 // read reads a message.
 func (b *outbox) read(name string) (Message, error) {
 	f, err := b.dir.Open(name)
@@ -236,10 +242,10 @@ func (b *outbox) read(name string) (Message, error) {
 	}
 	var m Message
 	if err := json.Unmarshal(body, &m); err != nil {
-		return Message{}, fmt.Errorf("it is damaged: %w", err)
+		return Message{}, fmt.Errorf("%w: %w", errDamaged, err)
 	}
 	if m.Version != Version || m.Upload.ID == "" || !slices.Contains(recorded(), m.Event) {
-		return Message{}, errors.New("it is damaged, or of another version")
+		return Message{}, errDamaged
 	}
 	return m, nil
 }

@@ -251,6 +251,30 @@ func TestDamagedMessage(t *testing.T) {
 	}
 }
 
+// A message that can't be read now, as where too many files are open, is delivered
+// once it can.
+func TestUnreadableMessage(t *testing.T) {
+	rec := newReceiver(t, func(hook.Message) (int, string) { return 500, "" })
+	r := newRig(t, signed(t, hook.PostCreate, hook.PostFinish), rec.URL)
+	r.upload("hello")
+	r.stop()
+	names := r.messages()
+	slices.Sort(names)
+	aside := filepath.Join(t.TempDir(), "message")
+	r.must(os.Rename(names[0], aside))
+	r.must(os.Symlink(filepath.Base(names[0]), names[0]))
+	before := len(rec.messages())
+	rec.accept()
+	r.start()
+	r.eventually("an attempt", func() bool { return strings.Contains(r.log.String(), "read a message") })
+	r.must(os.Rename(aside, names[0]))
+	r.eventually("an empty outbox", func() bool { return len(r.messages()) == 0 })
+	got := slices.Compact(rec.events()[before:]) // an attempt that the stop cut off may be heard of late
+	if !slices.Equal(got, []hook.Event{hook.PostCreate, hook.PostFinish}) {
+		t.Errorf("told %v", got)
+	}
+}
+
 // More uploads than are known in memory at once all get their turn.
 func TestManyMessages(t *testing.T) {
 	const uploads = 300
