@@ -186,10 +186,12 @@ func (c *connection) share(ctx context.Context, bytes int64) error {
 	return c.refused
 }
 
-// Read implements net.Conn.
+// Read implements net.Conn. What reads one byte is no body: it is how net/http
+// watches for the client to go, in a goroutine of its own that begins while the body's
+// last Read is under way.
 func (c *connection) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if e := c.ending.Load(); e != nil && n > 0 {
+	if e := c.ending.Load(); e != nil && n > 0 && len(p) > 1 {
 		e.came(n)
 	}
 	return n, err

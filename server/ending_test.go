@@ -1,13 +1,17 @@
 package server_test
 
 import (
+	"bufio"
+	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/server"
 	"github.com/streamflow/streamflow/store"
 )
@@ -99,5 +103,40 @@ func TestNobodyEnds(t *testing.T) {
 		if resp, text := r.answer(c); resp.StatusCode != http.StatusNoContent {
 			r.Errorf("%s %s", resp.Status, text)
 		}
+	}
+}
+
+// TestPipelinedEndings: the next request on the connection comes while a body ends.
+func TestPipelinedEndings(t *testing.T) {
+	const n = 300
+	r := serve(t, 100<<20, server.Options{})
+	upload := r.create("Upload-Length", strconv.Itoa(n))
+	c, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
+	r.must(err)
+	defer c.Close()
+	pad := strings.Repeat("x", 2000)
+	written := make(chan error, 1)
+	go func() {
+		for i := range n {
+			_, err := fmt.Fprintf(c, "PATCH %s HTTP/1.1\r\nHost: x\r\nX-Pad: %s\r\nTus-Resumable: 1.0.0\r\nContent-Type: %s\r\nUpload-Offset: %d\r\nContent-Length: 1\r\n\r\nx",
+				upload, pad[:i*7%2000], tus.ContentType, i)
+			if err != nil {
+				written <- err
+				return
+			}
+		}
+		written <- nil
+	}()
+	answers := bufio.NewReader(c)
+	for i := range n {
+		resp, err := http.ReadResponse(answers, &http.Request{Method: "PATCH"})
+		r.must(err)
+		if resp.StatusCode != http.StatusNoContent {
+			t.Fatalf("%d: %s", i, resp.Status)
+		}
+	}
+	r.must(<-written)
+	if left := r.server.Endings(); left != 0 {
+		t.Errorf("%d places weren't given back", left)
 	}
 }

@@ -46,3 +46,6 @@ func (s *Server) Turn(id string) any {
 // LimitEndings bounds how many bodies may be at their end at once. It is called
 // before the first request.
 func (s *Server) LimitEndings(n int) { s.endings = newEndings(n, s.opts.MemoryTimeout) }
+
+// Endings is how many bodies are at their end.
+func (s *Server) Endings() int { return len(s.endings.places) }
