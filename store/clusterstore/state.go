@@ -206,11 +206,6 @@ func (st *state) names(m bucket.Multipart) bool {
 		slices.ContainsFunc(st.Tails, func(o object) bool { return m == bucket.Multipart{Key: o.Key} })
 }
 
-// goesOn: bytes came since that time, as transfer.refresh says, and there may be more.
-func (st *state) goesOn(since time.Time) bool {
-	return st != nil && st.Sum == nil && !st.Modified.Before(since)
-}
-
 // openRun is the run that takes the next part, or nil.
 func (st *state) openRun() *run {
 	if len(st.Runs) == 0 {

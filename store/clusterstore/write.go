@@ -33,10 +33,6 @@ const (
 	// What a Write has stored is acknowledged every so many bytes, or so often.
 	commitBytes    = 32 << 20
 	commitInterval = 5 * time.Second
-
-	// refreshInterval is how long a Write leaves the state as it is while bytes come:
-	// a unit may take hours, and who removes what is old sees the state only.
-	refreshInterval = time.Minute
 )
 
 // Write implements store.Upload. Of a body of known size that breaks off in a
@@ -304,24 +300,6 @@ func (t *transfer) commit(ctx context.Context) error {
 	t.fresh, t.stale = slices.DeleteFunc(t.fresh, t.next.names), nil
 	t.next = u.record.state.clone()
 	return t.makeRoom()
-}
-
-// refresh says in the state that the upload goes on, and no more than that: what is
-// stored since the last commit isn't in it. It is called before each read of the
-// source, maybe in the middle of a request, so it takes memory only where it is free.
-func (t *transfer) refresh(ctx context.Context) error {
-	now, u := time.Now(), t.upload
-	if now.Before(t.refreshAt) {
-		return nil
-	}
-	t.refreshAt = now.Add(u.store.refreshInterval)
-	charge, err := u.store.mem.TryReserve(memory.KindConnection, u.store.sendSizes(u.record.bytes)...)
-	if err != nil {
-		return nil // the next one may find some
-	}
-	next := u.record.state.clone()
-	next.Modified = now.UTC()
-	return errors.Join(u.commit(ctx, next), charge.Release())
 }
 
 // makeRoom takes memory for a state whose list of parts has grown. It can't be waited
