@@ -121,7 +121,7 @@ func (f *serveFlags) check(cmd *cobra.Command) error {
 	if err := errors.Join(f.auth.check(cmd, f.listen, host), f.tls.check(cmd), f.site.check(cmd)); err != nil {
 		return err
 	}
-	if err := f.policy.check(cmd); err != nil {
+	if err := f.policy.check(cmd, f.store.bucket != ""); err != nil {
 		return err
 	}
 	if f.adminListen == "" {

@@ -42,7 +42,11 @@ func (f *policyFlags) group() flagGroup {
 	return g
 }
 
-func (f *policyFlags) check(cmd *cobra.Command) error {
+// leastShared is the least --expire-after of a store that nodes share: they see with a
+// delay that bytes come elsewhere, up to a minute beside the server's IdleTimeout.
+const leastShared = 5 * time.Minute
+
+func (f *policyFlags) check(cmd *cobra.Command, shared bool) error {
 	switch {
 	case f.maxUploads < 0:
 		return usagef(cmd, "--max-uploads %d: want more than 0, or 0 for any", f.maxUploads)
@@ -50,6 +54,8 @@ func (f *policyFlags) check(cmd *cobra.Command) error {
 		return usagef(cmd, "--max-requests %d: want more than 0, or 0 for any", f.maxRequests)
 	case f.expireAfter < 0:
 		return usagef(cmd, "--expire-after %v: want more than 0, or 0 for never", f.expireAfter)
+	case shared && f.expireAfter > 0 && f.expireAfter < leastShared:
+		return usagef(cmd, "--expire-after %v: with a bucket want %v or more, as its nodes see with a delay that bytes come", f.expireAfter, leastShared)
 	case f.expireFinishedAfter < 0:
 		return usagef(cmd, "--expire-finished-after %v: want more than 0, or 0 for never", f.expireFinishedAfter)
 	}
