@@ -66,7 +66,8 @@ func (u *checkedUploads) Append(ctx context.Context, id string, c protocol.Chunk
 type checkedBody struct {
 	protocol.Body
 	declared string
-	head     []byte // what has come, up to headBytes
+	head     []byte // what has come, up to headBytes, and then nothing
+	checked  bool
 	refusal  error
 }
 
@@ -76,12 +77,13 @@ func (b *checkedBody) Read(p []byte) (int, error) {
 		return 0, b.refusal
 	}
 	n, err := b.Body.Read(p)
-	if len(b.head) == headBytes {
+	if b.checked {
 		return n, err
 	}
 	b.head = append(b.head, p[:min(n, headBytes-len(b.head))]...)
 	if len(b.head) == headBytes {
-		if b.refusal = refusalOf(b.declared, b.head); b.refusal != nil {
+		b.refusal, b.checked, b.head = refusalOf(b.declared, b.head), true, nil // thousands may wait
+		if b.refusal != nil {
 			return 0, b.refusal
 		}
 	}
