@@ -121,6 +121,9 @@ func (s *Server) removeExpired(ctx context.Context, id string) (gone bool, err e
 		return false, err
 	}
 	err = s.discard(t.ctx, up, info)
+	if errors.Is(err, store.ErrSuperseded) { // by another node
+		return false, nil
+	}
 	return err == nil, err
 }
 

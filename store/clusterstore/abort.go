@@ -11,8 +11,8 @@ import (
 	"github.com/streamflow/streamflow/store"
 )
 
-// Abort implements store.Upload. It removes a finished object too, unless
-// somebody else has put another in its place.
+// Abort implements store.Upload. It removes a finished object too, unless somebody
+// else has put another in its place, or another node has finished it since u was opened.
 func (u *Upload) Abort(ctx context.Context) error {
 	if err := u.abort(ctx); err != nil {
 		return fmt.Errorf("abort upload %s: %w", u.id, outward(err))
@@ -30,27 +30,27 @@ func (u *Upload) abort(ctx context.Context) error {
 	}
 	defer u.end()
 	s := u.store
-	for try := 1; ; try++ {
-		rec, err := s.load(ctx, u.id)
-		switch {
-		case err == nil && rec.state.Sum != nil:
-			err = s.removeFinished(ctx, u.id)
-		case err == nil:
-			// No other node's write can bring it back from here on.
-			err = s.condemn(ctx, u.id, rec)
-		case rec.state != nil && rec.state.Aborted:
-			err = s.discard(ctx, u.id)
-		case isAbsent(err):
-			err = nil
-		}
-		if errors.Is(err, store.ErrSuperseded) && try < attempts {
-			continue
-		}
-		if err == nil {
-			u.take(fmt.Errorf("%w: it was aborted", store.ErrNotFound))
-		}
-		return err
+	rec, err := s.load(ctx, u.id)
+	switch {
+	case err == nil && u.record.etag != "" && rec.etag != u.record.etag:
+		err = store.ErrSuperseded // what another node did since is not u's to discard
+	case err == nil && rec.state.Sum != nil:
+		err = s.removeFinished(ctx, u.id)
+	case err == nil:
+		// No other node's write can bring it back from here on.
+		err = s.condemn(ctx, u.id, rec)
+	case rec.state != nil && rec.state.Aborted:
+		err = s.discard(ctx, u.id)
+	case isAbsent(err):
+		err = nil
 	}
+	switch {
+	case err == nil:
+		u.take(fmt.Errorf("%w: it was aborted", store.ErrNotFound))
+	case errors.Is(err, store.ErrSuperseded):
+		u.take(store.ErrSuperseded)
+	}
+	return err
 }
 
 func (s *Store) condemn(ctx context.Context, id string, rec record) error {

@@ -318,6 +318,35 @@ func TestAbortElsewhere(t *testing.T) {
 	}
 }
 
+// TestAbortOvertaken: what another node has done since the upload was opened isn't
+// discarded.
+func TestAbortOvertaken(t *testing.T) {
+	f := newFleet(t, 2)
+	data := []byte("0123456789")
+	for name, then := range map[string]func(u store.Upload){
+		"taken over": func(store.Upload) {},
+		"more came":  func(u store.Upload) { f.write(u, 5, data[5:]) },
+		"finished":   func(u store.Upload) { f.write(u, 5, data[5:]); f.finish(u, data) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			old, info := f.begin(0, 10)
+			f.write(old, 0, data[:5])
+			u, _ := f.take(1, info.ID)
+			then(u)
+			before, err := f.nodes[1].Stat(t.Context(), info.ID)
+			check(t, err)
+			wants(t, old.Abort(t.Context()), store.ErrSuperseded)
+			after, err := f.nodes[1].Stat(t.Context(), info.ID)
+			check(t, err)
+			if after.Offset != before.Offset || after.Complete != before.Complete {
+				t.Errorf("it was %+v and is %+v", before, after)
+			}
+			check(t, u.Abort(t.Context()))
+			f.only()
+		})
+	}
+}
+
 // TestFinishTwice: two nodes finish at the same time.
 func TestFinishTwice(t *testing.T) {
 	for name, size := range map[string]int{"tail": 10, "part": 6 * mib, "parts": 20 * mib} {
