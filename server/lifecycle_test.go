@@ -13,6 +13,7 @@ import (
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/server"
 	"github.com/streamflow/streamflow/store"
+	"github.com/streamflow/streamflow/store/storetest"
 )
 
 // A witness notes what becomes of the uploads of a rig. What err is stands in
@@ -196,6 +197,28 @@ func TestLifecycleOfDiscardedUploads(t *testing.T) {
 			w.watch(r.server)
 			test.discard(r, r.create("Upload-Length", "5"))
 			w.want(t, "created", "discarded")
+		})
+	}
+}
+
+// TestHeadWhileAnotherNodeHasIt: clients give an upload up whose HEAD is a 4xx.
+func TestHeadWhileAnotherNodeHasIt(t *testing.T) {
+	for name, op := range map[string]storetest.Op{"opening": storetest.OpOpen, "finishing": storetest.OpFinish} {
+		t.Run(name, func(t *testing.T) {
+			inner := newRig(t, nil)
+			faulty := storetest.NewFaulty(inner.files)
+			r := newRigOver(t, faulty, inner.mem, nil)
+			r.files, r.dir = inner.files, inner.dir
+			upload := r.create("Upload-Length", "10")
+			faulty.Add(storetest.Fault{Op: storetest.OpFinish, Call: 1, Err: store.Transient(errors.New("disk busy"))})
+			r.patch(upload, "0", strings.NewReader("0123456789"))
+			faulty.Add(storetest.Fault{Op: op, Call: faulty.Calls(op) + 1, Err: store.ErrSuperseded})
+			if resp, _ := r.do("HEAD", upload, nil); resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
+				t.Errorf("HEAD is %s", resp.Status)
+			}
+			if got := r.offset(upload); got != "10" {
+				t.Errorf("then the offset is %q", got)
+			}
 		})
 	}
 }

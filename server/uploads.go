@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/streamflow/streamflow/protocol"
@@ -47,9 +48,15 @@ func (u uploads) Info(ctx context.Context, id string) (store.Info, error) {
 	// final offset sends nothing more, so it is finished here.
 	up, info, err := u.s.store.Open(t.ctx, id)
 	if err != nil {
-		return store.Info{}, fmt.Errorf("open upload: %w", err)
+		err = fmt.Errorf("open upload: %w", err)
+	} else {
+		info, err = u.s.settle(t.ctx, up, info)
 	}
-	return u.s.settle(t.ctx, up, info)
+	if errors.Is(err, store.ErrSuperseded) {
+		// At another node, which is no reason for a client to begin anew.
+		err = store.Transient(errors.New("another request has the upload: ask again"))
+	}
+	return info, err
 }
 
 func (u uploads) Append(ctx context.Context, id string, c protocol.Chunk) (store.Info, error) {
