@@ -43,8 +43,8 @@ func (f *policyFlags) group() flagGroup {
 }
 
 // leastShared is the least --expire-after of a store that nodes share: they see with a
-// delay that bytes come elsewhere, up to a minute beside the server's IdleTimeout.
-const leastShared = 5 * time.Minute
+// delay that bytes come elsewhere, a quarter of an hour beside the server's IdleTimeout.
+const leastShared = time.Hour
 
 func (f *policyFlags) check(cmd *cobra.Command, shared bool) error {
 	switch {

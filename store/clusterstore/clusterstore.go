@@ -30,9 +30,9 @@
 //
 // # Several nodes
 //
-// While bytes come a Write says so in the state once a minute, whether or not any of
-// them is acknowledged. So an upload that another process takes for abandoned has got
-// nothing for longer than that.
+// While bytes come a Write says so in the state, whether or not any of them is
+// acknowledged, before that is older than a quarter of an hour. Who takes an upload for
+// abandoned should leave it more time than that.
 //
 // Opening an upload that another process wrote to last begins a new epoch, by a
 // write of the state. Each later write of the state by the old owner fails, with

@@ -8,9 +8,11 @@ import (
 	"github.com/streamflow/streamflow/memory"
 )
 
-// refreshInterval is how long a Write leaves the state as it is while bytes come: a
-// unit may take hours, and who removes what is old sees the state only.
-const refreshInterval = time.Minute
+// refreshInterval is how old the state may be while bytes come: a unit may take hours,
+// and who removes what is old sees the state only. A part that takes less is committed
+// by then, so it costs a request only where bytes come very slowly, or for an upload that
+// rested for long.
+const refreshInterval = 15 * time.Minute
 
 // refresh says in the state that the upload goes on, and no more than that: what is
 // stored since the last commit isn't in it. It is called before each read of the
@@ -20,13 +22,15 @@ func (t *transfer) refresh(ctx context.Context) error {
 	if now.Before(t.refreshAt) {
 		return nil
 	}
-	t.refreshAt = now.Add(u.store.refreshInterval)
-	if charge, err := u.store.mem.TryReserve(memory.KindConnection, u.store.sendSizes(u.record.bytes)...); err == nil {
-		next := u.record.state.clone()
-		next.Modified = now.UTC()
-		return errors.Join(u.commit(ctx, next), charge.Release())
+	charge, err := u.store.mem.TryReserve(memory.KindConnection, u.store.sendSizes(u.record.bytes)...)
+	if err != nil {
+		t.refreshAt = now.Add(u.store.refreshInterval / 60) // there may be some then
+		return nil
 	}
-	return nil // the next one may find some
+	next := u.record.state.clone()
+	next.Modified = now.UTC()
+	t.refreshAt = now.Add(u.store.refreshInterval)
+	return errors.Join(u.commit(ctx, next), charge.Release())
 }
 
 // goesOn: bytes came since that time, and there may be more.

@@ -80,7 +80,7 @@ type transfer struct {
 	acknowledged int64
 	unsure       bool      // whether what is stored is acknowledged
 	committed    time.Time // when that was last
-	refreshAt    time.Time // the state, if nothing was committed until then
+	refreshAt    time.Time // when the state is too old, if nothing is committed until then
 	sip          [sipBytes]byte
 }
 
@@ -145,8 +145,7 @@ func (t *transfer) admit(ctx context.Context, r io.Reader) error {
 		return fmt.Errorf("%w: the upload ends at %d", store.ErrTooLarge, length)
 	}
 	t.next, t.committed = st.clone(), time.Now()
-	// Not at once: most bodies are short, and say themselves that they came.
-	t.refreshAt = t.committed.Add(t.upload.store.refreshInterval / 10)
+	t.refreshAt = st.Modified.Add(t.upload.store.refreshInterval)
 	t.hold = st.Careful || t.size == store.UnknownLength
 	t.source = &source{ctx: ctx, taken: t.upload.taken, r: r, left: t.size, room: length - off, before: t.refresh}
 	return nil
