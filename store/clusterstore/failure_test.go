@@ -15,6 +15,7 @@ import (
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
 	"github.com/streamflow/streamflow/store/clusterstore"
+	"github.com/streamflow/streamflow/store/storetest"
 )
 
 // A trouble is a service that answers one kind of request wrongly, for as long as
@@ -324,34 +325,6 @@ func TestProbe(t *testing.T) {
 	f.only()
 }
 
-// crowd fills the memory and has somebody wait for more of it, until release is called.
-func crowd(t *testing.T, mem *memory.Manager) (release func()) {
-	t.Helper()
-	var held []memory.Reservation
-	for size := mem.Stats().Limit; size > 0; size /= 2 {
-		if r, err := mem.TryReserve(memory.KindTransfer, size); err == nil {
-			held = append(held, r)
-		}
-	}
-	before, waited := mem.Stats().Waiters, make(chan error, 1)
-	go func() {
-		r, err := mem.Reserve(t.Context(), memory.KindTransfer, mem.Stats().Limit/2)
-		if err == nil {
-			err = r.Release()
-		}
-		waited <- err
-	}()
-	for mem.Stats().Waiters == before {
-		time.Sleep(time.Millisecond)
-	}
-	return func() {
-		for _, r := range held {
-			check(t, r.Release())
-		}
-		check(t, <-waited)
-	}
-}
-
 // TestTroubleInFullMemory: a part breaks while somebody else waits for the memory that
 // its Write has.
 func TestTroubleInFullMemory(t *testing.T) {
@@ -361,7 +334,7 @@ func TestTroubleInFullMemory(t *testing.T) {
 	f.nodes = append(f.nodes, st)
 	u, _ := f.begin(0, size)
 	release := func() {}
-	tr.set(&trouble{request: "PUT part", lost: func() { release = crowd(t, f.mem) }})
+	tr.set(&trouble{request: "PUT part", lost: func() { release = storetest.Crowd(t, f.mem) }})
 	written := make(chan error, 1)
 	go func() {
 		_, err := u.Write(t.Context(), 0, io.LimitReader(zeros{}, size), size)
@@ -401,7 +374,7 @@ func TestInfoInFullMemory(t *testing.T) {
 	f := newFleet(t, 1)
 	u, _ := f.begin(0, size)
 	_, err := u.Write(t.Context(), 0, &questioner{io.LimitReader(zeros{}, size), func() {
-		release := crowd(t, f.mem)
+		release := storetest.Crowd(t, f.mem)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		_, err := u.Info(ctx)

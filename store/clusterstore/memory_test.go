@@ -8,6 +8,7 @@ import (
 
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
+	"github.com/streamflow/streamflow/store/storetest"
 )
 
 // TestWaitForMemory: every call waits for a while, and then says what it waits for.
@@ -20,7 +21,7 @@ func TestWaitForMemory(t *testing.T) {
 	whole, _ := f.begin(0, 10)
 	data := []byte("0123456789")
 	f.write(whole, 0, data)
-	release := crowd(t, f.mem)
+	release := storetest.Crowd(t, f.mem)
 	for name, call := range map[string]func() error{
 		"create": func() error { _, _, err := st.Create(t.Context(), store.Spec{Length: 1}); return err },
 		"open":   func() error { _, _, err := st.Open(t.Context(), other.ID); return err },

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/streamflow/streamflow/store"
+	"github.com/streamflow/streamflow/store/storetest"
 )
 
 // TestSlowBody: another node sees of an upload that it goes on, also while nothing of
@@ -110,7 +111,7 @@ func TestSlowBodyWithoutMemory(t *testing.T) {
 	data := random(6 * mib)
 	u, _ := f.begin(0, 6*mib)
 	var release func()
-	body := io.MultiReader(bytes.NewReader(data[:mib]), waiting(func() { release = crowd(t, f.mem) }), bytes.NewReader(data[mib:5*mib]),
+	body := io.MultiReader(bytes.NewReader(data[:mib]), waiting(func() { release = storetest.Crowd(t, f.mem) }), bytes.NewReader(data[mib:5*mib]),
 		waiting(func() { release() }), bytes.NewReader(data[5*mib:]))
 	n, err := u.Write(t.Context(), 0, body, 6*mib)
 	check(t, err)
