@@ -23,9 +23,12 @@ func (t *transfer) refresh(ctx context.Context) error {
 		return nil
 	}
 	charge, err := u.store.mem.TryReserve(memory.KindConnection, u.store.sendSizes(u.record.bytes)...)
-	if err != nil {
+	if errors.Is(err, memory.ErrFull) {
 		t.refreshAt = now.Add(u.store.refreshInterval / 60) // there may be some then
 		return nil
+	}
+	if err != nil {
+		return err
 	}
 	next := u.record.state.clone()
 	next.Modified = now.UTC()
