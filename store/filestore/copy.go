@@ -183,6 +183,9 @@ func (t *transfer) log() error {
 		return nil
 	}
 	f := t.files
+	if t.upload.fence.files != f {
+		return errClosed
+	}
 	if err := f.wake(t.upload.store); err != nil {
 		return err
 	}

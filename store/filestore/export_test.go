@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"path/filepath"
 
 	"github.com/streamflow/streamflow/memory"
@@ -87,4 +88,21 @@ func SlowDisk(s *Store) (undo func()) {
 			<-s.disk
 		}
 	}
+}
+
+// BreakPart has the bytes of an upload that is written to go nowhere, and their next
+// sync fail.
+func BreakPart(ctx context.Context, upload store.Upload) error {
+	u := upload.(*Upload)
+	if err := u.begin(ctx); err != nil {
+		return err
+	}
+	defer u.leave()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	err = u.fence.files.part.Close()
+	u.fence.files.part = null
+	return err
 }

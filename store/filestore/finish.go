@@ -45,7 +45,7 @@ func (u *Upload) finish(ctx context.Context, sum store.Sum) (store.Info, error) 
 		err = u.publish(f)
 	}
 	if err != nil {
-		return store.Info{}, errors.Join(translate(err), u.detach())
+		return store.Info{}, errors.Join(translate(err), u.detach(f))
 	}
 	st.moved, st.modified = true, time.Now()
 	info := u.store.info(u.id, st)

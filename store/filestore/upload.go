@@ -112,11 +112,15 @@ func (u *Upload) attach() (*files, error) {
 	return u.fence.files, nil
 }
 
-func (u *Upload) detach() error {
+// detach ends what attach began, unless the files were dropped meanwhile.
+func (u *Upload) detach(f *files) error {
+	if u.fence.files != f {
+		return nil
+	}
 	if u.fence.users--; u.fence.users > 0 {
 		return nil
 	}
-	return u.fence.keep(u.fence.files)
+	return u.fence.keep(f)
 }
 
 // change runs fn with the turn and the files.
@@ -129,7 +133,7 @@ func (u *Upload) change(ctx context.Context, fn func(*files) error) error {
 	onNewStack(func() {
 		var f *files
 		if f, err = u.attach(); err == nil {
-			err = errors.Join(fn(f), u.detach())
+			err = errors.Join(fn(f), u.detach(f))
 		}
 	})
 	return err
@@ -212,7 +216,7 @@ func (u *Upload) abort(ctx context.Context) error {
 	// only a log that says finishing needs it.
 	err = f.add(record{verb: verbAborted})
 	if err != nil && f.state.finishing {
-		return errors.Join(translate(err), u.detach())
+		return errors.Join(translate(err), u.detach(f))
 	}
 	if u.store.byID && (f.state.moved || f.state.finishing) {
 		err = remove(u.store.root, u.store.target(u.id, f.state))

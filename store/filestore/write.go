@@ -122,7 +122,7 @@ func (t *transfer) open(ctx context.Context) (err error) {
 			return
 		}
 		if err = t.join(f); err != nil {
-			err = errors.Join(err, u.detach())
+			err = errors.Join(err, u.detach(f))
 		}
 	})
 	return err
@@ -142,7 +142,7 @@ func (t *transfer) close(ctx context.Context, err error) error {
 	}
 	u.fence.writes = slices.DeleteFunc(u.fence.writes, func(w *transfer) bool { return w == t })
 	t.passed = err == nil
-	onNewStack(func() { err = errors.Join(err, t.log(), u.detach()) })
+	onNewStack(func() { err = errors.Join(err, t.log(), u.detach(t.files)) })
 	return err
 }
 
