@@ -8,6 +8,7 @@ package durable
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -93,7 +94,12 @@ func SyncDir(root *os.Root, name string) error {
 	if err != nil {
 		return err
 	}
-	err = d.Sync()
+	return syncDir(d, name)
+}
+
+// syncDir syncs a directory and closes it.
+func syncDir(d *os.File, name string) error {
+	err := d.Sync()
 	// Some file systems, FUSE ones among them, have nothing to sync there.
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
 		err = nil
@@ -102,6 +108,25 @@ func SyncDir(root *os.Root, name string) error {
 		return fmt.Errorf("sync directory %s: %w", name, err)
 	}
 	return nil
+}
+
+// MkdirAll is [os.MkdirAll], and the directories that it makes survive a power loss.
+func MkdirAll(dir string, perm os.FileMode) error {
+	parent := filepath.Dir(dir)
+	if _, err := os.Stat(dir); parent == dir || runtime.GOOS == "windows" || !errors.Is(err, fs.ErrNotExist) {
+		return os.MkdirAll(dir, perm)
+	}
+	if err := MkdirAll(parent, perm); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, perm); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	d, err := os.Open(parent)
+	if err != nil {
+		return err
+	}
+	return syncDir(d, parent)
 }
 
 func ignoreMissing(err error) error {

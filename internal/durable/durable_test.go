@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/streamflow/streamflow/internal/durable"
@@ -140,6 +141,23 @@ func TestWriteFileReplacesLeftover(t *testing.T) {
 		t.Fatalf("got %q, %v", got, err)
 	}
 	wantEntries(t, dir, "f")
+}
+
+func TestMkdirAll(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]error{"": nil, "a": nil, "a/b/../c/d": nil, "file": syscall.ENOTDIR, "file/x": syscall.ENOTDIR} {
+		for range 2 {
+			if err := durable.MkdirAll(filepath.Join(dir, name), 0o700); !errors.Is(err, want) {
+				t.Errorf("%q: %v", name, err)
+			}
+		}
+		if info, err := os.Stat(filepath.Join(dir, name)); want == nil && (err != nil || !info.IsDir()) {
+			t.Errorf("%q: %v, %v", name, info, err)
+		}
+	}
 }
 
 func TestSyncDir(t *testing.T) {
