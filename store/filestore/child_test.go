@@ -22,10 +22,11 @@ import (
 const childVariable = "FILESTORE_TEST_CHILD"
 
 var children = map[string]func(){
-	"units":    writeUnits,
-	"stream":   writeStream,
-	"verified": writeVerified,
-	"limit":    hitFileSizeLimit,
+	"units":       writeUnits,
+	"stream":      writeStream,
+	"verified":    writeVerified,
+	"limit":       hitFileSizeLimit,
+	"directories": changeDirectories,
 }
 
 // A child is this test binary in another role.

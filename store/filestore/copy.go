@@ -143,7 +143,7 @@ func (t *transfer) put(ctx context.Context, p []byte) error {
 	if u.fence.files != f {
 		return errClosed
 	}
-	if err := f.wake(u.store); err != nil {
+	if err := f.wake(); err != nil {
 		return err
 	}
 	if err := f.announce(span{start: t.span.end, end: t.span.end + int64(len(p))}); err != nil {
@@ -186,25 +186,16 @@ func (t *transfer) log() error {
 	if t.upload.fence.files != f {
 		return errClosed
 	}
-	if err := f.wake(t.upload.store); err != nil {
+	if err := f.wake(); err != nil {
 		return err
 	}
-	if t.upload.store.syncAcks {
-		if err := f.syncPart(); err != nil {
+	if err := f.acknowledge(t.span); err != nil {
+		err = t.full(err, int(t.span.end-t.span.start))
+		if f.unsure {
 			// Nor are the unlogged bytes of parallel Writes to be trusted now.
-			return errors.Join(translate(err), t.upload.fence.drop())
+			err = errors.Join(err, t.upload.fence.drop())
 		}
-	}
-	if err := f.add(record{verb: verbWritten, span: t.span}); err != nil {
-		return t.full(err, int(t.span.end-t.span.start))
-	}
-	if t.upload.store.syncAcks {
-		if err := f.add(record{verb: verbSynced}); err != nil {
-			return t.full(err, 0)
-		}
-		if err := f.log.Sync(); err != nil {
-			return translate(err)
-		}
+		return err
 	}
 	t.span.start, t.span.sum = t.span.end, store.Sum{}
 	return nil

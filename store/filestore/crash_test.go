@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/streamflow/streamflow/internal/durable"
 	"github.com/streamflow/streamflow/store"
 	"github.com/streamflow/streamflow/store/filestore"
 )
@@ -43,29 +44,48 @@ func TestCrashInFinish(t *testing.T) {
 }
 
 func TestCrashInAbort(t *testing.T) {
-	for steps := 1; steps <= 2; steps++ {
-		for _, sealed := range []bool{false, true} {
-			t.Run(fmt.Sprintf("after step %d, finishing %v", steps, sealed), func(t *testing.T) {
-				dir, mem := t.TempDir(), newMemory(t, 1<<20)
-				u := create(t, openStore(t, dir, mem, nil), store.Spec{Name: "f", Length: 10})
-				write(t, u, 0, randomBytes(10))
-				id := infoOf(t, u).ID
-				if sealed {
-					if err := filestore.FinishSteps(t.Context(), u, 1); err != nil {
-						t.Fatal(err)
-					}
-				}
-				if err := filestore.AbortSteps(t.Context(), u, steps); err != nil {
+	for _, sealed := range []bool{false, true} {
+		t.Run(fmt.Sprintf("finishing %v", sealed), func(t *testing.T) {
+			dir, mem := t.TempDir(), newMemory(t, 1<<20)
+			u := create(t, openStore(t, dir, mem, nil), store.Spec{Name: "f", Length: 10})
+			write(t, u, 0, randomBytes(10))
+			id := infoOf(t, u).ID
+			if sealed {
+				if err := filestore.FinishSteps(t.Context(), u, 1); err != nil {
 					t.Fatal(err)
 				}
-				_, err := openStore(t, dir, mem, nil).Stat(t.Context(), id)
-				wantError(t, err, store.ErrNotFound, "")
-				if err := u.Abort(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				wantTree(t, dir)
-			})
-		}
+			}
+			if err := os.Remove(logPath(dir, id)); err != nil { // the first step
+				t.Fatal(err)
+			}
+			_, err := openStore(t, dir, mem, nil).Stat(t.Context(), id)
+			wantError(t, err, store.ErrNotFound, "")
+			if err := u.Abort(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			wantTree(t, dir)
+		})
+	}
+}
+
+// A log that was being written anew leaves nothing behind.
+func TestCrashInCompaction(t *testing.T) {
+	for _, finished := range []bool{true, false} {
+		t.Run(fmt.Sprintf("finished %v", finished), func(t *testing.T) {
+			dir := t.TempDir()
+			u := create(t, openStore(t, dir, newMemory(t, 1<<20), nil), store.Spec{Name: "f", Length: 3})
+			write(t, u, 0, []byte("abc"))
+			writeFile(t, logPath(dir, infoOf(t, u).ID)+durable.TempSuffix, []byte("half a l"))
+			if finished {
+				finish(t, u, []byte("abc"))
+				wantTree(t, dir, "f")
+				return
+			}
+			if err := u.Abort(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			wantTree(t, dir)
+		})
 	}
 }
 
@@ -171,31 +191,6 @@ func TestRebootWithoutBootID(t *testing.T) {
 	wantOffset(t, again, info.ID, 0)
 	write(t, open(t, again, info.ID), 0, data[:10])
 	wantOffset(t, openInBoot(t, "", dir, opts), info.ID, 10)
-}
-
-// After a failed sync nobody knows which bytes the system still has.
-func TestFailedSync(t *testing.T) {
-	for name, c := range map[string]struct {
-		opts filestore.Options
-		want int64
-	}{
-		"nothing was safe": {want: 0},
-		"all was safe":     {opts: filestore.Options{SyncAcks: true}, want: 3000},
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir, data := t.TempDir(), randomBytes(5000)
-			u := create(t, openStore(t, dir, newMemory(t, 1<<20), &c.opts), store.Spec{Name: "f", Length: 5000})
-			write(t, u, 0, data[:3000])
-			if err := filestore.FailSync(t.Context(), u); err == nil {
-				t.Fatal("no error")
-			}
-			if got := infoOf(t, u).Offset; got != c.want {
-				t.Fatalf("offset is %d, want %d", got, c.want)
-			}
-			write(t, u, c.want, data[c.want:])
-			finish(t, u, data)
-		})
-	}
 }
 
 // Whatever of the log is left, what it says is there, and the upload goes on.

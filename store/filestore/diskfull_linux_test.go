@@ -104,6 +104,46 @@ func TestFullDiskAbort(t *testing.T) {
 	wantTree(t, dir, "g")
 }
 
+// Whatever an upload has been through, aborting it takes no room.
+func TestFullDiskAbortAnyway(t *testing.T) {
+	for name, c := range map[string]struct {
+		opts   *filestore.Options
+		boot   string // in which it is aborted
+		sealed bool
+	}{
+		"after a reboot":               {boot: "two"},
+		"finishing":                    {boot: "one", sealed: true},
+		"finishing, after a reboot":    {boot: "two", sealed: true},
+		"synced, after a reboot":       {opts: synced, boot: "two"},
+		"finishing by id, in the boot": {opts: byID, boot: "one", sealed: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, ok := smallDisk(t)
+			if !ok {
+				return
+			}
+			u := create(t, openInBoot(t, "one", dir, c.opts), store.Spec{Name: "f", Length: 2 << 20})
+			write(t, u, 0, randomBytes(2<<20))
+			if c.sealed {
+				if err := filestore.FinishSteps(t.Context(), u, 1); err != nil {
+					t.Fatal(err)
+				}
+			}
+			info := infoOf(t, u)
+			fill(t, filepath.Join(dir, "ballast"))
+			s := openInBoot(t, c.boot, dir, c.opts)
+			if err := open(t, s, info.ID).Abort(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			want := []string{"ballast"}
+			if c.opts == byID {
+				want = []string{".streamflow", "ballast"}
+			}
+			wantTree(t, dir, want...)
+		})
+	}
+}
+
 // A concatenation that finds no room leaves nothing, and its parts as they are.
 func TestFullDiskConcatenate(t *testing.T) {
 	dir, ok := smallDisk(t)

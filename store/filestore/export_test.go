@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
@@ -24,7 +23,7 @@ func OpenInBoot(boot, dir string, mem *memory.Manager, opts *Options) (*Store, e
 func FinishSteps(ctx context.Context, upload store.Upload, steps int) error {
 	u := upload.(*Upload)
 	return u.change(ctx, func(f *files) error {
-		err := errors.Join(u.seal(ctx, f, store.Sum{}), f.sync(u.store))
+		err := errors.Join(u.seal(ctx, f, store.Sum{}), f.sync())
 		if err == nil && steps > 1 {
 			err = u.store.move(u.id, f.state)
 		}
@@ -45,25 +44,65 @@ func LinkOnly(ctx context.Context, upload store.Upload) error {
 	})
 }
 
-// AbortSteps does the first steps of Abort, as if a crash came then.
-func AbortSteps(ctx context.Context, upload store.Upload, steps int) error {
-	u := upload.(*Upload)
-	return u.change(ctx, func(f *files) error {
-		err := f.add(record{verb: verbAborted})
-		if err == nil && steps > 1 {
-			err = remove(u.store.root, filepath.Join(stateDir, partName(u.id)))
-		}
-		return err
-	})
-}
+// Ways in which a disk says that it has lost bytes.
 
 // FailSync syncs an upload's bytes through a file that can't be synced.
 func FailSync(ctx context.Context, upload store.Upload) error {
+	return upload.(*Upload).change(ctx, func(f *files) error {
+		f.part.Close()
+		return f.synced(f.part.Sync())
+	})
+}
+
+// FailFinish is Finish with bytes that can't be synced.
+func FailFinish(ctx context.Context, upload store.Upload) error {
 	u := upload.(*Upload)
 	return u.change(ctx, func(f *files) error {
-		f.part.Close()
-		return f.syncPart()
+		if err := errors.Join(u.seal(ctx, f, store.Sum{}), f.breakPart()); err != nil {
+			return err
+		}
+		return u.publish(f)
 	})
+}
+
+// FailClose has an upload's file fail when it is closed.
+func FailClose(ctx context.Context, upload store.Upload) error {
+	return upload.(*Upload).change(ctx, func(f *files) error { return f.part.Close() })
+}
+
+// BreakPart has the bytes of an upload that is written to go nowhere, and their next
+// sync fail.
+func BreakPart(ctx context.Context, upload store.Upload) error {
+	u := upload.(*Upload)
+	if err := u.begin(ctx); err != nil {
+		return err
+	}
+	defer u.leave()
+	return u.fence.files.breakPart()
+}
+
+func (f *files) breakPart() error {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err == nil {
+		err, f.part = f.part.Close(), null
+	}
+	return err
+}
+
+// BreakLog has the records of an upload that is written to go nowhere, and the next
+// sync of its log fail.
+func BreakLog(ctx context.Context, upload store.Upload) error {
+	u := upload.(*Upload)
+	if err := u.begin(ctx); err != nil {
+		return err
+	}
+	defer u.leave()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err == nil {
+		f := u.fence.files
+		err, f.log = f.log.Close(), null
+	}
+	return err
 }
 
 // ReadLog reads a log, and writes what it says as a new one.
@@ -88,21 +127,4 @@ func SlowDisk(s *Store) (undo func()) {
 			<-s.disk
 		}
 	}
-}
-
-// BreakPart has the bytes of an upload that is written to go nowhere, and their next
-// sync fail.
-func BreakPart(ctx context.Context, upload store.Upload) error {
-	u := upload.(*Upload)
-	if err := u.begin(ctx); err != nil {
-		return err
-	}
-	defer u.leave()
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	err = u.fence.files.part.Close()
-	u.fence.files.part = null
-	return err
 }

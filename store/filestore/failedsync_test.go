@@ -2,16 +2,102 @@ package filestore_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 
+	"github.com/streamflow/streamflow/internal/durable"
 	"github.com/streamflow/streamflow/store"
 	"github.com/streamflow/streamflow/store/filestore"
 )
 
 var synced = &filestore.Options{SyncAcks: true}
+
+// After a failed sync nobody knows which bytes the system still has, and a second one
+// may well succeed. That holds also where the log, which says that they are there, can't
+// be written anew.
+func TestFailedSync(t *testing.T) {
+	for name, fail := range map[string]func(context.Context, store.Upload) error{
+		"sync": filestore.FailSync, "finish": filestore.FailFinish, "close": filestore.FailClose,
+	} {
+		for _, logged := range []bool{true, false} {
+			for opts, want := range map[filestore.Options]int64{{}: 0, {SyncAcks: true}: 5000, {ByID: true}: 0} {
+				t.Run(fmt.Sprintf("%s, logged %v, %+v", name, logged, opts), func(t *testing.T) {
+					dir, data := t.TempDir(), randomBytes(5000)
+					s := openStore(t, dir, newMemory(t, 1<<20), &opts)
+					u := create(t, s, store.Spec{Name: "f", Length: 5000})
+					write(t, u, 0, data)
+					id := infoOf(t, u).ID
+					inTheWay := logPath(dir, id) + durable.TempSuffix
+					if !logged {
+						if err := os.MkdirAll(filepath.Join(inTheWay, "x"), 0o700); err != nil {
+							t.Fatal(err)
+						}
+					}
+					if err := fail(t.Context(), u); err == nil {
+						t.Error("no error")
+					}
+					wantOffset(t, s, id, want)
+					if got := infoOf(t, u).Offset; got != want {
+						t.Errorf("offset is %d, want %d", got, want)
+					}
+					if _, err := u.Finish(t.Context(), store.Sum{}); (err == nil) != (logged && want == 5000) {
+						t.Errorf("finished: %v", err)
+					}
+					if err := os.RemoveAll(inTheWay); err != nil {
+						t.Fatal(err)
+					}
+					if want < 5000 {
+						u = open(t, s, id)
+						write(t, u, want, data[want:])
+						wantOffset(t, openStore(t, dir, newMemory(t, 1<<20), &opts), id, 5000)
+					}
+					finish(t, u, data)
+				})
+			}
+		}
+	}
+}
+
+// A log whose sync fails may have lost any of its records.
+func TestFailedSyncOfLog(t *testing.T) {
+	dir, data := t.TempDir(), randomBytes(5000)
+	s := openStore(t, dir, newMemory(t, 1<<20), synced)
+	u := create(t, s, store.Spec{Name: "f", Length: 5000})
+	write(t, u, 0, data[:1000])
+	id := infoOf(t, u).ID
+	before := stat(t, logPath(dir, id))
+	r := &onRead{bytes.NewReader(data[1000:2000]), func() error { return filestore.BreakLog(t.Context(), u) }}
+	if n, err := u.Write(t.Context(), 1000, r, 1000); n != 0 || err == nil {
+		t.Errorf("%d bytes were acknowledged, %v", n, err)
+	}
+	if os.SameFile(before, stat(t, logPath(dir, id))) {
+		t.Error("it wasn't written anew")
+	}
+	wantOffset(t, s, id, 1000)
+	wantOffset(t, openInBoot(t, "two", dir, synced), id, 1000)
+	write(t, u, 1000, data[1000:])
+	finish(t, u, data)
+}
+
+// An upload that nothing is known of any more goes as any other.
+func TestAbortAfterFailedSync(t *testing.T) {
+	dir := t.TempDir()
+	u := create(t, openStore(t, dir, newMemory(t, 1<<20), nil), store.Spec{Name: "f", Length: 3})
+	write(t, u, 0, []byte("abc"))
+	if err := filestore.FailFinish(t.Context(), u); err == nil {
+		t.Error("no error")
+	}
+	if err := u.Abort(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantTree(t, dir)
+}
 
 // A Write whose sync fails acknowledges nothing, and the next begins where the last one
 // that didn't has ended.
@@ -77,4 +163,13 @@ func (o *onRead) Read(p []byte) (int, error) {
 		}
 	}
 	return o.r.Read(p)
+}
+
+func stat(t *testing.T, path string) os.FileInfo {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
 }

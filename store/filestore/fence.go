@@ -62,7 +62,7 @@ func (f *fence) open() bool { return f.files != nil && !f.files.resting }
 // likely to come at once, if they are small enough.
 func (f *fence) keep(files *files) error {
 	f.files = files
-	if files.part == nil || files.logBytes > keptBytes || files.torn {
+	if files.part == nil || files.logBytes > keptBytes || files.torn || files.unsure {
 		return f.drop()
 	}
 	if err := files.release(); err != nil {

@@ -4,17 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
-	"slices"
 
-	"github.com/streamflow/streamflow/internal/durable"
 	"github.com/streamflow/streamflow/internal/uploadid"
 	"github.com/streamflow/streamflow/store"
 )
-
-// compactBytes is the size from which a log is written anew, shorter.
-const compactBytes = 8 << 10
 
 // keptBytes is up to which size of its log an upload keeps its files between two
 // changes: what they say is in memory then, which nobody has reserved.
@@ -25,6 +19,7 @@ const keptBytes = 1 << 10
 // processes may have them: they are let go once no Write is under way, and closed,
 // which is to rest, when there are too many.
 type files struct {
+	store     *Store
 	id        string
 	dir       stateRoot
 	part      *os.File // carries the lock: unlike the log it is never replaced
@@ -32,19 +27,31 @@ type files struct {
 	state     *state
 	logBytes  int64
 	compactAt int64
-	torn      bool // the log has half a record after logBytes
-	logger    *slog.Logger
+	torn      bool        // the log has half a record after logBytes
 	released  fs.FileInfo // the log when the files were last released or closed
 	resting   bool
 	failed    error // of closing them
+	unsure    bool  // a sync has failed: they are of no use any more
 }
 
 func (s *Store) newFiles(id string, dir stateRoot) *files {
-	return &files{id: id, dir: dir, logger: s.log, compactAt: compactBytes}
+	return &files{store: s, id: id, dir: dir, compactAt: compactBytes}
 }
 
-// openFiles opens the files of an upload under way.
+// openFiles opens the files of an upload under way for changes.
 func (s *Store) openFiles(id string) (*files, error) {
+	f, err := s.lockFiles(id)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.renew(); err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	return f, nil
+}
+
+// lockFiles opens them as they are, which takes no room on the disk.
+func (s *Store) lockFiles(id string) (*files, error) {
 	if !uploadid.Valid(id) {
 		return nil, store.ErrNotFound
 	}
@@ -53,13 +60,13 @@ func (s *Store) openFiles(id string) (*files, error) {
 		return nil, missing(err)
 	}
 	f := s.newFiles(id, dir)
-	if err := f.open(s); err != nil {
+	if err := f.open(); err != nil {
 		return nil, errors.Join(err, f.close())
 	}
 	return f, nil
 }
 
-func (f *files) open(s *Store) error {
+func (f *files) open() error {
 	var err error
 	// Without the part the upload is finished or broken; the log knows.
 	if f.part, err = f.dir.OpenFile(partName(f.id), os.O_RDWR, 0); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -74,36 +81,34 @@ func (f *files) open(s *Store) error {
 	if f.log, err = f.openLog(); err != nil {
 		return missing(err)
 	}
-	if f.state, f.logBytes, err = s.confirm(f.dir.Root, f.id, f.log); err != nil {
-		return err
-	}
-	if err := f.cut(); err != nil {
+	if f.state, f.logBytes, err = f.store.confirm(f.dir.Root, f.id, f.log); err != nil {
 		return err
 	}
 	if f.part == nil && !f.state.moved {
 		return store.Transient(errors.New("the upload's files changed while they were opened"))
 	}
-	if f.state.moved {
-		return nil
+	return nil
+}
+
+// renew has the log say what holds now, and in a way that more can be added.
+func (f *files) renew() error {
+	if err := f.cut(); err != nil || f.state.moved {
+		return err
 	}
 	if f.state.finishing {
-		if err := s.unlink(f.id, f.state); err != nil {
+		if err := f.store.unlink(f.id, f.state); err != nil {
 			return err
 		}
 	}
 	lost := f.state.finishing && !f.state.hasAll()
-	if f.state.boot == s.boot && !lost {
+	if f.state.boot == f.store.boot && !lost && !f.store.doubts.has(f.id) {
 		return nil
 	}
 	// From here on the log speaks of this boot: drop what the old one didn't
 	// sync before anything is added, and a finishing that would vouch for it.
-	f.state.boot = s.boot
+	f.state.boot = f.store.boot
 	f.state.finishing = f.state.finishing && !lost
 	return f.compact()
-}
-
-func (f *files) openLog() (*os.File, error) {
-	return f.dir.OpenFile(logName(f.id), os.O_RDWR|os.O_APPEND, 0)
 }
 
 // lock keeps other processes out until the part is closed, and says what it is now.
@@ -155,121 +160,6 @@ func (f *files) sameLog() bool {
 	return err == nil && os.SameFile(now, f.released) && now.Size() == f.released.Size() && now.ModTime().Equal(f.released.ModTime())
 }
 
-// cut drops what a crash or a full disk left after the last whole record.
-func (f *files) cut() error {
-	info, err := f.log.Stat()
-	if err != nil {
-		return err
-	}
-	if info.Size() == f.logBytes {
-		return nil
-	}
-	f.logger.Warn("cut a torn record off the log of an upload",
-		"upload", f.id, "bytes", info.Size()-f.logBytes)
-	return f.log.Truncate(f.logBytes)
-}
-
-// cutPart drops what a Write that died may have left after the end.
-func (f *files) cutPart() error {
-	info, err := f.part.Stat()
-	if err != nil || info.Size() == f.state.length {
-		return err
-	}
-	return f.part.Truncate(f.state.length)
-}
-
-// add appends a record to the log and applies it. After an error the log is as
-// before.
-func (f *files) add(r record) error {
-	if f.torn {
-		if err := f.log.Truncate(f.logBytes); err != nil {
-			return err
-		}
-		f.torn = false
-	}
-	line := r.encode()
-	if n, err := f.log.Write(line); err != nil {
-		f.torn = n > 0 && f.log.Truncate(f.logBytes) != nil
-		return err
-	}
-	f.logBytes += int64(len(line))
-	f.state.apply(r)
-	if f.logBytes < f.compactAt {
-		return nil
-	}
-	if err := f.compact(); err != nil {
-		// The long log is as good; only its size is a pity.
-		f.compactAt = 2 * f.logBytes
-		f.logger.Warn("could not shorten the log of an upload", "upload", f.id, "error", err)
-	}
-	return nil
-}
-
-// announce tells the log that bytes in n are about to be replaced, if there are
-// any: a crash in the middle must not leave a sum that isn't theirs.
-func (f *files) announce(n span) error {
-	if !f.state.written.summed(n) {
-		return nil
-	}
-	safe := f.state.safe.summed(n)
-	if err := f.add(record{verb: verbRewrite, span: n}); err != nil || !safe {
-		return err
-	}
-	return f.log.Sync()
-}
-
-// compact replaces the log by the shortest that says the same.
-func (f *files) compact() error {
-	f.state.written = f.state.written.merge(len(f.state.written) - recentSpans)
-	f.state.safe = f.state.safe.merge(len(f.state.safe) - recentSpans)
-	data := f.state.encode()
-	// What was promised to survive power loss must do so in the new log too.
-	if err := durable.WriteFile(f.dir.Root, logName(f.id), data, len(f.state.safe) > 0); err != nil {
-		return err
-	}
-	// The old log has lost its name: nothing more may be added to it, also where
-	// the new one can't be opened.
-	closed := f.log.Close()
-	opened, err := f.openLog()
-	f.log = opened
-	if err := errors.Join(closed, err); err != nil {
-		return err
-	}
-	f.logBytes = int64(len(data))
-	f.compactAt = max(compactBytes, 2*f.logBytes)
-	return nil
-}
-
-// syncPart makes the bytes survive power loss.
-func (f *files) syncPart() error { return f.synced(f.part.Sync()) }
-
-// sync makes bytes and log survive power loss, and after them the entries of
-// directories in the root; those of a small upload together with others.
-func (f *files) sync(s *Store, dirs ...string) error {
-	var err error
-	if f.state.isSmall() {
-		err = s.syncer.Sync(s.root, dirs, f.part, f.log)
-	} else {
-		err = durable.SyncFiles(f.part, f.log)
-	}
-	if err = f.synced(err); err == nil {
-		f.state.safe = slices.Clone(f.state.written)
-	}
-	return err
-}
-
-// synced takes what a sync returned. One that fails may have dropped the bytes it
-// was for, and the next one wouldn't say so: what isn't known to be safe then
-// counts as missing.
-func (f *files) synced(err error) error {
-	if err == nil {
-		return nil
-	}
-	f.state.written = slices.Clone(f.state.safe)
-	f.state.finishing = false
-	return errors.Join(err, f.compact())
-}
-
 // rest closes the files until wake.
 func (f *files) rest() {
 	if f.resting || f.part == nil {
@@ -283,7 +173,7 @@ func (f *files) rest() {
 }
 
 // wake opens the files again after rest, if nobody has changed them.
-func (f *files) wake(s *Store) error {
+func (f *files) wake() error {
 	if !f.resting {
 		return nil
 	}
@@ -291,7 +181,7 @@ func (f *files) wake(s *Store) error {
 		return translate(f.failed)
 	}
 	var err error
-	onNewStack(func() { err = f.reopen(s) })
+	onNewStack(func() { err = f.reopen() })
 	if err != nil {
 		return errors.Join(err, f.close())
 	}
@@ -299,9 +189,9 @@ func (f *files) wake(s *Store) error {
 	return nil
 }
 
-func (f *files) reopen(s *Store) error {
+func (f *files) reopen() error {
 	var err error
-	if f.dir, err = s.openState(); err != nil {
+	if f.dir, err = f.store.openState(); err != nil {
 		return missing(err)
 	}
 	if f.part, err = f.dir.OpenFile(partName(f.id), os.O_RDWR, 0); err != nil {
@@ -325,6 +215,10 @@ func (f *files) close() error {
 		if file != nil {
 			errs = append(errs, file.Close())
 		}
+	}
+	if errors.Join(errs...) != nil && f.state != nil && !f.state.moved {
+		// A network file system may say only now that it lost what was written.
+		f.store.doubts.put(f.id, f.state.safe)
 	}
 	if f.dir.Root != nil {
 		errs = append(errs, f.dir.Close())

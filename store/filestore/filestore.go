@@ -44,6 +44,7 @@ type Store struct {
 	log       *slog.Logger
 	fences    fences
 	idle      idle
+	doubts    doubts
 	syncer    durable.Syncer // for uploads that finish at the same time
 	disk      semaphore
 	stateRoot atomic.Pointer[os.Root] // by id, once there is a directory of uploads under way
@@ -64,7 +65,7 @@ func Open(dir string, mem *memory.Manager, opts *Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	if err := os.MkdirAll(absolute, 0o777); err != nil {
+	if err := durable.MkdirAll(absolute, 0o777); err != nil {
 		return nil, fmt.Errorf("open store: %w", translate(err))
 	}
 	root, err := os.OpenRoot(absolute)

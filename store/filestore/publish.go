@@ -22,12 +22,12 @@ import (
 func (u *Upload) publish(f *files) error {
 	s := u.store
 	if f.state.isSmall() && s.byID && s.boot != "" && s.link(u.id, f.state) {
-		if err := f.sync(s, stateDir, "."); err != nil {
+		if err := f.sync(stateDir, "."); err != nil {
 			return errors.Join(err, remove(s.root, s.target(u.id, f.state)))
 		}
 		return f.dir.Remove(partName(u.id))
 	}
-	if err := f.sync(s); err != nil {
+	if err := f.sync(); err != nil {
 		return err
 	}
 	if err := s.move(u.id, f.state); err != nil {

@@ -27,7 +27,6 @@ import (
 //	rewrite START END
 //	synced
 //	finishing CRC
-//	aborted
 //
 // Strings are quoted as in Go, so that bytes that are no UTF-8 survive. CREATED
 // is in nanoseconds since 1970, CRC is - where it isn't known.
@@ -48,8 +47,6 @@ const (
 	// verbFinishing: all bytes are there and checked, and on their way to the disk
 	// with this record. From here on a missing part is a finished file.
 	verbFinishing = "finishing"
-	// verbAborted: from here on a missing part is a discarded upload.
-	verbAborted = "aborted"
 )
 
 // maxRecordBytes bounds a line, and with it what one takes to read.
@@ -153,7 +150,7 @@ func parseRecord(line []byte) (record, error) {
 		fields.check(0 <= r.span.start && r.span.start < r.span.end)
 	case verbFinishing:
 		r.span.sum = fields.sum()
-	case verbNoReplace, verbSynced, verbAborted:
+	case verbNoReplace, verbSynced:
 	default:
 		return record{}, errRecord
 	}

@@ -32,7 +32,6 @@ type state struct {
 	safe      spans // those of written that survive power loss
 	noReplace bool
 	finishing bool
-	aborted   bool
 	// moved: the part is gone because it has become the finished file.
 	moved bool
 }
@@ -75,8 +74,6 @@ func (st *state) apply(r record) {
 		if st.length > 0 {
 			st.written = spans{{end: st.length, sum: r.span.sum}}
 		}
-	case verbAborted:
-		st.aborted = true
 	}
 }
 
@@ -193,8 +190,8 @@ func (s *Store) confirm(dir *os.Root, id string, log *os.File) (*state, int64, e
 		return nil, 0, err
 	}
 	st.modified = file.ModTime()
-	if st.aborted {
-		return st, valid, fmt.Errorf("it was aborted: %w", store.ErrNotFound)
+	if safe, ok := s.doubts.get(id); ok {
+		st.written, st.safe, st.finishing = slices.Clone(safe), safe, false
 	}
 	part, err := dir.Lstat(partName(id))
 	if err == nil && st.finishing && s.isStray(id, st, part) {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+
+	"github.com/streamflow/streamflow/internal/durable"
 )
 
 // A stateRoot is the directory of the uploads under way. By id it stays open as
@@ -47,6 +49,11 @@ func (s *Store) makeState() (stateRoot, error) {
 	}
 	if err := s.root.Mkdir(stateDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return stateRoot{}, err
+	}
+	if s.syncAcks {
+		if err := durable.SyncDir(s.root, "."); err != nil {
+			return stateRoot{}, errors.Join(err, remove(s.root, stateDir))
+		}
 	}
 	return s.openState()
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 
+	"github.com/streamflow/streamflow/internal/durable"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -105,7 +106,7 @@ func (u *Upload) attach() (*files, error) {
 		}
 		u.fence.files = f
 	}
-	if err := u.fence.files.wake(u.store); err != nil {
+	if err := u.fence.files.wake(); err != nil {
 		return nil, err
 	}
 	u.fence.users++
@@ -117,7 +118,7 @@ func (u *Upload) detach(f *files) error {
 	if u.fence.files != f {
 		return nil
 	}
-	if u.fence.users--; u.fence.users > 0 {
+	if u.fence.users--; u.fence.users > 0 && !f.unsure {
 		return nil
 	}
 	return u.fence.keep(f)
@@ -182,7 +183,7 @@ func (u *Upload) SetLength(ctx context.Context, length int64) error {
 		if !u.store.syncAcks {
 			return nil
 		}
-		return translate(f.log.Sync())
+		return translate(f.synced(f.log.Sync()))
 	})
 	if err != nil {
 		return fmt.Errorf("set length of upload %s to %d: %w", u.id, length, err)
@@ -204,32 +205,33 @@ func (u *Upload) abort(ctx context.Context) error {
 		return err
 	}
 	defer u.leave()
-	f, err := u.attach()
+	// Of bytes that are discarded nobody needs to know how closing them ends.
+	_ = u.fence.drop()
+	f, err := u.store.lockFiles(u.id)
 	if errors.Is(err, store.ErrNotFound) {
 		return u.store.discard(u.id)
 	}
 	if err != nil {
 		return err
 	}
-	// The record keeps a crash between here and the end from looking like a
-	// finished upload. A full disk can't take it, and must not keep the bytes:
-	// only a log that says finishing needs it.
-	err = f.add(record{verb: verbAborted})
-	if err != nil && f.state.finishing {
-		return errors.Join(translate(err), u.detach(f))
-	}
-	if u.store.byID && (f.state.moved || f.state.finishing) {
+	if u.store.byID && f.state.moved {
 		err = remove(u.store.root, u.store.target(u.id, f.state))
 	} else {
-		err = nil
+		err = u.store.unlink(u.id, f.state)
 	}
-	return errors.Join(err, u.fence.drop(), u.store.discard(u.id))
+	if err == nil {
+		err = u.store.discard(u.id)
+	}
+	_ = f.close()
+	u.store.doubts.remove(u.id)
+	return translate(err)
 }
 
-// discard removes an upload's files, the log last, and the directory if that
-// was all in it.
+// discard removes an upload's files, and the directory if that was all in it. The log
+// goes first, as there is no upload without: a crash then leaves bytes that belong to
+// nobody, and never a log that takes another file for the one that it became.
 func (s *Store) discard(id string) error {
-	for _, name := range []string{partName(id), logName(id)} {
+	for _, name := range []string{logName(id), logName(id) + durable.TempSuffix, partName(id)} {
 		if err := remove(s.root, filepath.Join(stateDir, name)); err != nil {
 			return translate(err)
 		}
