@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/streamflow/streamflow/internal/checksum"
-	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -101,25 +100,27 @@ func verify(want, have store.Sum) error {
 	return nil
 }
 
-// sum returns the sum of the whole, reading what was rewritten in part.
+// sum returns the sum of the whole, reading what was rewritten in part. It takes no
+// memory from the budget: who has that may be waiting for our place at the disk.
 func (u *Upload) sum(ctx context.Context, f *files) (store.Sum, error) {
-	buffer, err := u.store.mem.Acquire(ctx, memory.KindTransfer, minBufferBytes)
-	if err != nil {
-		return store.Sum{}, err
-	}
+	var buffer [4 << 10]byte
 	total := store.Sum{Known: true}
 	for _, s := range f.state.written {
-		for off := s.start; err == nil && off < s.end && !s.sum.Known; {
-			p := buffer.Bytes()[:min(s.end-off, int64(len(buffer.Bytes())))]
-			if _, err = f.part.ReadAt(p, off); err == nil {
-				err = ctx.Err()
+		if s.sum.Known {
+			total = join(total, s)
+			continue
+		}
+		for off := s.start; off < s.end; {
+			if err := ctx.Err(); err != nil {
+				return store.Sum{}, err
+			}
+			p := buffer[:min(s.end-off, int64(len(buffer)))]
+			if _, err := f.part.ReadAt(p, off); err != nil {
+				return store.Sum{}, err
 			}
 			total.CRC32C = checksum.Update(total.CRC32C, p)
 			off += int64(len(p))
 		}
-		if s.sum.Known {
-			total = join(total, s)
-		}
 	}
-	return total, errors.Join(err, buffer.Release())
+	return total, nil
 }

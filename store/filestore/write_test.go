@@ -3,12 +3,14 @@ package filestore_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"hash/crc32"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
@@ -103,6 +105,29 @@ type measured struct {
 func (m *measured) Read(p []byte) (int, error) {
 	*m.largest = max(*m.largest, len(p))
 	return m.r.Read(p)
+}
+
+// A Finish that has to read the bytes has the turn and a place at the disk, for which those
+// wait who have memory. So it must not wait for theirs.
+func TestFinishWaitsForNoMemory(t *testing.T) {
+	dir, mem := t.TempDir(), newMemory(t, 64<<10)
+	u := create(t, openStore(t, dir, mem, nil), store.Spec{Name: "f", Length: 5000})
+	data := randomBytes(5000)
+	write(t, u, 0, randomBytes(5000))
+	write(t, u, 0, data[:2500])
+	write(t, u, 2500, data[2500:4000])
+	write(t, u, 4000, data[4000:])
+	write(t, u, 100, data[100:200])
+	all, err := mem.TryAcquire(memory.KindChunk, 64<<10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer all.Release()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := u.Finish(ctx, sumOf(data)); err != nil {
+		t.Error(err)
+	}
 }
 
 // A Write whose upload goes away under it ends, and nothing is left.
