@@ -127,6 +127,110 @@ func TestAbortAfterTheEnd(t *testing.T) {
 	}
 }
 
+// Once an upload has failed another may go on with it. Then it isn't for the first one to
+// discard.
+func TestAbortOfWhatGoesOn(t *testing.T) {
+	for name, c := range map[string]struct {
+		read func(context.Context) error // of the second upload
+		want error
+	}{
+		"under way": {func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) }, streamflow.ErrBusy},
+		"finished":  {func(context.Context) error { return nil }, streamflow.ErrFinished},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newMemStore(false)
+			opts := resumeOptions(t, s)
+			m := manager(t, s, opts)
+			path := writeFile(t, content(100_000))
+			s.before = func(_ context.Context, call string) error {
+				if call == "Write" {
+					return errBroken
+				}
+				return nil
+			}
+			first, err := m.UploadFile(t.Context(), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := wait(t, first); !errors.Is(err, errBroken) {
+				t.Fatal(err)
+			}
+			reading := make(chan struct{}, 1000)
+			s.before = func(ctx context.Context, call string) error {
+				if call == "Read" {
+					reading <- struct{}{}
+					return c.read(ctx)
+				}
+				return nil
+			}
+			second, err := m.UploadFile(t.Context(), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			<-reading
+			if name == "finished" {
+				mustWait(t, second)
+			}
+			for range 2 {
+				if err := first.Abort(t.Context()); !errors.Is(err, c.want) || s.count() != 1 {
+					t.Errorf("got %v, %d uploads", err, s.count())
+				}
+			}
+			if err := second.Abort(t.Context()); err != nil && name == "under way" {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// What is finished stays, also where the journal doesn't know that it is.
+func TestAbortBeforeFinishedIsFound(t *testing.T) {
+	s := newMemStore(false)
+	opts := resumeOptions(t, s)
+	p := content(100_000)
+	path := writeFile(t, p)
+	s.before = func(_ context.Context, call string) error {
+		if call == "Finish" {
+			return errBroken
+		}
+		return nil
+	}
+	u, err := manager(t, s, opts).UploadFile(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := wait(t, u); !errors.Is(err, errBroken) {
+		t.Fatal(err)
+	}
+	s.before = func(context.Context, string) error { return nil }
+	dest, _, err := s.Open(t.Context(), u.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dest.Finish(t.Context(), store.Sum{}); err != nil {
+		t.Fatal(err)
+	}
+	asked := make(chan struct{})
+	s.before = func(ctx context.Context, call string) error {
+		if call == "Open" && asked != nil {
+			close(asked)
+			asked = nil
+			<-ctx.Done()
+			return context.Cause(ctx)
+		}
+		return nil
+	}
+	opening := asked
+	if u, err = manager(t, s, opts).UploadFile(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	<-opening
+	if err := u.Abort(t.Context()); err != nil {
+		t.Error(err)
+	}
+	mustEqual(t, object(t, s, "data.bin"), p)
+}
+
 func TestCloseWhileUploading(t *testing.T) {
 	eachWay(t, func(t *testing.T, s *memStore, stream bool) {
 		s.before = func(ctx context.Context, call string) error {

@@ -123,14 +123,19 @@ func (u *Upload) reopen(ctx context.Context) (store.Upload, store.Info, error) {
 // discard removes the unfinished upload from the destination and the journal.
 // It does nothing the second time.
 func (u *Upload) discard(ctx context.Context) error {
-	if u.dest == nil && u.previous != nil {
-		old, _, err := u.m.dst.Open(ctx, u.previous.UploadID)
-		if err != nil && !isGone(err) {
+	if u.journaled && u.entry == nil {
+		if err := u.retake(ctx); err != nil {
 			return fmt.Errorf("discard: %w", err)
 		}
-		u.dest = old
-		if err != nil {
-			u.dest = nil
+		defer u.closeEntry()
+	}
+	if u.dest == nil && u.previous != nil {
+		old, info, err := u.m.dst.Open(ctx, u.previous.UploadID)
+		switch {
+		case err == nil && !info.Complete: // only the journal may not know that it is
+			u.dest = old
+		case err != nil && !isGone(err):
+			return fmt.Errorf("discard: %w", err)
 		}
 	}
 	if u.dest != nil {
@@ -140,6 +145,41 @@ func (u *Upload) discard(ctx context.Context) error {
 	}
 	u.dest, u.previous = nil, nil
 	return u.removeEntry()
+}
+
+// retake locks the entry again after run has ended, to discard the upload. Another one
+// may have gone on with it since: it is [ErrBusy] while that is under way, and
+// [ErrFinished] where the destination has it whole and the journal has forgotten it.
+func (u *Upload) retake(ctx context.Context) error {
+	entry, err := u.m.journal.Take(u.key())
+	if err != nil {
+		return err
+	}
+	u.entry = entry
+	record, found, err := entry.Load()
+	if found && record.UploadID == u.ownID() {
+		return nil
+	}
+	if err == nil && found { // of another upload, which began anew
+		u.closeEntry()
+	}
+	if u.dest == nil {
+		u.previous = nil // whoever had it since has ended it
+		return nil
+	}
+	if info, err := u.dest.Info(ctx); err == nil && info.Complete {
+		u.closeEntry()
+		return ErrFinished
+	}
+	return nil
+}
+
+// ownID is the upload's id, or that of the one it was to go on with.
+func (u *Upload) ownID() string {
+	if u.dest == nil && u.previous != nil {
+		return u.previous.UploadID
+	}
+	return u.ID()
 }
 
 // key is what the journal knows the upload by: under another name, the same file
@@ -219,19 +259,13 @@ func (u *Upload) forgetEntry() {
 	}
 }
 
-// removeEntry locks the entry again where run has ended.
 func (u *Upload) removeEntry() error {
-	if !u.journaled {
+	if u.entry == nil {
 		return nil
 	}
-	if u.entry != nil {
-		return u.entry.Remove()
-	}
-	entry, err := u.m.journal.Take(u.key())
-	if err != nil {
-		return err
-	}
-	return errors.Join(entry.Remove(), entry.Close())
+	err := u.entry.Remove()
+	u.journaled = err != nil
+	return err
 }
 
 func (u *Upload) closeEntry() {
