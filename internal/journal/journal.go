@@ -153,8 +153,10 @@ func (e *Entry) Save(r Record) error {
 
 // Remove forgets the record. The entry stays locked.
 func (e *Entry) Remove() error {
-	if err := e.root.Remove(e.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove journal entry: %w", err)
+	for _, name := range []string{e.name, e.name + durable.TempSuffix} {
+		if err := e.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove journal entry: %w", err)
+		}
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/streamflow/streamflow/internal/durable"
 	"github.com/streamflow/streamflow/internal/journal"
 )
 
@@ -98,6 +99,33 @@ func TestSaveAndLoad(t *testing.T) {
 	info, err := os.Stat(dir)
 	if err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+}
+
+// A Save that a crash cut off leaves nothing behind once the record is forgotten.
+func TestRemoveAfterCrash(t *testing.T) {
+	j, dir := open(t)
+	e := take(t, j)
+	if err := e.Save(record()); err != nil {
+		t.Fatal(err)
+	}
+	saved, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	if err != nil || len(saved) != 1 {
+		t.Fatalf("saved as %q, %v", saved, err)
+	}
+	if err := os.WriteFile(saved[0]+durable.TempSuffix, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := e.Remove(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
+	if left := files(t, dir); len(left) != 0 {
+		t.Errorf("left are %q", left)
 	}
 }
 
