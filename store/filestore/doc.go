@@ -25,6 +25,11 @@
 // shows a moment before it is finished. A reboot in that moment leaves its bytes to
 // be held against their sum.
 //
+// A sync that fails may have lost what it was for, and the next one succeeds all the
+// same. So only what was synced before counts then, and the rest has to be sent again;
+// also where it was acknowledged. The log is written anew to say so. A disk that doesn't
+// take that either leaves it to the process to remember, until it does.
+//
 // Where the system has no boot id, acknowledgements are always synced.
 //
 // # Concurrency
