@@ -60,7 +60,7 @@ func (m *Manager) fits(n int64) bool {
 func (m *Manager) impossible(n, requested int64) error {
 	var refusal *LimitError
 	for ; m != nil; m = m.parent {
-		needed := m.promised + n
+		needed := plus(m.promised, n)
 		if needed > m.limit {
 			// The last one found is the nearest to the root: raising the
 			// limits below it would not help.

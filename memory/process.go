@@ -2,6 +2,7 @@ package memory
 
 import (
 	"fmt"
+	"math"
 	"runtime/metrics"
 	"sync"
 )
@@ -94,8 +95,12 @@ func (p *Process) Manager() *Manager { return p.root }
 func (p *Process) Budget() int64 { return p.budget }
 
 // BudgetFor returns the smallest budget that makes the root's limit at least
-// limit, in bytes. Use it on LimitError.Needed.
+// limit, in bytes, or the largest number where that is beyond it. Use it on
+// LimitError.Needed.
 func (p *Process) BudgetFor(limit int64) int64 {
+	if limit > math.MaxInt64-p.program-maxHeapShare {
+		return math.MaxInt64
+	}
 	budget := max(limit+p.reserveFor(MinBudget), MinBudget)
 	for budget-p.reserveFor(budget) < limit {
 		budget = limit + p.reserveFor(budget)

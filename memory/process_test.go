@@ -66,6 +66,17 @@ func TestBudgetFor(t *testing.T) {
 	}
 }
 
+func TestBudgetForTheLargestLimit(t *testing.T) {
+	p, err := memory.OpenProcess(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if got := p.BudgetFor(math.MaxInt64); got != math.MaxInt64 {
+		t.Errorf("it is %d", got)
+	}
+}
+
 // What the runtime takes beyond its share is made good by the rest, but whoever
 // holds almost all can still get the little that he needs to finish.
 func TestOverdraft(t *testing.T) {

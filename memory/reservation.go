@@ -63,8 +63,7 @@ func (m *Manager) reserve(kind Kind, sizes []int64, admit func(request) (*handle
 		if n < 0 {
 			return Reservation{}, m.wrap("reserve memory", fmt.Errorf("%w size %d", ErrInvalid, n))
 		}
-		bytes += Cost(n)
-		requested += n
+		bytes, requested = plus(bytes, Cost(n)), plus(requested, n)
 	}
 	t := m.tree
 	if _, err := admit(request{m: m, bytes: bytes, requested: requested, class: noClass}); err != nil {

@@ -1,6 +1,9 @@
 package memory
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+)
 
 // Buffers come in sizes of four steps to a doubling, from 4 KiB up: 4, 5, 6, 7,
 // 8, 10, 12, 14, 16 KiB and so on, so that at most a fifth of a buffer is
@@ -24,9 +27,21 @@ func sizeClass(n int64) int {
 	return (top-minSlotShift)*steps + step + 1
 }
 
-// classBytes is the size of a class.
+// classBytes is the size of a class. What the last one is for never fits anywhere.
 func classBytes(class int) int64 {
-	return int64(steps+class&(steps-1)) << (minSlotShift - stepsShift + class>>stepsShift)
+	n := int64(steps+class&(steps-1)) << (minSlotShift - stepsShift + class>>stepsShift)
+	if n < 0 {
+		return math.MaxInt64
+	}
+	return n
+}
+
+// plus adds sizes, which are not negative, up to the largest there is.
+func plus(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
 }
 
 // Cost returns what a buffer of n bytes counts against the limit.
