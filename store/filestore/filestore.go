@@ -199,7 +199,12 @@ func (s *Store) tryMakeFiles(id string, st *state, log []byte) (*files, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.close())
 	}
-	f.log, err = durable.CreateFile(dir.Root, logName(id), log, s.syncAcks)
+	if s.syncAcks {
+		err = f.part.Sync() // the directory's sync is only for its name
+	}
+	if err == nil {
+		f.log, err = durable.CreateFile(dir.Root, logName(id), log, s.syncAcks)
+	}
 	if errors.Is(err, fs.ErrExist) {
 		err = store.ErrTaken // just now, by another process
 	}
