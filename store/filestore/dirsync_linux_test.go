@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,7 +45,11 @@ func TestDirectoryThatCannotBeSynced(t *testing.T) {
 			for child.lines.Scan() {
 				said += child.lines.Text()
 			}
-			if err := child.Wait(); err != nil || said != c.want {
+			err := child.Wait()
+			if said == "unreachable" {
+				t.Skip("the temporary directory is root's alone")
+			}
+			if err != nil || said != c.want {
 				t.Errorf("child said %q, %v; want %q", said, err, c.want)
 			}
 		})
@@ -58,7 +63,12 @@ func changeDirectories() {
 	if os.Getuid() == 0 {
 		exitOn(errors.Join(syscall.Setgid(nobody), syscall.Setuid(nobody)))
 	}
-	exitOn(os.Mkdir(dir, 0o700))
+	err := os.Mkdir(dir, 0o700)
+	if errors.Is(err, fs.ErrPermission) {
+		fmt.Println("unreachable")
+		return
+	}
+	exitOn(err)
 	mem, err := memory.New(&memory.Options{Limit: 4 << 20})
 	exitOn(err)
 	if role == "new store" {

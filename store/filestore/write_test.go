@@ -123,7 +123,7 @@ func TestFinishWaitsForNoMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer all.Release()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if _, err := u.Finish(ctx, sumOf(data)); err != nil {
 		t.Error(err)
