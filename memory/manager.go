@@ -224,6 +224,7 @@ func (m *Manager) close() map[Kind]KindStats {
 func (t *tree) closeTree(m *Manager) {
 	for _, c := range slices.Clone(m.children) {
 		t.closeTree(c)
+		t.assess(c) // one that is closed is under no pressure
 	}
 	m.closed = true
 	for _, w := range slices.Clone(m.queue) {
