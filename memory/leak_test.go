@@ -50,6 +50,36 @@ func loseReservation(tb testing.TB, m *memory.Manager) {
 	}
 }
 
+// What is lost may have been used before, and released.
+func TestLostAfterUse(t *testing.T) {
+	for name, c := range map[string]struct{ use, lose func(*memory.Manager) }{
+		"buffer": {
+			func(m *memory.Manager) { release(t, acquire(t, m, 64*kib)) },
+			func(m *memory.Manager) { loseBuffer(t, m, memory.KindChunk) },
+		},
+		"reservation": {
+			func(m *memory.Manager) {
+				r, err := m.Reserve(t.Context(), "reservation", 64*kib)
+				if err != nil {
+					t.Fatal(err)
+				}
+				release(t, r)
+			},
+			func(m *memory.Manager) { loseReservation(t, m) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := newManager(t, &memory.Options{Limit: 64 * kib})
+			c.use(root)
+			c.lose(root)
+			collectUntil(t, "leak is found", func() bool { return root.Stats().Leaks == 1 })
+			if s := root.Stats(); s.Allocated != 0 || s.Used != 0 {
+				t.Errorf("after the leak was found: %+v", s)
+			}
+		})
+	}
+}
+
 func TestLostResourcesComeBack(t *testing.T) {
 	for _, test := range []struct {
 		name string

@@ -90,6 +90,7 @@ func (m *Manager) reserve(kind Kind, sizes []int64, admit func(request) (*handle
 func (t *tree) spareReservation() *reservationHandle {
 	if last := len(t.spare) - 1; last >= 0 {
 		h := t.spare[last]
+		t.spare[last] = nil // or it would never be found lost
 		t.spare = t.spare[:last]
 		return h
 	}
