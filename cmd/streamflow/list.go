@@ -161,7 +161,7 @@ func listFiles(ctx context.Context, dir string, out listing) error {
 	}
 	var failed tally
 	count := 0
-	for f, err := range finder.Files(dir) {
+	for f, err := range finder.Tree(dir).Files() {
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)

@@ -88,12 +88,13 @@ func (s sources) origin(at, name string) (origin, error) {
 	switch {
 	case err == nil && info.IsDir():
 		o.name = cmp.Or(name, treeName(at))
-		o.files = s.finder.Files(at)
+		o.files = s.finder.Tree(at).Files()
 	case err == nil:
 		o.size = info.Size()
 	case errors.Is(err, fs.ErrNotExist) && tree.HasWildcard(at):
 		o.name = name
-		o.files, err = s.finder.Glob(at)
+		files, err := s.finder.Glob(at)
+		o.files = files.Files()
 		return o, err
 	default:
 		o.err = fmt.Errorf("upload %s: %w", at, &streamflow.SourceError{Name: at, Err: err})

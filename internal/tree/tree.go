@@ -5,7 +5,7 @@
 // batch come in order of their names; a directory of more than one batch
 // doesn't as a whole.
 //
-// A [Finder] is safe for concurrent use, an iteration isn't.
+// A [Finder] and a [Tree] are safe for concurrent use, an iteration isn't.
 package tree
 
 import (
@@ -69,40 +69,69 @@ func New(opts Options) (*Finder, error) {
 	return &Finder{include: include, exclude: exclude, follow: opts.FollowLinks}, nil
 }
 
-// Files yields the files below root. What can't be read is yielded as an error
-// with its File, and the walk goes on; that is ErrSkipped where it is meant to
-// be passed over.
-func (f *Finder) Files(root string) iter.Seq2[File, error] {
-	return f.files(root, nil)
-}
+// Tree returns the tree below root, which isn't looked at yet.
+func (f *Finder) Tree(root string) Tree { return Tree{finder: f, root: root} }
 
-// Glob yields the files that text, a path with wildcards, stands for, and those
+// Glob returns the files that text, a path with wildcards, stands for, and those
 // below the directories it stands for. Names begin below the directories
 // before the first wildcard. It is an error if text is malformed.
-func (f *Finder) Glob(text string) (iter.Seq2[File, error], error) {
+func (f *Finder) Glob(text string) (Tree, error) {
 	g, err := parseGlob(filepath.ToSlash(text))
 	if err != nil {
-		return nil, err
+		return Tree{}, err
 	}
-	return f.files(filepath.FromSlash(g.root), g), nil
+	return Tree{finder: f, root: filepath.FromSlash(g.root), only: g}, nil
 }
 
-func (f *Finder) files(root string, only *glob) iter.Seq2[File, error] {
+// A Tree is the files below a root that a Finder finds.
+type Tree struct {
+	finder *Finder
+	root   string
+	only   *glob // or nil
+}
+
+// Files yields them. What can't be read is yielded as an error with its File,
+// and the walk goes on; that is ErrSkipped where it is meant to be passed over.
+func (t Tree) Files() iter.Seq2[File, error] {
 	return func(yield func(File, error) bool) {
-		w := walk{Finder: f, only: only, yield: yield}
-		info, err := os.Stat(root) // the root itself may be a link
+		w := walk{Tree: t, yield: yield}
+		info, err := os.Stat(t.root) // the root itself may be a link
 		if err != nil {
-			yield(File{Path: root}, err)
+			yield(File{Path: t.root}, err)
 			return
 		}
-		w.directory(root, "", []fs.FileInfo{info})
+		w.directory(t.root, "", []fs.FileInfo{info})
 	}
+}
+
+// Has reports whether Files finds a file of that name. It looks at no other file.
+func (t Tree) Has(name string) bool { return t.wanted(name) && t.leadsTo(name, fs.FileMode.IsRegular) }
+
+// leadsTo reports whether a walk comes to name, and what is there is of that type.
+func (t Tree) leadsTo(name string, is func(fs.FileMode) bool) bool {
+	at := filepath.Join(t.root, filepath.FromSlash(name))
+	info, err := os.Lstat(at)
+	if err != nil || matchesAny(t.finder.exclude, name, info.IsDir()) {
+		return false
+	}
+	if info.Mode()&fs.ModeSymlink != 0 && t.finder.follow {
+		info, err = os.Stat(at)
+	}
+	if err != nil || !is(info.Mode()) {
+		return false
+	}
+	above := path.Dir(name)
+	return above == "." || t.leadsTo(above, fs.FileMode.IsDir)
+}
+
+// wanted says whether a file is what was asked for.
+func (t Tree) wanted(name string) bool {
+	return t.only.matches(name) && (len(t.finder.include) == 0 || matchesAny(t.finder.include, name, false))
 }
 
 // A walk is one iteration.
 type walk struct {
-	*Finder
-	only  *glob // or nil
+	Tree
 	yield func(File, error) bool
 }
 
@@ -132,12 +161,12 @@ func (w *walk) directory(dir, name string, above []fs.FileInfo) bool {
 }
 
 func (w *walk) entry(at, name string, e fs.DirEntry, above []fs.FileInfo) bool {
-	if matchesAny(w.exclude, name, e.IsDir()) || !w.only.leadsTo(name) {
+	if matchesAny(w.finder.exclude, name, e.IsDir()) || !w.only.leadsTo(name) {
 		return true
 	}
 	info, err := e.Info()
 	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		if !w.follow {
+		if !w.finder.follow {
 			return w.skip(at, name, "it is a symbolic link")
 		}
 		info, err = os.Stat(at)
@@ -156,11 +185,6 @@ func (w *walk) entry(at, name string, e fs.DirEntry, above []fs.FileInfo) bool {
 		return w.skip(at, name, "it is neither a file nor a directory")
 	}
 	return w.yield(File{Path: at, Name: name, Size: info.Size()}, nil)
-}
-
-// wanted says whether a file is what was asked for.
-func (w *walk) wanted(name string) bool {
-	return w.only.matches(name) && (len(w.include) == 0 || matchesAny(w.include, name, false))
 }
 
 func (w *walk) skip(at, name, why string) bool {

@@ -79,7 +79,7 @@ func TestFiles(t *testing.T) {
 		"nothing":                   {tree.Options{Include: []string{"*.zip"}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			names, errs := collect(finder(t, test.opts).Files(root))
+			names, errs := collect(finder(t, test.opts).Tree(root).Files())
 			if got := strings.Join(names, " "); got != test.want || len(errs) > 0 {
 				t.Errorf("found %s\nwant  %s\nerrors %v", got, test.want, errs)
 			}
@@ -104,7 +104,7 @@ func TestGlob(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			names, errs := collect(files)
+			names, errs := collect(files.Files())
 			if got := strings.Join(names, " "); got != want || len(errs) > 0 {
 				t.Errorf("found %s\nwant  %s\nerrors %v", got, want, errs)
 			}
@@ -122,7 +122,7 @@ func TestLinks(t *testing.T) {
 		}
 	}
 	t.Run("not followed", func(t *testing.T) {
-		names, errs := collect(finder(t, tree.Options{}).Files(root))
+		names, errs := collect(finder(t, tree.Options{}).Tree(root).Files())
 		if got := strings.Join(names, " "); got != "a.txt dir/b.txt" {
 			t.Errorf("found %s", got)
 		}
@@ -133,7 +133,7 @@ func TestLinks(t *testing.T) {
 		}
 	})
 	t.Run("followed", func(t *testing.T) {
-		names, errs := collect(finder(t, tree.Options{FollowLinks: true}).Files(root))
+		names, errs := collect(finder(t, tree.Options{FollowLinks: true}).Tree(root).Files())
 		if got := strings.Join(names, " "); got != "a.txt dir/b.txt file tree/b.txt" {
 			t.Errorf("found %s", got)
 		}
@@ -144,7 +144,7 @@ func TestLinks(t *testing.T) {
 		}
 	})
 	t.Run("root", func(t *testing.T) {
-		names, _ := collect(finder(t, tree.Options{}).Files(filepath.Join(root, "tree")))
+		names, _ := collect(finder(t, tree.Options{}).Tree(filepath.Join(root, "tree")).Files())
 		if got := strings.Join(names, " "); got != "b.txt" {
 			t.Errorf("found %s", got)
 		}
@@ -158,12 +158,12 @@ func TestLargeDirectory(t *testing.T) {
 		names[i] = fmt.Sprintf("d/%04d", i)
 	}
 	root := plant(t, names...)
-	got, errs := collect(finder(t, tree.Options{}).Files(root))
+	got, errs := collect(finder(t, tree.Options{}).Tree(root).Files())
 	if !slices.Equal(got, names) || len(errs) > 0 {
 		t.Errorf("found %d of %d files, errors %v", len(got), len(names), errs)
 	}
 	seen := 0
-	for _, err := range finder(t, tree.Options{}).Files(root) {
+	for _, err := range finder(t, tree.Options{}).Tree(root).Files() {
 		if err != nil {
 			t.Error(err)
 		}
@@ -173,8 +173,46 @@ func TestLargeDirectory(t *testing.T) {
 	}
 }
 
+// A tree has what a walk finds, and nothing else.
+func TestHas(t *testing.T) {
+	root := plant(t, "a.log", "b.txt", "build/x.txt", "src/deep/c.log", "src/deep/d.txt")
+	for link, to := range map[string]string{"file.log": "a.log", "linked": "src"} {
+		if err := os.Symlink(to, filepath.Join(root, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names := []string{
+		"a.log", "b.txt", "build", "build/x.txt", "build/none", "none/x.txt", "a.log/x", "src/deep", "src/deep/c.log",
+		"src/deep/d.txt", "file.log", "linked", "linked/deep/c.log",
+	}
+	for name, opts := range map[string]tree.Options{
+		"all":           {},
+		"include":       {Include: []string{"*.log"}},
+		"exclude":       {Exclude: []string{"build/", "d.txt"}},
+		"above":         {Exclude: []string{"deep"}},
+		"links":         {FollowLinks: true},
+		"links, chosen": {FollowLinks: true, Include: []string{"*.log"}, Exclude: []string{"src/"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := finder(t, opts)
+			glob, err := f.Glob(root + "/*/deep")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for what, files := range map[string]tree.Tree{"tree": f.Tree(root), "glob": glob} {
+				found, _ := collect(files.Files())
+				for _, name := range names {
+					if got, want := files.Has(name), slices.Contains(found, name); got != want {
+						t.Errorf("%s: has %s: %t, found: %t", what, name, got, want)
+					}
+				}
+			}
+		})
+	}
+}
+
 func TestMissingRoot(t *testing.T) {
-	_, errs := collect(finder(t, tree.Options{}).Files(filepath.Join(t.TempDir(), "no")))
+	_, errs := collect(finder(t, tree.Options{}).Tree(filepath.Join(t.TempDir(), "no")).Files())
 	if !errors.Is(errs[""], os.ErrNotExist) {
 		t.Errorf("errors %v", errs)
 	}
