@@ -24,7 +24,8 @@ type Encoder interface {
 }
 
 // A Compressor is an Encoder that is left out where it saves nothing, and where the
-// name with its Extension is that of a file beside the source. What it has
+// name with its Extension is that of a file beside the source, or is taken, as
+// [Source.SetTaken] says. What it has
 // made is undone by everybody who knows its content coding (RFC 9110, section
 // 8.4.1), so a destination that keeps that needs no Extension.
 type Compressor interface {

@@ -79,15 +79,15 @@ func (m *Manager) encoderMemory() (kind memory.Kind, sizes []int64) {
 }
 
 // compresses reports whether the source, which begins with head, is worth it, and
-// doesn't get the name of a file beside it: of the two only one would be left.
+// doesn't get a name that is taken: of the two only one would be left.
 func (u *Upload) compresses(c Compressor, head []byte) bool {
 	if !compressible(u.src.name) || !c.Shrinks(head) {
 		return false
 	}
-	if u.coding() != "" || !u.src.hasBeside(c.Extension()) {
+	if u.coding() != "" || !u.src.isTaken(c.Extension()) {
 		return true
 	}
-	u.m.opts.Logger.Info("not compressed: a file beside it has the name it would get", "upload", u.src.name, "extension", c.Extension())
+	u.m.opts.Logger.Info("not compressed: another file has the name it would get", "upload", u.src.name, "extension", c.Extension())
 	return false
 }
 

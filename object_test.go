@@ -311,6 +311,32 @@ func TestEncodedSourceFails(t *testing.T) {
 	}
 }
 
+// No object gets a name that another upload has.
+func TestCompressedToNoTakenName(t *testing.T) {
+	for name, want := range map[string]string{"a.log.zst": "a.log", "b.log.zst": "a.log.zst"} {
+		t.Run(name+" is taken", func(t *testing.T) {
+			s, p := newMemStore(false), prose(100_000)
+			m := manager(t, s, streamflow.Options{Encoders: []streamflow.Encoder{compression.Zstd()}})
+			file, err := streamflow.OpenFile(writeFile(t, p))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, src := range []*streamflow.Source{file, streamflow.Stream("", bytes.NewReader(p))} {
+				src.SetName("a.log")
+				src.SetTaken(func(asked string) bool { return asked == name })
+				u, err := m.Upload(t.Context(), src)
+				if err != nil {
+					t.Fatal(err)
+				}
+				mustWait(t, u)
+				if u.Name() != want {
+					t.Errorf("the object is %s, want %s", u.Name(), want)
+				}
+			}
+		})
+	}
+}
+
 func TestEncodersNeedRoom(t *testing.T) {
 	mem := budget(t, 3<<20)
 	m := manager(t, newMemStore(false), streamflow.Options{Memory: mem, Encoders: []streamflow.Encoder{compression.Zstd()}})

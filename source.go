@@ -22,7 +22,8 @@ type Source struct {
 	identity journal.Identity
 	// stream for a stream.
 	stream io.Reader
-	close  func() error // once
+	close  func() error           // once
+	taken  func(name string) bool // or nil
 }
 
 // OpenFile opens a regular file as a source, named by the last element of path.
@@ -100,6 +101,11 @@ func (s *Source) SetName(name string) { s.name = name }
 // can. Call it before the upload begins.
 func (s *Source) SetMetadata(m map[string]string) { s.metadata = m }
 
+// SetTaken has the upload ask which names other uploads have, beside those of files
+// next to its own: a [Compressor] never gives an object one of them. Call it before
+// the upload begins.
+func (s *Source) SetTaken(taken func(name string) bool) { s.taken = taken }
+
 // Size in bytes, or store.UnknownLength for a stream.
 func (s *Source) Size() int64 {
 	if s.file == nil {
@@ -112,9 +118,12 @@ func (s *Source) Size() int64 {
 // closes its source itself; again is fine.
 func (s *Source) Close() error { return s.close() }
 
-// hasBeside reports whether the file's path is that of another one, too, with
-// extension behind it. A stream has none.
-func (s *Source) hasBeside(extension string) bool {
+// isTaken reports whether the source's name is that of another one, too, with
+// extension behind it, or the file's path is that of another file.
+func (s *Source) isTaken(extension string) bool {
+	if s.taken != nil && s.taken(s.name+extension) {
+		return true
+	}
 	if s.file == nil {
 		return false
 	}
