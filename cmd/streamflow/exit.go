@@ -100,7 +100,7 @@ func (e *partialError) Error() string {
 func errorCode(err error) string {
 	var usage *usageError
 	code := streamflow.Code(err)
-	if code == streamflow.CodeWorker && (errors.As(err, &usage) || errors.Is(err, fs.ErrNotExist)) {
+	if code == streamflow.CodeWorker && (errors.As(err, &usage) || errors.Is(err, errClash) || errors.Is(err, fs.ErrNotExist)) {
 		return streamflow.CodeValidation
 	}
 	return code

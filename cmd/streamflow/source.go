@@ -24,6 +24,8 @@ type source struct {
 	path string // as it was given, or below what was given
 	name string // at the destination
 	size int64  // in bytes, 0 where missing, or store.UnknownLength
+
+	taken func(name string) bool // by another SOURCE, or nil
 }
 
 func (s source) stdin() bool { return s.path == stdinPath }
@@ -31,8 +33,11 @@ func (s source) stdin() bool { return s.path == stdinPath }
 // Sources are all that a command uploads. A tree in them is walked anew by each
 // range over them, and never listed whole.
 type sources struct {
-	origins []origin
-	finder  *tree.Finder
+	origins  []origin
+	named    map[string]int // of the origins that have a name: which that is
+	nameless []int          // origins whose files have no directory in common
+	finder   *tree.Finder
+	apart    bool // the destination keeps what has the same name apart
 
 	extension string // that the encryption gives each name
 	openEnded bool   // sizes say nothing of how much is sent
@@ -42,8 +47,8 @@ type sources struct {
 // else a tree or files with wildcards, with the prefix of their names.
 type origin struct {
 	source
-	err   error                       // of a single one that can't be read
-	files iter.Seq2[tree.File, error] // nil for a single one
+	err  error      // of a single one that can't be read
+	tree *tree.Tree // nil for a single one
 }
 
 // A filter says which files of a directory are wanted.
@@ -59,23 +64,30 @@ func parseSources(cmd *cobra.Command, paths []string, name string, dst destinati
 	if err != nil {
 		return sources{}, usagef(cmd, "--include or --exclude: %w", err)
 	}
-	all := sources{finder: finder}
-	seen := make(map[string]string, len(paths)) // path by name
+	all := sources{finder: finder, named: make(map[string]int, len(paths)), apart: !dst.named()}
 	for _, path := range paths {
 		o, err := all.origin(path, name)
 		if err != nil {
 			return sources{}, usagef(cmd, "source %s: %w", path, err)
 		}
-		if other, ok := seen[o.name]; ok && o.name != "" && (dst.named() || o.stdin()) {
-			return sources{}, usagef(cmd, "sources %s and %s would both become %s", other, path, o.name)
+		if other, ok := all.named[o.name]; ok && (dst.named() || o.stdin()) {
+			return sources{}, usagef(cmd, "sources %s and %s would both become %s: upload one of them by itself, under another --name", paths[other], path, o.name)
 		}
-		if o.files != nil && dst.directory() && isInside(dst.name, path) {
+		if o.tree != nil && dst.directory() && isInside(dst.name, path) {
 			return sources{}, usagef(cmd, "the destination %s is inside source %s, and would be uploaded into itself: choose one beside it", dst.name, path)
 		}
-		seen[o.name] = path
-		all.origins = append(all.origins, o)
+		all.add(o)
 	}
 	return all, nil
+}
+
+func (s *sources) add(o origin) {
+	if o.name == "" {
+		s.nameless = append(s.nameless, len(s.origins))
+	} else {
+		s.named[o.name] = len(s.origins)
+	}
+	s.origins = append(s.origins, o)
 }
 
 func (s sources) origin(at, name string) (origin, error) {
@@ -88,13 +100,14 @@ func (s sources) origin(at, name string) (origin, error) {
 	switch {
 	case err == nil && info.IsDir():
 		o.name = cmp.Or(name, treeName(at))
-		o.files = s.finder.Tree(at).Files()
+		files := s.finder.Tree(at)
+		o.tree = &files
 	case err == nil:
 		o.size = info.Size()
 	case errors.Is(err, fs.ErrNotExist) && tree.HasWildcard(at):
 		o.name = name
 		files, err := s.finder.Glob(at)
-		o.files = files.Files()
+		o.tree = &files
 		return o, err
 	default:
 		o.err = fmt.Errorf("upload %s: %w", at, &streamflow.SourceError{Name: at, Err: err})
@@ -137,44 +150,56 @@ func treeName(at string) string {
 // with its path, and it goes on; tree.ErrSkipped is passed over on purpose.
 func (s sources) all() iter.Seq2[source, error] {
 	return func(yield func(source, error) bool) {
-		for _, o := range s.origins {
-			if !o.each(yield) {
-				return
+		for i, o := range s.origins {
+			taken := s.takenBeside(i)
+			for src, err := range o.all() {
+				src.taken = taken
+				if err == nil {
+					err = s.clash(i, src)
+				}
+				if !yield(src, err) {
+					return
+				}
 			}
 		}
 	}
 }
 
-func (o origin) each(yield func(source, error) bool) bool {
-	if o.files == nil {
-		return yield(o.source, o.err)
-	}
-	any := false
-	for f, err := range o.files {
-		any = true
-		if err != nil {
-			err = fmt.Errorf("upload %s: %w", f.Path, err)
+func (o origin) all() iter.Seq2[source, error] {
+	return func(yield func(source, error) bool) {
+		if o.tree == nil {
+			yield(o.source, o.err)
+			return
 		}
-		if !yield(source{path: f.Path, name: path.Join(o.name, f.Name), size: f.Size}, err) {
-			return false
+		any := false
+		for f, err := range o.tree.Files() {
+			any = true
+			if err != nil {
+				err = fmt.Errorf("upload %s: %w", f.Path, err)
+			}
+			if !yield(source{path: f.Path, name: path.Join(o.name, f.Name), size: f.Size}, err) {
+				return
+			}
+		}
+		if !any && tree.HasWildcard(o.path) {
+			yield(o.source, fmt.Errorf("upload %s: no file matches: %w", o.path, fs.ErrNotExist))
 		}
 	}
-	if !any && tree.HasWildcard(o.path) {
-		return yield(o.source, fmt.Errorf("upload %s: no file matches: %w", o.path, fs.ErrNotExist))
-	}
-	return true
 }
 
 // open begins to read.
 func (s source) open() (*streamflow.Source, error) {
 	if s.stdin() {
-		return streamflow.Stream(s.name, openStdin()), nil
+		src := streamflow.Stream(s.name, openStdin())
+		src.SetTaken(s.taken)
+		return src, nil
 	}
 	src, err := streamflow.OpenFile(s.path)
 	if err != nil {
 		return nil, fmt.Errorf("upload %s: %w", s.path, err)
 	}
 	src.SetName(s.name)
+	src.SetTaken(s.taken)
 	return src, nil
 }
 
