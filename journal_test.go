@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +21,11 @@ import (
 // there as a process does that gets a signal.
 func interrupt(t *testing.T, s *memStore, opts streamflow.Options, path string) {
 	t.Helper()
+	interruptWith(t, s, opts, path, nil)
+}
+
+func interruptWith(t *testing.T, s *memStore, opts streamflow.Options, path string, metadata map[string]string) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var reads atomic.Int64
@@ -31,11 +37,7 @@ func interrupt(t *testing.T, s *memStore, opts streamflow.Options, path string) 
 		}
 		return nil
 	}
-	m := manager(t, s, opts)
-	u, err := m.UploadFile(ctx, path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	u := uploadWith(ctx, t, manager(t, s, opts), path, metadata)
 	if _, err := wait(t, u); !errors.Is(err, context.Canceled) || u.State().Status != streamflow.Failed {
 		t.Fatalf("ended with %v, %+v", err, u.State())
 	}
@@ -139,31 +141,61 @@ func TestResumeUnderItsName(t *testing.T) {
 	}
 }
 
-// Whether an object may be replaced is said when its upload is created.
+// What a destination does with an object it hears when the upload is created.
 func TestResumeOnTheSameTerms(t *testing.T) {
-	for name, before := range map[string]bool{"may replace no more": false, "may replace now": true} {
+	type terms struct {
+		noReplace bool
+		store     string
+		metadata  map[string]string
+	}
+	for name, tc := range map[string]struct {
+		before, after terms
+		reason        string // or "" where it goes on
+	}{
+		"may replace no more":   {terms{}, terms{noReplace: true}, "replace"},
+		"may replace now":       {terms{noReplace: true}, terms{}, "replace"},
+		"the same metadata":     {terms{metadata: map[string]string{"a": "1", "b": "\xff"}}, terms{metadata: map[string]string{"b": "\xff", "a": "1"}}, ""},
+		"other metadata":        {terms{metadata: map[string]string{"a": "1"}}, terms{metadata: map[string]string{"a": "2"}}, "keep"},
+		"no metadata now":       {terms{metadata: map[string]string{"a": "1"}}, terms{}, "keep"},
+		"the store's own terms": {terms{}, terms{store: "text/plain"}, "keep"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			s := newMemStore(false)
 			opts := resumeOptions(t, s)
-			opts.NoReplace = before
 			p := content(100_000)
 			path := writeFile(t, p)
-			interrupt(t, s, opts, path)
-			opts.NoReplace = !before
-			u, err := manager(t, s, opts).UploadFile(t.Context(), path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r := mustWait(t, u)
+			opts.NoReplace, opts.Terms = tc.before.noReplace, tc.before.store
+			interruptWith(t, s, opts, path, tc.before.metadata)
+			opts.NoReplace, opts.Terms = tc.after.noReplace, tc.after.store
+			r := mustWait(t, uploadWith(t.Context(), t, manager(t, s, opts), path, tc.after.metadata))
 			mustEqual(t, object(t, s, "data.bin"), p)
-			if s.created != 2 || s.specs[1].NoReplace == before || !strings.Contains(r.RestartReason, "replace") {
-				t.Errorf("created as %+v, result %+v", s.specs, r)
+			last := s.specs[len(s.specs)-1]
+			if last.NoReplace != tc.after.noReplace || !maps.Equal(last.Metadata, tc.after.metadata) {
+				t.Errorf("created as %+v", s.specs)
+			}
+			if (r.RestartReason == "") != (tc.reason == "") || (r.ResumedBytes > 0) != (tc.reason == "") || !strings.Contains(r.RestartReason, tc.reason) {
+				t.Errorf("result %+v", r)
 			}
 			if s.count() != 1 {
 				t.Errorf("%d uploads at the destination", s.count())
 			}
 		})
 	}
+}
+
+// uploadWith begins an upload of the file at path with metadata.
+func uploadWith(ctx context.Context, t *testing.T, m *streamflow.Manager, path string, metadata map[string]string) *streamflow.Upload {
+	t.Helper()
+	src, err := streamflow.OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src.SetMetadata(metadata)
+	u, err := m.Upload(ctx, src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
 }
 
 func TestBeginAnew(t *testing.T) {

@@ -49,6 +49,10 @@ type Options struct {
 	// Destination is what the journal calls the destination, say its URL.
 	// Required with StateDir.
 	Destination string
+	// Terms is what the destination, as it was opened, keeps with every object, say a
+	// media type, in any words that tell one from another. What the journal knows to
+	// be begun on others, or with other metadata, starts anew.
+	Terms string
 	// NoResume starts anew where the journal knows an unfinished upload, and
 	// discards that one.
 	NoResume bool

@@ -2,8 +2,12 @@ package streamflow
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/streamflow/streamflow/internal/journal"
@@ -94,6 +98,8 @@ func (u *Upload) reopen(ctx context.Context) (store.Upload, store.Info, error) {
 		u.reason = "source changed since the upload began: " + diff
 	case u.previous.NoReplace != u.m.opts.NoReplace && !info.Complete:
 		u.reason = "whether it may replace what has its name isn't as it was"
+	case u.previous.Terms != u.terms() && !info.Complete:
+		u.reason = "what the destination is to keep with it, metadata or the like, isn't as it was"
 	case u.previous.Encoded:
 		u.reason = "what it was compressed or encrypted to can't be made again"
 	case u.object.encoded:
@@ -188,6 +194,20 @@ func (u *Upload) key() journal.Key {
 	return journal.Key{Path: u.src.identity.Path, Object: u.src.name, Destination: u.m.opts.Destination}
 }
 
+// terms is a hash of what the destination hears of the object when the upload is
+// created, and of nothing if that is nothing.
+func (u *Upload) terms() string {
+	if len(u.src.metadata) == 0 && u.m.opts.Terms == "" {
+		return ""
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%q\n", u.m.opts.Terms)
+	for _, key := range slices.Sorted(maps.Keys(u.src.metadata)) {
+		fmt.Fprintf(h, "%q %q\n", key, u.src.metadata[key])
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
 // take locks the upload's entry in the journal and loads what it says. An error is
 // [ErrBusy]: as in save, other trouble costs at most the chance to resume.
 func (u *Upload) take() error {
@@ -244,7 +264,7 @@ func (u *Upload) save() {
 		return
 	}
 	err := u.entry.Save(journal.Record{
-		Source: u.src.identity, UploadID: u.ID(), NoReplace: u.m.opts.NoReplace, Encoded: u.object.encoded,
+		Source: u.src.identity, UploadID: u.ID(), NoReplace: u.m.opts.NoReplace, Terms: u.terms(), Encoded: u.object.encoded,
 		Checkpoints: u.checkpoints.all(),
 	})
 	if err != nil {

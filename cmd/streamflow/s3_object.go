@@ -38,6 +38,14 @@ func (f *s3ObjectFlags) given() bool {
 	return f.contentType != "" || f.cacheControl != "" || f.storageClass != "" || f.acl != "" || f.sse != "" || f.kmsKey != "" || len(f.tags.byKey) > 0
 }
 
+// terms tell what a bucket keeps with objects from what it keeps with others.
+func (f *s3ObjectFlags) terms() string {
+	if !f.given() {
+		return ""
+	}
+	return fmt.Sprintf("%+q", f.options()) // maps in order of their keys
+}
+
 // pairs is the value of a flag that takes KEY=VALUE and may be repeated.
 type pairs struct {
 	texts []string

@@ -198,6 +198,7 @@ func (f *uploadFlags) options(e encoding) streamflow.Options {
 		RateLimit:       int64(f.limitRate),
 		DisableChecksum: !f.checksum,
 		NoResume:        !f.resume,
+		Terms:           f.object.terms(),
 		NoReplace:       f.noClobber,
 		SkipIdentical:   f.identical,
 		Compression:     e.onTheWay,

@@ -18,6 +18,8 @@ type Record struct {
 	UploadID    string   `json:"upload_id"`
 	// NoReplace: the object replaces no other.
 	NoReplace bool `json:"no_replace,omitempty"`
+	// Terms are a hash of what the destination was told to keep with the object.
+	Terms string `json:"terms,omitempty"`
 	// Encoded: what was sent isn't the source as it is.
 	Encoded bool `json:"encoded,omitempty"`
 	// Checkpoints of the source, by rising offset.
