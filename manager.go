@@ -46,6 +46,7 @@ type Manager struct {
 	once     sync.Once      // of Close
 	held     error          // what Close found
 	plain    sync.Once      // of the warning that nothing is compressed
+	forgets  sync.Once      // of the warning that the journal can't be used
 
 	mu       sync.Mutex
 	closed   bool

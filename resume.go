@@ -220,7 +220,7 @@ func (u *Upload) take() error {
 		return fmt.Errorf("upload %s: %w", u.Name(), err)
 	}
 	if err != nil {
-		u.m.opts.Logger.Warn("the journal can't be used", "upload", u.Name(), "error", err)
+		u.forgets(err)
 		return nil
 	}
 	u.entry, u.journaled = entry, true
@@ -268,8 +268,16 @@ func (u *Upload) save() {
 		Checkpoints: u.checkpoints.all(),
 	})
 	if err != nil {
-		u.m.opts.Logger.Warn("writing the journal failed", "upload", u.Name(), "error", err)
+		u.forgets(err)
 	}
+}
+
+// forgets warns of a journal that can't be used. Once is enough: the next
+// checkpoint, and the next upload, would say the same.
+func (u *Upload) forgets(err error) {
+	u.m.forgets.Do(func() {
+		u.m.opts.Logger.Warn("the journal can't be used: uploads that break off may start anew", "upload", u.Name(), "error", err)
+	})
 }
 
 // forgetEntry removes the record of a finished upload.
