@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamflow/streamflow"
+	"github.com/streamflow/streamflow/internal/journal"
 	"github.com/streamflow/streamflow/memory"
 )
 
@@ -80,16 +81,29 @@ func (s *session) open(cmd *cobra.Command, dst destination, mem *memoryFlags, f 
 	return nil
 }
 
-// journal returns the directory of the journal, or "" where there can't be one.
+// journal returns the directory of the journal, or "" where there can't be one and
+// nobody has asked for any: a container may have nothing to write to.
 func (f *destinationFlags) journal(logger *slog.Logger) string {
 	if f.stateDir != "" {
 		return f.stateDir
 	}
 	dir, err := defaultStateDir()
+	if err == nil {
+		err = tryJournal(dir)
+	}
 	if err != nil {
 		logger.Warn("uploads can't be resumed by a later command: give --state-dir", "error", err)
+		return ""
 	}
 	return dir
+}
+
+func tryJournal(dir string) error {
+	j, err := journal.Open(dir)
+	if err != nil {
+		return err
+	}
+	return j.Close()
 }
 
 // defaultStateDir follows the XDG Base Directory Specification.
