@@ -15,9 +15,10 @@ const (
 	DefaultRetries    = 3
 )
 
+// Bounds of [Options].
 const (
-	minChunkBytes = 4 << 10
-	maxStreams    = 1 << 10
+	MinChunkBytes = 4 << 10
+	MaxStreams    = 1 << 10
 )
 
 // Options of a [Manager]. The zero value works.
@@ -27,11 +28,12 @@ type Options struct {
 	Memory *memory.Manager
 	// ChunkBytes is the size of a unit: what a stream holds in memory until it
 	// is acknowledged, and what a file is cut into where the destination takes
-	// units in any order. Default 1 MiB, at least 4 KiB. A destination's own
+	// units in any order. Default 1 MiB, at least MinChunkBytes. A destination's own
 	// limits override it; where they ask for more, units of a large file grow to
 	// 16 MiB.
 	ChunkBytes int64
-	// Streams is the number of units under way in one upload. Default 3.
+	// Streams is the number of units under way in one upload. Default 3, at most
+	// MaxStreams.
 	Streams int
 	// Retries is the number of failures in a row, without progress between
 	// them, that end an upload, once they go on for 45 s. Default 3. Where
@@ -99,10 +101,10 @@ func (o *Options) withDefaults() (Options, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	switch {
-	case c.ChunkBytes < minChunkBytes:
-		return c, fmt.Errorf("Options.ChunkBytes is %d: at least %d is needed", c.ChunkBytes, minChunkBytes)
-	case c.Streams < 0 || c.Streams > maxStreams:
-		return c, fmt.Errorf("Options.Streams is %d: it must be from 1 to %d", c.Streams, maxStreams)
+	case c.ChunkBytes < MinChunkBytes:
+		return c, fmt.Errorf("Options.ChunkBytes is %d: at least %d is needed", c.ChunkBytes, MinChunkBytes)
+	case c.Streams < 0 || c.Streams > MaxStreams:
+		return c, fmt.Errorf("Options.Streams is %d: it must be from 1 to %d", c.Streams, MaxStreams)
 	case c.RateLimit < 0:
 		return c, fmt.Errorf("Options.RateLimit is %d: it must not be negative", c.RateLimit)
 	case c.Compression != store.Uncompressed && c.Compression != store.Gzip:

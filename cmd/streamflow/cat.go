@@ -80,8 +80,11 @@ func (f *catFlags) run(cmd *cobra.Command, at string) (err error) {
 // open begins to read what is at a URL or path, with its sum if known.
 func (f *catFlags) open(cmd *cobra.Command, at string) (io.ReadCloser, store.Sum, error) {
 	scheme, rest, isURL := strings.Cut(at, "://")
+	if at == "" {
+		return nil, store.Sum{}, usagef(cmd, "the destination is empty")
+	}
 	if !isURL {
-		return openLocal(cmd.Context(), at)
+		return openLocal(cmd, at)
 	}
 	switch strings.ToLower(scheme) {
 	case "http", "https":
@@ -97,7 +100,7 @@ func (f *catFlags) open(cmd *cobra.Command, at string) (io.ReadCloser, store.Sum
 		if err != nil {
 			return nil, store.Sum{}, err
 		}
-		return openLocal(cmd.Context(), path)
+		return openLocal(cmd, path)
 	default:
 		return nil, store.Sum{}, usagef(cmd, "destination %s: scheme %q is none of file, http, https, s3", at, scheme)
 	}
@@ -148,13 +151,17 @@ type localFile struct {
 
 func (f localFile) Close() error { return f.close() }
 
-func openLocal(ctx context.Context, path string) (io.ReadCloser, store.Sum, error) {
+func openLocal(cmd *cobra.Command, path string) (io.ReadCloser, store.Sum, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, store.Sum{}, fmt.Errorf("destination %s: %w", path, errors.Unwrap(err))
 	}
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		_ = f.Close() // nothing was read
+		return nil, store.Sum{}, usagef(cmd, "destination %s is a directory: want one file, as list shows them", path)
+	}
 	local := localFile{f, sync.OnceValue(f.Close)}
-	context.AfterFunc(ctx, func() { _ = local.Close() })
+	context.AfterFunc(cmd.Context(), func() { _ = local.Close() })
 	return local, store.Sum{}, nil
 }
 

@@ -2,7 +2,8 @@ package main
 
 import "github.com/spf13/cobra"
 
-// addCompletion adds the commands that cobra makes by itself, with examples.
+// addCompletion adds the commands that cobra makes by itself, with examples. A
+// command there isn't is an error in them, too.
 func addCompletion(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
@@ -20,6 +21,25 @@ func addCompletion(root *cobra.Command) {
 	} {
 		if cmd, rest, err := root.Find(e.command); err == nil && len(rest) == 0 {
 			cmd.Example = e.example
+			if e.command[0] == "help" {
+				cmd.Run, cmd.RunE = nil, help
+			} else if cmd.HasSubCommands() {
+				cmd.Args, cmd.RunE = cobra.ArbitraryArgs, noCommand
+			} else {
+				cmd.Args = noArguments
+			}
 		}
 	}
+}
+
+func help(cmd *cobra.Command, args []string) error {
+	about, rest, err := cmd.Root().Find(args)
+	if err != nil {
+		return err
+	}
+	if len(rest) > 0 {
+		return noCommand(about, rest)
+	}
+	about.InitDefaultHelpFlag()
+	return about.Help()
 }

@@ -150,7 +150,11 @@ func setFrom(flags *pflag.FlagSet, f *pflag.Flag, texts []string, from string) e
 	}
 	for _, text := range texts {
 		if err := flags.Set(f.Name, text); err != nil {
-			return errors.Unwrap(err) // the flag is named by the caller
+			var invalid *pflag.InvalidValueError
+			if errors.As(err, &invalid) {
+				err = valueError(invalid) // the flag is named by the caller
+			}
+			return err
 		}
 	}
 	return flags.SetAnnotation(f.Name, sourceNote, []string{from})

@@ -77,12 +77,19 @@ func localPath(cmd *cobra.Command, text, rest string) (string, error) {
 // parseExisting is parseDestination for what isn't made.
 func parseExisting(cmd *cobra.Command, text string) (destination, error) {
 	d, err := parseDestination(cmd, text)
-	if err == nil && d.directory() {
-		if _, err := os.Stat(d.name); err != nil {
-			return d, fmt.Errorf("destination %s: %w", text, err)
-		}
+	if errors.Is(err, fs.ErrNotExist) || err == nil && d.isMissing() {
+		return d, fmt.Errorf("destination %s: %w", text, fs.ErrNotExist)
 	}
 	return d, err
+}
+
+// isMissing reports whether it is a directory that is yet to be made.
+func (d destination) isMissing() bool {
+	if !d.directory() {
+		return false
+	}
+	_, err := os.Stat(d.name)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 func directoryAt(cmd *cobra.Command, path string) (destination, error) {

@@ -17,14 +17,32 @@ import (
 // and larger ones take turns at what there is.
 const autoBytes = 512 * bytesize.KiB
 
-// flagError says shortly what pflag says of a flag with a wrong value. The
-// errors of Set name the value.
+// flagError says shortly what pflag says of a flag with a wrong value.
 func flagError(err error) error {
 	var invalid *pflag.InvalidValueError
 	if errors.As(err, &invalid) {
-		return fmt.Errorf("--%s: %w", invalid.GetFlag().Name, invalid.Unwrap())
+		return fmt.Errorf("--%s: %w", invalid.GetFlag().Name, valueError(invalid))
 	}
 	return err
+}
+
+// valueError says what a flag wants. Our own values say so themselves; those of
+// pflag say which function of Go didn't take it.
+func valueError(err *pflag.InvalidValueError) error {
+	var want string
+	switch err.GetFlag().Value.Type() {
+	case "bool":
+		want = "true or false"
+	case "int":
+		want = "a whole number"
+	case "float64":
+		want = "a number such as 0.7"
+	case "duration":
+		want = "a duration such as 30s, 5m or 24h"
+	default:
+		return err.Unwrap()
+	}
+	return fmt.Errorf("%q: want %s", err.GetValue(), want)
 }
 
 // choices is the value of a flag that takes some of a few words, parted by

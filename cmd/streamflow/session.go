@@ -56,7 +56,7 @@ func (f *destinationFlags) open(cmd *cobra.Command, dst destination, mem *memory
 	}
 	console := &console{w: cmd.ErrOrStderr()}
 	s := &session{console: console, logger: mem.logger(console, level)}
-	opts.Logger, opts.StateDir, opts.Destination = s.logger, f.journal(s.logger), f.destinationName(dst)
+	opts.Logger, opts.Destination = s.logger, f.destinationName(dst)
 	if err := s.open(cmd, dst, mem, f, token, opts); err != nil {
 		_ = s.Close() // err says more
 		return nil, err
@@ -74,6 +74,7 @@ func (s *session) open(cmd *cobra.Command, dst destination, mem *memoryFlags, f 
 		return err
 	}
 	s.opened = append(s.opened, s.store)
+	opts.StateDir = f.journal(s.logger)
 	if s.manager, err = streamflow.New(s.store, &opts); err != nil {
 		return err
 	}

@@ -68,7 +68,7 @@ func parseSources(cmd *cobra.Command, paths []string, name string, dst destinati
 	for _, path := range paths {
 		o, err := all.origin(path, name)
 		if err != nil {
-			return sources{}, usagef(cmd, "source %s: %w", path, err)
+			return sources{}, usagef(cmd, "source %q: %w", path, err)
 		}
 		if other, ok := all.named[o.name]; ok && (dst.named() || o.stdin()) {
 			return sources{}, usagef(cmd, "sources %s and %s would both become %s: upload one of them by itself, under another --name", paths[other], path, o.name)
@@ -91,6 +91,9 @@ func (s *sources) add(o origin) {
 }
 
 func (s sources) origin(at, name string) (origin, error) {
+	if at == "" {
+		return origin{}, errors.New("it is empty")
+	}
 	o := origin{source: source{path: at, name: cmp.Or(name, filepath.Base(at))}}
 	if o.stdin() {
 		o.name, o.size = cmp.Or(name, "stdin"), store.UnknownLength

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamflow/streamflow"
+	"github.com/streamflow/streamflow/internal/bytesize"
 )
 
 const (
@@ -117,8 +118,10 @@ func (f *uploadFlags) outputGroup() flagGroup {
 
 func (f *uploadFlags) check(cmd *cobra.Command, sources int) error {
 	switch {
-	case f.chunkBytes <= 0:
-		return usagef(cmd, "--chunk-size %d: want more than 0", f.chunkBytes)
+	case f.chunkBytes < streamflow.MinChunkBytes:
+		return usagef(cmd, "--chunk-size %s: want %s or more", &f.chunkBytes, bytesize.Format(streamflow.MinChunkBytes))
+	case f.streams > streamflow.MaxStreams:
+		return usagef(cmd, "--streams %s: want %d at most", &f.streams, streamflow.MaxStreams)
 	case f.limitRate < 0:
 		return usagef(cmd, "--limit-rate %s: want 0 or more", &f.limitRate)
 	case f.retries < 0:
