@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,15 +37,15 @@ func dryRun(ctx context.Context, p plan, console io.Writer, all sources, dst des
 		}
 	}
 	total.failed = failed.failed
-	p.close(total)
-	return failed.outcome(total.files)
+	err := p.close(total)
+	return cmp.Or(failed.outcome(total.files), err)
 }
 
 // A plan is how a dry run tells what it finds.
 type plan interface {
 	would(src source, name, destination string) error
 	failed(path string, err error)
-	close(summary)
+	close(summary) error
 }
 
 func (f *uploadFlags) plan(stdout io.Writer) plan {
@@ -67,7 +68,7 @@ func (p textPlan) would(src source, name, destination string) error {
 }
 
 func (textPlan) failed(string, error) {}
-func (textPlan) close(summary)        {}
+func (textPlan) close(summary) error  { return nil }
 
 // A jsonPlan writes JSON Lines.
 type jsonPlan struct{ *jsonProgress }

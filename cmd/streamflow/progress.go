@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -24,7 +25,8 @@ type progress interface {
 	finished(path string, u *streamflow.Upload, r streamflow.Result)
 	skipped(path string, u *streamflow.Upload, why skipReason)
 	failed(path string, u *streamflow.Upload, err error) // u may be nil
-	close(s summary)
+	// close returns what kept it from writing results.
+	close(s summary) error
 }
 
 // newProgress picks what --progress asks for. Results go to stdout, all else
@@ -34,11 +36,11 @@ func (f *uploadFlags) newProgress(stdout io.Writer, c *console, mem *memory.Mana
 	case f.asJSON():
 		return newJSONProgress(stdout)
 	case f.progress.chosen == "none":
-		return &results{stdout: stdout}
+		return resultsTo(stdout)
 	case f.progress.chosen == "auto" && isTerminal(c.w):
 		return newBars(stdout, c, mem, of)
 	default:
-		return &plainProgress{results: results{stdout: stdout}, console: c}
+		return &plainProgress{results: resultsTo(stdout), console: c}
 	}
 }
 
@@ -52,19 +54,37 @@ func isTerminal(w io.Writer) bool {
 
 // results shows the location of each finished file, and nothing on the way.
 type results struct {
-	mu     sync.Mutex
-	stdout io.Writer
+	forPeople bool // names do nothing to a terminal then
+
+	mu      sync.Mutex
+	stdout  io.Writer
+	failure error // the first of a write
+}
+
+func resultsTo(stdout io.Writer) *results {
+	return &results{stdout: stdout, forPeople: isTerminal(stdout)}
 }
 
 func (p *results) started(string, *streamflow.Upload)             {}
 func (p *results) event(streamflow.Event)                         {}
 func (p *results) skipped(string, *streamflow.Upload, skipReason) {}
 func (p *results) failed(string, *streamflow.Upload, error)       {}
-func (p *results) close(summary)                                  {}
-func (p *results) finished(_ string, _ *streamflow.Upload, r streamflow.Result) {
+
+func (p *results) close(summary) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	fmt.Fprintln(p.stdout, r.Location)
+	return p.failure
+}
+
+func (p *results) finished(_ string, _ *streamflow.Upload, r streamflow.Result) {
+	location := r.Location
+	if p.forPeople {
+		location = escapeControls(location)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, err := fmt.Fprintln(p.stdout, location)
+	p.failure = cmp.Or(p.failure, err)
 }
 
 // A skipReason is why a file was not sent, though nothing is wrong.

@@ -24,7 +24,7 @@ const nameColumns = 24
 // bars draws one bar for each upload under way, and one for all with the
 // memory in use.
 type bars struct {
-	results
+	*results
 	console *console
 	drawing *mpb.Progress
 	memory  *memory.Manager
@@ -46,11 +46,12 @@ type bar struct {
 }
 
 func newBars(stdout io.Writer, c *console, mem *memory.Manager, of sources) *bars {
-	if isTerminal(stdout) {
-		stdout = c // or the results would be written into the bars
+	results := resultsTo(stdout)
+	if results.forPeople {
+		results.stdout = c // or the results would be written into the bars
 	}
 	b := &bars{
-		results: results{stdout: stdout},
+		results: results,
 		console: c,
 		drawing: mpb.New(mpb.WithConsoleWriter(newFrameWriter(c.w)), mpb.WithAutoRefresh()),
 		memory:  mem,
@@ -121,7 +122,7 @@ func (b *bars) remove(u *streamflow.Upload, moved int64) {
 	}
 }
 
-func (b *bars) close(s summary) {
+func (b *bars) close(s summary) error {
 	b.awaited.close()
 	b.all.Abort(true)
 	b.drawing.Wait()
@@ -129,6 +130,7 @@ func (b *bars) close(s summary) {
 	if s.files+s.skipped > 0 {
 		fmt.Fprintln(b.console, s)
 	}
+	return b.results.close(s)
 }
 
 // figures of all uploads together.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,9 +19,10 @@ import (
 // jsonProgress writes JSON Lines. Sizes are bytes, times seconds, speeds bytes
 // a second; what is unknown is null.
 type jsonProgress struct {
-	mu     sync.Mutex
-	out    *json.Encoder
-	moving map[*streamflow.Upload]bool // their last line is still to come
+	mu      sync.Mutex
+	out     *json.Encoder
+	moving  map[*streamflow.Upload]bool // their last line is still to come
+	failure error                       // the first of a write
 }
 
 func newJSONProgress(w io.Writer) *jsonProgress {
@@ -190,26 +192,32 @@ func (p *jsonProgress) failed(path string, u *streamflow.Upload, err error) {
 	p.write(m)
 }
 
-func (p *jsonProgress) close(s summary) {
+func (p *jsonProgress) close(s summary) error {
 	p.write(summaryMessage{
 		message{Type: "summary"},
 		s.files, s.skipped, s.failed, s.bytes, s.duration.Round(time.Microsecond).Seconds(),
 		s.peakMemory, s.peakRSS, s.retries, s.resumed, s.saved,
 	})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.failure
 }
 
 func (p *jsonProgress) write(m any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_ = p.out.Encode(m) // where it fails, there is nobody to tell
+	p.encode(m)
 }
+
+// encode is called with mu held.
+func (p *jsonProgress) encode(m any) { p.failure = cmp.Or(p.failure, p.out.Encode(m)) }
 
 // writeMoving drops what comes late: the last line of an upload is its last.
 func (p *jsonProgress) writeMoving(u *streamflow.Upload, m any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.moving[u] {
-		_ = p.out.Encode(m)
+		p.encode(m)
 	}
 }
 

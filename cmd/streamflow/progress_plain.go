@@ -13,9 +13,13 @@ const plainInterval = 10 * time.Second
 
 // plainProgress writes a line now and then, for logs and pipes.
 type plainProgress struct {
-	results
+	*results
 	console *console
-	last    time.Time // guarded by results.mu
+
+	// Guarded by results.mu:
+	last  time.Time
+	done  int   // files
+	bytes int64 // of those
 }
 
 func (p *plainProgress) started(string, *streamflow.Upload) {
@@ -36,9 +40,13 @@ func (p *plainProgress) event(e streamflow.Event) {
 	if due {
 		p.last = time.Now()
 	}
+	done, bytes := p.done, p.bytes
 	p.mu.Unlock()
-	if due {
+	switch {
+	case due && done == 0:
 		p.say("%s: %s", moved.Upload.Name(), describe(moved))
+	case due: // of many small files, any one says little
+		p.say("%s, %s done; %s: %s", files(done), bytesize.Format(bytes), moved.Upload.Name(), describe(moved))
 	}
 }
 
@@ -46,6 +54,10 @@ func (p *plainProgress) finished(path string, u *streamflow.Upload, r streamflow
 	if r.RestartReason != "" {
 		p.say("%s: started anew: %s", path, r.RestartReason)
 	}
+	p.mu.Lock()
+	p.done++
+	p.bytes += r.Bytes
+	p.mu.Unlock()
 	p.results.finished(path, u, r)
 }
 
@@ -53,10 +65,11 @@ func (p *plainProgress) skipped(path string, _ *streamflow.Upload, why skipReaso
 	p.say("%s: skipped: %s", path, why)
 }
 
-func (p *plainProgress) close(s summary) {
+func (p *plainProgress) close(s summary) error {
 	if s.files+s.skipped > 0 {
 		p.say("%s", s)
 	}
+	return p.results.close(s)
 }
 
 func (p *plainProgress) say(format string, args ...any) {

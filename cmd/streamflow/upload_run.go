@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,8 +46,11 @@ func (u *uploader) run(ctx context.Context, all sources) error {
 	stop()
 	events.Close()
 	watching.Wait()
-	u.progress.close(u.summary(time.Since(begun)))
-	return u.outcome(ctx)
+	err := u.progress.close(u.summary(time.Since(begun)))
+	if err != nil {
+		err = fmt.Errorf("say what was uploaded: %w", err)
+	}
+	return cmp.Or(u.outcome(ctx), err)
 }
 
 func (u *uploader) uploadAll(ctx context.Context, all sources) {
