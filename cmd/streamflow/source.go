@@ -40,6 +40,7 @@ type sources struct {
 	apart    bool // the destination keeps what has the same name apart
 
 	extension string // that the encryption gives each name
+	renamed   bool   // names may get an extension
 	openEnded bool   // sizes say nothing of how much is sent
 }
 
@@ -72,9 +73,6 @@ func parseSources(cmd *cobra.Command, paths []string, name string, dst destinati
 		}
 		if other, ok := all.named[o.name]; ok && (dst.named() || o.stdin()) {
 			return sources{}, usagef(cmd, "sources %s and %s would both become %s: upload one of them by itself, under another --name", paths[other], path, o.name)
-		}
-		if o.tree != nil && dst.directory() && isInside(dst.name, path) {
-			return sources{}, usagef(cmd, "the destination %s is inside source %s, and would be uploaded into itself: choose one beside it", dst.name, path)
 		}
 		all.add(o)
 	}
@@ -116,28 +114,6 @@ func (s sources) origin(at, name string) (origin, error) {
 		o.err = fmt.Errorf("upload %s: %w", at, &streamflow.SourceError{Name: at, Err: err})
 	}
 	return o, nil
-}
-
-// isInside reports whether dir, which needn't be there yet, is the directory top or lies
-// below it, whatever links lead to them.
-func isInside(dir, top string) bool {
-	above, err := os.Stat(top)
-	if err != nil {
-		return false
-	}
-	for {
-		if real, err := filepath.EvalSymlinks(dir); err == nil {
-			dir = real
-		}
-		if here, err := os.Stat(dir); err == nil && os.SameFile(above, here) {
-			return true
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return false
-		}
-		dir = parent
-	}
 }
 
 // treeName is what a directory's files are found below at the destination: its

@@ -161,7 +161,10 @@ func (f *uploadFlags) run(cmd *cobra.Command, args []string) error {
 	if f.identical && len(encoding.encoders) > 0 {
 		return usagef(cmd, "--skip-identical: with --encrypt-to or --compress what is stored isn't the file's bytes")
 	}
-	all.extension, all.openEnded = encoding.extension, encoding.openEnded
+	all.extension, all.renamed, all.openEnded = encoding.extension, len(encoding.encoders) > 0, encoding.openEnded
+	if err := all.overlap(cmd, dst); err != nil {
+		return err
+	}
 	if f.dryRun {
 		return dryRun(cmd.Context(), f.plan(cmd.OutOrStdout()), &console{w: cmd.ErrOrStderr()}, all, dst)
 	}

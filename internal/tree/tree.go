@@ -90,6 +90,18 @@ type Tree struct {
 	only   *glob // or nil
 }
 
+// Root is what names are below of.
+func (t Tree) Root() string { return t.root }
+
+// Enters reports whether Files looks for files in a directory of that name, which
+// needn't be there yet; "." is the root.
+func (t Tree) Enters(name string) bool {
+	if name == "." {
+		return true
+	}
+	return t.only.leadsTo(name) && !matchesAny(t.finder.exclude, name, true) && t.Enters(path.Dir(name))
+}
+
 // Files yields them. What can't be read is yielded as an error with its File,
 // and the walk goes on; that is ErrSkipped where it is meant to be passed over.
 func (t Tree) Files() iter.Seq2[File, error] {

@@ -211,6 +211,37 @@ func TestHas(t *testing.T) {
 	}
 }
 
+// Whether a walk comes to a directory doesn't depend on whether it is there yet.
+func TestEnters(t *testing.T) {
+	root := plant(t, "a.log", "photos/2020/x.jpg")
+	f := finder(t, tree.Options{Exclude: []string{"cache/"}})
+	all := f.Tree(root)
+	names := []string{".", "photos", "photos/2020", "photos/2020/new", "new", "new/cache", "cache/new"}
+	for pattern, want := range map[string]string{
+		"":      ". photos photos/2020 photos/2020/new new",
+		"*":     ". photos photos/2020 photos/2020/new new",
+		"*.log": ".",
+		"n*":    ". new",
+		"*/*":   ". photos photos/2020 photos/2020/new new",
+		"*/2*":  ". photos photos/2020 photos/2020/new new",
+		"**/2*": ". photos photos/2020 photos/2020/new new",
+	} {
+		t.Run(pattern, func(t *testing.T) {
+			files := all
+			if pattern != "" {
+				var err error
+				if files, err = f.Glob(root + "/" + pattern); err != nil {
+					t.Fatal(err)
+				}
+			}
+			entered := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !files.Enters(name) })
+			if got := strings.Join(entered, " "); got != want || files.Root() != root {
+				t.Errorf("enters %s, want %s, below %s", got, want, files.Root())
+			}
+		})
+	}
+}
+
 func TestMissingRoot(t *testing.T) {
 	_, errs := collect(finder(t, tree.Options{}).Tree(filepath.Join(t.TempDir(), "no")).Files())
 	if !errors.Is(errs[""], os.ErrNotExist) {
