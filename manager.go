@@ -136,7 +136,7 @@ func (m *Manager) UploadFile(ctx context.Context, path string) (*Upload, error) 
 func (m *Manager) Upload(ctx context.Context, src *Source) (*Upload, error) {
 	u, err := m.begin(ctx, src)
 	if err != nil {
-		return nil, errors.Join(err, src.Close())
+		return nil, fmt.Errorf("upload %s: %w", src.name, errors.Join(err, src.Close()))
 	}
 	return u, nil
 }

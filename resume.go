@@ -217,7 +217,7 @@ func (u *Upload) take() error {
 	}
 	entry, err := j.Take(u.key())
 	if errors.Is(err, ErrBusy) {
-		return fmt.Errorf("upload %s: %w", u.Name(), err)
+		return err
 	}
 	if err != nil {
 		u.forgets(err)

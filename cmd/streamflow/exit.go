@@ -137,6 +137,8 @@ func advise(err error) string {
 		return "make room, then run the same command again"
 	case errors.As(err, &exhausted):
 		return "run the same command again when the destination answers"
+	case errors.Is(err, streamflow.ErrBusy):
+		return "wait for that process, or end it"
 	case errors.Is(err, fs.ErrPermission):
 		return "check the permissions"
 	case errors.Is(err, store.ErrDenied):

@@ -136,7 +136,7 @@ func (u *uploader) transfer(ctx context.Context, src source) (*streamflow.Upload
 	}
 	upload, err := u.manager.Upload(ctx, opened)
 	if err != nil {
-		return nil, streamflow.Result{}, fmt.Errorf("upload %s: %w", src.path, err)
+		return nil, streamflow.Result{}, err
 	}
 	u.progress.started(src.path, upload)
 	// ctx ends the upload itself; Wait is for when that is done.
