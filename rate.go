@@ -38,6 +38,7 @@ type limitedReader struct {
 func (l *limitedReader) Read(p []byte) (int, error) {
 	n, err := l.r.Read(p[:min(len(p), l.limiter.Burst())])
 	if l.limiter.WaitN(l.ctx, n) != nil {
+		<-l.ctx.Done() // it may only know that the turn would come too late
 		return n, context.Cause(l.ctx)
 	}
 	return n, err

@@ -1,6 +1,9 @@
 package streamflow_test
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,6 +41,31 @@ func TestRateLimitEnds(t *testing.T) {
 			}
 			if took := time.Since(start); took > time.Second {
 				t.Errorf("Abort took %s", took)
+			}
+		})
+	})
+}
+
+// A deadline that comes before an upload's turn is no reason to go ahead.
+func TestRateLimitBeforeADeadline(t *testing.T) {
+	eachWay(t, func(t *testing.T, s *memStore, stream bool) {
+		synctest.Test(t, func(t *testing.T) {
+			m := manager(t, s, streamflow.Options{ChunkBytes: 10_000, RateLimit: 10})
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			src := streamflow.Stream("data.bin", bytes.NewReader(content(100)))
+			if !stream {
+				var err error
+				if src, err = streamflow.OpenFile(writeFile(t, content(100))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			u, err := m.Upload(ctx, src)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r, err := wait(t, u); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("100 B at 10 B/s ended within 2 s, with %+v, %v", r, err)
 			}
 		})
 	})
