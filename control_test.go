@@ -259,3 +259,48 @@ func TestCloseWhileUploading(t *testing.T) {
 		}
 	})
 }
+
+// countingContext counts those who wait for its end.
+type countingContext struct {
+	context.Context
+	done    chan struct{}
+	waiting int
+}
+
+func (c *countingContext) Done() <-chan struct{} { return c.done }
+
+// AfterFunc is how package context waits for a context that isn't its own.
+func (c *countingContext) AfterFunc(func()) (stop func() bool) {
+	c.waiting++
+	return func() bool {
+		c.waiting--
+		return true
+	}
+}
+
+// An upload that doesn't begin leaves nothing behind with its context.
+func TestNoUploadKeepsNothing(t *testing.T) {
+	s := newMemStore(false)
+	s.before = func(ctx context.Context, _ string) error {
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
+	m := manager(t, s, streamflow.Options{StateDir: t.TempDir(), Destination: "mem"})
+	path := writeFile(t, content(10))
+	if _, err := m.UploadFile(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	ctx := &countingContext{Context: t.Context(), done: make(chan struct{})}
+	if _, err := m.UploadFile(ctx, path); !errors.Is(err, streamflow.ErrBusy) {
+		t.Fatalf("got %v", err)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.UploadFile(ctx, path); !errors.Is(err, streamflow.ErrClosed) {
+		t.Fatalf("got %v", err)
+	}
+	if ctx.waiting != 0 {
+		t.Errorf("%d uploads still wait for the context", ctx.waiting)
+	}
+}

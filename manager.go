@@ -155,9 +155,11 @@ func (m *Manager) begin(ctx context.Context, src *Source) (*Upload, error) {
 	}
 	u := newUpload(ctx, m, src, mem)
 	if err := u.take(); err != nil {
+		u.cancel(err) // or ctx would keep u
 		return nil, errors.Join(err, mem.Close())
 	}
 	if !m.start(u) {
+		u.cancel(ErrClosed)
 		u.closeEntry()
 		return nil, errors.Join(ErrClosed, mem.Close())
 	}
