@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -252,7 +253,11 @@ func (u *Upload) survive(ctx context.Context, failure error) error {
 		return err
 	}
 	u.failedAttempt(failure)
-	u.m.opts.Logger.Info("an attempt failed", "upload", u.Name(), "error", failure, "retry_in", delay)
+	level := slog.LevelInfo
+	if u.backoff.failures == 1 { // the others would say the same
+		level = slog.LevelWarn
+	}
+	u.m.opts.Logger.Log(ctx, level, "an attempt failed", "upload", u.Name(), "error", failure, "retry_in", delay)
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -127,7 +129,8 @@ func TestRetriesGiveUp(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newMemStore(false)
 				s.before = func(context.Context, string) error { return store.Transient(errBroken) }
-				m := manager(t, s, streamflow.Options{Retries: tc.retries})
+				var log bytes.Buffer
+				m := manager(t, s, streamflow.Options{Retries: tc.retries, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 				start := time.Now()
 				_, err := wait(t, begin(t, m, content(10), false))
 				gave, ok := errors.AsType[*streamflow.RetryError](err)
@@ -139,6 +142,10 @@ func TestRetriesGiveUp(t *testing.T) {
 				}
 				if got := streamflow.Code(err); got != streamflow.CodeNetwork {
 					t.Errorf("code %s", got)
+				}
+				// Who waits hears why, once.
+				if n := strings.Count(log.String(), "level=WARN"); n != min(gave.Attempts-1, 1) {
+					t.Errorf("%d warnings of %d attempts: %s", n, gave.Attempts, log.String())
 				}
 			})
 		})
