@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"syscall"
 	"unicode"
 
 	"github.com/spf13/cobra"
@@ -139,6 +140,8 @@ func advise(err error) string {
 		return "run the same command again when the destination answers"
 	case errors.Is(err, streamflow.ErrBusy):
 		return "wait for that process, or end it"
+	case errors.Is(err, syscall.EMFILE):
+		return "raise the limit of open files (ulimit -n), or lower --concurrency"
 	case errors.Is(err, fs.ErrPermission):
 		return "check the permissions"
 	case errors.Is(err, store.ErrDenied):

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/streamflow/streamflow"
@@ -57,5 +58,13 @@ func TestPrintErrorEscapes(t *testing.T) {
 	printError(&b, errors.New("upload a\x1b[31m\r.iso: größer"))
 	if got, want := b.String(), "streamflow: upload a\\u001b[31m\\u000d.iso: größer\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestPrintErrorAdvises(t *testing.T) {
+	var b strings.Builder
+	printError(&b, &fs.PathError{Op: "open", Path: "a.iso", Err: syscall.EMFILE})
+	if want := "; raise the limit of open files (ulimit -n), or lower --concurrency\n"; !strings.HasSuffix(b.String(), want) {
+		t.Errorf("printed %q, want it to end in %q", b.String(), want)
 	}
 }

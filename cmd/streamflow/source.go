@@ -103,8 +103,11 @@ func (s sources) origin(at, name string) (origin, error) {
 		o.name = cmp.Or(name, treeName(at))
 		files := s.finder.Tree(at)
 		o.tree = &files
-	case err == nil:
+	case err == nil && info.Mode().IsRegular():
 		o.size = info.Size()
+	case err == nil:
+		err = errors.New("it is neither a file nor a directory: redirect it, as in streamflow upload --name NAME - DESTINATION <" + at)
+		o.err = fmt.Errorf("upload %s: %w", at, &streamflow.SourceError{Name: at, Err: err})
 	case errors.Is(err, fs.ErrNotExist) && tree.HasWildcard(at):
 		o.name = name
 		files, err := s.finder.Glob(at)
