@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -231,33 +233,58 @@ func TestAbortBeforeFinishedIsFound(t *testing.T) {
 	mustEqual(t, object(t, s, "data.bin"), p)
 }
 
+// What a later upload can go on with stays, and nothing else.
 func TestCloseWhileUploading(t *testing.T) {
-	eachWay(t, func(t *testing.T, s *memStore, stream bool) {
-		s.before = func(ctx context.Context, call string) error {
-			if call == "Read" {
-				<-ctx.Done()
-				return context.Cause(ctx)
-			}
-			return nil
+	for name, journal := range map[string]struct{ kept, writable bool }{
+		"journal":                       {true, true},
+		"no journal":                    {false, true},
+		"journal that can't be written": {true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachWay(t, func(t *testing.T, s *memStore, stream bool) {
+				opts := streamflow.Options{ChunkBytes: 4096, Destination: "mem"}
+				if journal.kept {
+					opts.StateDir = filepath.Join(t.TempDir(), "state")
+				}
+				m := manager(t, s, opts)
+				if !journal.writable {
+					if err := os.RemoveAll(opts.StateDir); err != nil {
+						t.Skipf("a directory in use can't be removed here: %v", err)
+					}
+				}
+				u := closeWhileUploading(t, m, s, stream)
+				kept := journal.kept && journal.writable && !stream
+				if (s.count() == 1) != kept || u.State().Discarded == kept {
+					t.Errorf("%d uploads at the destination, %+v", s.count(), u.State())
+				}
+			})
+		})
+	}
+}
+
+func closeWhileUploading(t *testing.T, m *streamflow.Manager, s *memStore, stream bool) *streamflow.Upload {
+	t.Helper()
+	s.before = func(ctx context.Context, call string) error {
+		if call == "Read" {
+			<-ctx.Done()
+			return context.Cause(ctx)
 		}
-		m := manager(t, s, streamflow.Options{ChunkBytes: 4096})
-		u := begin(t, m, content(100_000), stream)
-		for u.State().Bytes == 0 {
-			time.Sleep(time.Millisecond)
-		}
-		if err := m.Close(); err != nil {
-			t.Error(err)
-		}
-		if _, err := wait(t, u); !errors.Is(err, streamflow.ErrClosed) {
-			t.Errorf("got %v", err)
-		}
-		if _, err := m.Upload(t.Context(), streamflow.Stream("x", bytes.NewReader(nil))); !errors.Is(err, streamflow.ErrClosed) {
-			t.Errorf("after close: got %v", err)
-		}
-		if kept := s.count() == 1; kept == stream {
-			t.Errorf("kept at the destination: %v", kept)
-		}
-	})
+		return nil
+	}
+	u := begin(t, m, content(100_000), stream)
+	for u.State().Bytes == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if err := m.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := wait(t, u); !errors.Is(err, streamflow.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := m.Upload(t.Context(), streamflow.Stream("x", bytes.NewReader(nil))); !errors.Is(err, streamflow.ErrClosed) {
+		t.Errorf("after close: got %v", err)
+	}
+	return u
 }
 
 // countingContext counts those who wait for its end.

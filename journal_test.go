@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/streamflow/streamflow"
+	"github.com/streamflow/streamflow/internal/durable"
 )
 
 // interrupt uploads path until the destination has taken some of it, and ends
@@ -81,6 +82,34 @@ func TestResumeAfterTheProcessEnded(t *testing.T) {
 				t.Errorf("the journal still has %v", left)
 			}
 		})
+	}
+}
+
+// What an earlier process wrote to the journal is good enough to go on.
+func TestResumeWhereTheJournalCantBeWritten(t *testing.T) {
+	s := newMemStore(false)
+	opts := resumeOptions(t, s)
+	p := content(100_000)
+	path := writeFile(t, p)
+	interrupt(t, s, opts, path)
+	blocker := filepath.Join(entries(t, opts.StateDir)[0]+durable.TempSuffix, "blocker")
+	if err := os.MkdirAll(blocker, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	interrupt(t, s, opts, path)
+	if !strings.Contains(log.String(), "the journal can't be used") || s.count() != 1 {
+		t.Fatalf("%d uploads at the destination, logged %q", s.count(), log.String())
+	}
+	u, err := manager(t, s, opts).UploadFile(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := mustWait(t, u)
+	mustEqual(t, object(t, s, "data.bin"), p)
+	if r.ResumedBytes == 0 || s.created != 1 {
+		t.Errorf("%d created, result %+v", s.created, r)
 	}
 }
 

@@ -130,7 +130,7 @@ func (m *Manager) UploadFile(ctx context.Context, path string) (*Upload, error) 
 
 // Upload begins an upload, which goes on until Wait says how it ended. When ctx
 // ends, the upload ends too; a file's can be resumed by a later one where a
-// journal is kept, a stream's is discarded. Upload takes over src and closes
+// journal is kept, all others are discarded. Upload takes over src and closes
 // it, also when it returns an error: [ErrClosed], or [ErrBusy] where the
 // journal knows the same upload to be under way.
 func (m *Manager) Upload(ctx context.Context, src *Source) (*Upload, error) {

@@ -38,9 +38,11 @@ func (u *Upload) open(ctx context.Context) (store.Upload, store.Info, error) {
 		}
 		u.previous = nil
 		if dest != nil {
+			u.recorded = true
 			return dest, info, nil
 		}
 	}
+	u.recorded = false
 	return u.m.dst.Create(ctx, u.spec())
 }
 
@@ -269,7 +271,9 @@ func (u *Upload) save() {
 	})
 	if err != nil {
 		u.forgets(err)
+		return
 	}
+	u.recorded = true
 }
 
 // forgets warns of a journal that can't be used. Once is enough: the next

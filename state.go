@@ -50,6 +50,9 @@ type State struct {
 	// Encoded: what is sent isn't the source as it is, so no later upload can go
 	// on with it.
 	Encoded bool
+	// Discarded: it failed, and what had arrived is gone from the destination, as
+	// nothing could go on with it.
+	Discarded bool
 	// Err is why the upload ended, or what the last failed attempt died of.
 	Err error
 }

@@ -22,6 +22,7 @@ const discardTimeout = 10 * time.Second
 type transfer struct {
 	entry       *journal.Entry  // in the journal, or nil
 	journaled   bool            // the journal may know it
+	recorded    bool            // the journal knows dest
 	previous    *journal.Record // of an unfinished upload, until it was dealt with
 	checkpoints *checkpoints    // of a file
 	stream      *stream         // of a stream
@@ -294,13 +295,17 @@ func isGone(err error) bool {
 func (u *Upload) settleFailure(err error) {
 	if u.stream == nil && !isAny(err, ErrAborted, ErrSourceChanged, store.ErrChecksum, store.ErrExists) {
 		u.save()
-		return
+		if u.dest == nil || u.recorded {
+			return
+		}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.ctx), discardTimeout)
 	defer cancel()
 	if derr := u.discard(ctx); derr != nil { // Abort tries again
 		u.m.opts.Logger.Warn("an upload that can't be resumed stays at the destination", "upload", u.Name(), "error", derr)
+		return
 	}
+	u.setDiscarded()
 }
 
 // end is the last step of run.

@@ -198,6 +198,12 @@ func (u *Upload) setID(id string, resumed int64) {
 	u.id, u.state.Resumed = id, resumed
 }
 
+func (u *Upload) setDiscarded() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.state.Discarded = true
+}
+
 // failedAttempt notes an attempt that will be repeated.
 func (u *Upload) failedAttempt(err error) {
 	u.mu.Lock()

@@ -159,6 +159,9 @@ func interruption(src source, id string, state streamflow.State) error {
 	case state.Encoded:
 		return fmt.Errorf("upload %s: %w after %s: discarded, because what it was encoded to can't be made again: the same command starts anew",
 			src.path, errInterrupted, bytesize.Format(state.Bytes))
+	case state.Discarded:
+		return fmt.Errorf("upload %s: %w after %s of %s: discarded, because it couldn't be remembered: the same command starts anew",
+			src.path, errInterrupted, bytesize.Format(state.Bytes), bytesize.Format(state.Total))
 	default:
 		return fmt.Errorf("upload %s: %w after %s of %s: run the same command again to go on",
 			src.path, errInterrupted, bytesize.Format(state.Bytes), bytesize.Format(state.Total))
