@@ -71,7 +71,7 @@ func (f *listFlags) run(cmd *cobra.Command, at string) (err error) {
 	switch {
 	case f.incomplete:
 	case dst.directory():
-		return listFiles(cmd.Context(), dst.name, out)
+		return listFiles(cmd.Context(), dst.name, out, cmd.ErrOrStderr())
 	case dst.bucket == "":
 		return usagef(cmd, "destination %s: a tus server doesn't say what is whole; --incomplete lists what isn't", dst.name)
 	}
@@ -153,14 +153,14 @@ func listObjects(ctx context.Context, st store.Store, out listing) error {
 	return nil
 }
 
-// listFiles lists a directory without what is unfinished.
-func listFiles(ctx context.Context, dir string, out listing) error {
+// listFiles lists a directory without what is unfinished. What can't be read is told
+// on the console, and the rest is listed.
+func listFiles(ctx context.Context, dir string, out listing, console io.Writer) error {
 	finder, err := tree.New(tree.Options{Exclude: []string{"/" + filestore.StateDir + "/"}})
 	if err != nil {
 		return err
 	}
 	var failed tally
-	count := 0
 	for f, err := range finder.Tree(dir).Files() {
 		switch {
 		case ctx.Err() != nil:
@@ -168,16 +168,17 @@ func listFiles(ctx context.Context, dir string, out listing) error {
 		case errors.Is(err, tree.ErrSkipped):
 			continue
 		case err != nil:
-			failed.add(fmt.Errorf("list %s: %w", path.Join(dir, f.Name), err))
+			err = fmt.Errorf("list %s: %w", path.Join(dir, f.Name), err)
+			printError(console, err)
+			failed.add(err)
 			continue
 		}
-		count++
 		if err := out.file(f.Name, f.Size); err != nil {
 			return err
 		}
 	}
 	if failed.failed > 0 {
-		return failed.first
+		return printedError{failed.first}
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ func TestListingOfADirectoryIsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errInterrupted)
 	var out strings.Builder
-	if err := listFiles(ctx, dir, listing{w: &out}); !errors.Is(err, errInterrupted) || out.Len() > 0 {
+	if err := listFiles(ctx, dir, listing{w: &out}, &out); !errors.Is(err, errInterrupted) || out.Len() > 0 {
 		t.Errorf("error is %v, and it lists %q", err, &out)
 	}
 }

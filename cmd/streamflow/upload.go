@@ -15,10 +15,11 @@ const (
 
 SOURCE is a file, a directory with all below it, a path with wildcards that the
 shell left alone, or - for standard input. A directory keeps its name at the
-destination; DIR/. doesn't. DESTINATION is a directory (one that
-ends in / is made), a file:// URL, the http:// or https:// URL of a tus server's
-uploads, or s3://BUCKET/PREFIX. For S3 the variables and files of the AWS tools
-hold: AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_ENDPOINT_URL, AWS_CA_BUNDLE and so on.
+destination; DIR/. doesn't. Where two of them have a file of one name, that of the
+second is refused. DESTINATION is a directory (one that ends in / is made), a
+file:// URL, the http:// or https:// URL of a tus server's uploads, or
+s3://BUCKET/PREFIX. For S3 the variables and files of the AWS tools hold:
+AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_ENDPOINT_URL, AWS_CA_BUNDLE and so on.
 
 --compress and --encrypt-to change what is stored, and names say so: .gz, .zst,
 .age. A tus server puts compressed bytes back, and a bucket keeps them under their
