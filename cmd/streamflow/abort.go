@@ -68,6 +68,9 @@ func (f *abortFlags) run(cmd *cobra.Command, at string, ids []string) (err error
 		if ids, err = f.found(cmd, s); err != nil {
 			return fmt.Errorf("abort at %s: %w", dst.name, err)
 		}
+		if len(ids) == 0 {
+			fmt.Fprintln(s.console, escapeControls("there is nothing to discard at "+dst.name))
+		}
 	}
 	var failed tally
 	done := 0

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -92,7 +93,7 @@ func (f *catFlags) open(cmd *cobra.Command, at string) (io.ReadCloser, store.Sum
 		if err != nil {
 			return nil, store.Sum{}, err
 		}
-		return openRemote(cmd.Context(), at, token)
+		return openRemote(cmd, at, token)
 	case "s3":
 		return f.openBucket(cmd, at)
 	case "file":
@@ -165,10 +166,10 @@ func openLocal(cmd *cobra.Command, path string) (io.ReadCloser, store.Sum, error
 	return local, store.Sum{}, nil
 }
 
-func openRemote(ctx context.Context, at, token string) (io.ReadCloser, store.Sum, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, at, http.NoBody)
+func openRemote(cmd *cobra.Command, at, token string) (io.ReadCloser, store.Sum, error) {
+	r, err := http.NewRequestWithContext(cmd.Context(), http.MethodGet, at, http.NoBody)
 	if err != nil {
-		return nil, store.Sum{}, errors.New("the destination is no URL") // err could show a password
+		return nil, store.Sum{}, usagef(cmd, "the destination is no URL: want http://HOST/PATH") // err could show a password
 	}
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
@@ -178,8 +179,11 @@ func openRemote(ctx context.Context, at, token string) (io.ReadCloser, store.Sum
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.ResponseHeaderTimeout = answerTimeout
 	resp, err := (&http.Client{Transport: transport}).Do(r)
+	if wrapped := (*url.Error)(nil); errors.As(err, &wrapped) {
+		err = wrapped.Err // or it would show the request as Go has it
+	}
 	if err != nil {
-		return nil, store.Sum{}, err
+		return nil, store.Sum{}, fmt.Errorf("read %s: reach the server: %w", r.URL.Redacted(), err)
 	}
 	if err := answered(resp); err != nil {
 		return nil, store.Sum{}, fmt.Errorf("read %s: %w", r.URL.Redacted(), errors.Join(err, resp.Body.Close()))
