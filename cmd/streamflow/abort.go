@@ -90,7 +90,7 @@ func (f *abortFlags) run(cmd *cobra.Command, at string, ids []string) (err error
 			return err
 		}
 	}
-	return failed.outcome(done)
+	return failed.outcome(done, "uploads were not discarded")
 }
 
 // found returns the ids of what is to go where the command line names none.

@@ -38,7 +38,11 @@ func dryRun(ctx context.Context, p plan, console io.Writer, all sources, dst des
 	}
 	total.failed = failed.failed
 	err := p.close(total)
-	return cmp.Or(failed.outcome(total.files), err)
+	if err = cmp.Or(failed.outcome(total.files, "files can't be uploaded"), err); err == nil {
+		return nil
+	}
+	printError(console, err)
+	return printedError{err} // nothing follows the summary
 }
 
 // A plan is how a dry run tells what it finds.

@@ -89,13 +89,14 @@ func (e *usageError) Error() string {
 
 func (e *usageError) Unwrap() error { return e.err }
 
-// A partialError says that some files of a command failed, or failed for
+// A partialError says that some of what a command was to do failed, or failed for
 // different reasons.
-type partialError struct{ failed, files int }
-
-func (e *partialError) Error() string {
-	return fmt.Sprintf("%d of %d files were not uploaded", e.failed, e.files)
+type partialError struct {
+	failed, all int
+	what        string // as "files were not uploaded"
 }
+
+func (e *partialError) Error() string { return fmt.Sprintf("%d of %d %s", e.failed, e.all, e.what) }
 
 // errorCode is streamflow.Code, which knows nothing of command lines.
 func errorCode(err error) string {

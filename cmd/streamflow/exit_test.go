@@ -24,7 +24,7 @@ func TestExitCode(t *testing.T) {
 		"anything":             {errors.New("x"), 1},
 		"other cancellation":   {context.Canceled, 1},
 		"usage":                {&usageError{"streamflow", errors.New("x")}, 2},
-		"some failed":          {&partialError{1, 2}, 3},
+		"some failed":          {&partialError{failed: 1, all: 2}, 3},
 		"missing source":       {&streamflow.SourceError{Name: "a", Err: fs.ErrNotExist}, 4},
 		"missing upload":       {store.ErrNotFound, 4},
 		"expired upload":       {store.ErrGone, 4},

@@ -16,14 +16,15 @@ func (t *tally) add(err error) {
 	t.mixed = t.mixed || exitCode(err) != exitCode(t.first)
 }
 
-// outcome is the error of a whole command in which so many files went well.
-func (t *tally) outcome(done int) error {
+// outcome is the error of a whole command in which so many files went well. what is
+// said of the others.
+func (t *tally) outcome(done int, what string) error {
 	switch {
 	case t.failed == 0:
 		return nil
 	case done == 0 && !t.mixed:
 		return printedError{t.first}
 	default:
-		return &partialError{t.failed, t.failed + done}
+		return &partialError{t.failed, t.failed + done, what}
 	}
 }

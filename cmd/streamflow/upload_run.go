@@ -188,7 +188,7 @@ func (u *uploader) outcome(ctx context.Context) error {
 	defer u.mu.Unlock()
 	switch {
 	case ctx.Err() == nil || u.whole && u.failed.failed == 0:
-		return u.failed.outcome(u.total.files + u.total.skipped)
+		return u.failed.outcome(u.total.files+u.total.skipped, "files were not uploaded")
 	case !u.whole:
 		return fmt.Errorf("%w before all files had their turn", context.Cause(ctx))
 	default:
