@@ -53,6 +53,15 @@ func isSame(a, b string) bool {
 	return err == nil && os.SameFile(at, bt)
 }
 
+func isSamePath(a, b string) bool {
+	at, err := filepath.Abs(a)
+	if err != nil {
+		return false
+	}
+	bt, err := filepath.Abs(b)
+	return err == nil && at == bt
+}
+
 // pathBelow returns the path, with slashes, that leads from the directory top to
 // dir, "." if they are the same, or false if none does. dir needn't be there yet,
 // and links may lead to both.

@@ -71,7 +71,11 @@ func parseSources(cmd *cobra.Command, paths []string, name string, dst destinati
 		if err != nil {
 			return sources{}, usagef(cmd, "source %q: %w", path, err)
 		}
-		if other, ok := all.named[o.name]; ok && (dst.named() || o.stdin()) {
+		other, ok := all.named[o.name]
+		if ok && (o.stdin() || isSamePath(paths[other], path)) {
+			return sources{}, usagef(cmd, "source %s is %s once more: give it once", path, paths[other])
+		}
+		if ok && dst.named() {
 			return sources{}, usagef(cmd, "sources %s and %s would both become %s: upload one of them by itself, under another --name", paths[other], path, o.name)
 		}
 		all.add(o)
