@@ -72,7 +72,7 @@ func parseSources(cmd *cobra.Command, paths []string, name string, dst destinati
 			return sources{}, usagef(cmd, "source %q: %w", path, err)
 		}
 		other, ok := all.named[o.name]
-		if ok && (o.stdin() || isSamePath(paths[other], path)) {
+		if ok && isSamePath(paths[other], path) {
 			return sources{}, usagef(cmd, "source %s is %s once more: give it once", path, paths[other])
 		}
 		if ok && dst.named() {
