@@ -46,7 +46,9 @@ type Options struct {
 	// compared by the destination at the end.
 	DisableChecksum bool
 	// StateDir is the directory of the journal, which knows unfinished uploads
-	// of files after this process has ended. Where empty, there is none.
+	// of files after this process has ended. It is made where it is missing, and New
+	// fails where it can't be. Where empty, there is no journal, and what fails is
+	// discarded.
 	StateDir string
 	// Destination is what the journal calls the destination, say its URL.
 	// Required with StateDir.
