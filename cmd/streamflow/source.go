@@ -61,7 +61,11 @@ type filter struct {
 // parseSources reads SOURCE... and refuses what no upload could make right.
 // name, where given, is for the only source.
 func parseSources(cmd *cobra.Command, paths []string, name string, dst destination, f filter) (sources, error) {
-	finder, err := tree.New(tree.Options{Include: f.include, Exclude: f.exclude, FollowLinks: f.followLinks})
+	opts := tree.Options{Include: f.include, Exclude: f.exclude, FollowLinks: f.followLinks}
+	if dst.directory() {
+		opts.Avoid = dst.name
+	}
+	finder, err := tree.New(opts)
 	if err != nil {
 		return sources{}, usagef(cmd, "--include or --exclude: %w", err)
 	}

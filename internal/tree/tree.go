@@ -48,12 +48,16 @@ type Options struct {
 	// FollowLinks follows symbolic links. One that leads to a directory above
 	// it is an error.
 	FollowLinks bool
+	// Avoid is a directory, where not empty, that links must not lead to or above:
+	// to come to it is an error. It may be made meanwhile.
+	Avoid string
 }
 
 // A Finder finds files.
 type Finder struct {
 	include, exclude []pattern
 	follow           bool
+	avoid            string
 }
 
 // New returns a Finder. A pattern that is malformed is an error that names it.
@@ -66,7 +70,7 @@ func New(opts Options) (*Finder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Finder{include: include, exclude: exclude, follow: opts.FollowLinks}, nil
+	return &Finder{include: include, exclude: exclude, follow: opts.FollowLinks, avoid: opts.Avoid}, nil
 }
 
 // Tree returns the tree below root, which isn't looked at yet.
@@ -81,6 +85,15 @@ func (f *Finder) Glob(text string) (Tree, error) {
 		return Tree{}, err
 	}
 	return Tree{finder: f, root: filepath.FromSlash(g.root), only: g}, nil
+}
+
+// avoids looks anew each time, as the directory may have been made meanwhile.
+func (f *Finder) avoids(dir fs.FileInfo) bool {
+	if !f.follow || f.avoid == "" {
+		return false
+	}
+	info, err := os.Stat(f.avoid)
+	return err == nil && os.SameFile(info, dir)
 }
 
 // A Tree is the files below a root that a Finder finds.
@@ -189,6 +202,9 @@ func (w *walk) entry(at, name string, e fs.DirEntry, above []fs.FileInfo) bool {
 	case info.IsDir():
 		if slices.ContainsFunc(above, func(a fs.FileInfo) bool { return os.SameFile(a, info) }) {
 			return w.yield(File{Path: at, Name: name}, errors.New("the link leads to a directory above it: it would go on without end"))
+		}
+		if w.finder.avoids(info) {
+			return w.yield(File{Path: at, Name: name}, errors.New("a link leads to where files are made of these: it would go on without end"))
 		}
 		return w.directory(at, name, append(slices.Clip(above), info))
 	case !w.wanted(name):

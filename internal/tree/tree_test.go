@@ -143,6 +143,16 @@ func TestLinks(t *testing.T) {
 			}
 		}
 	})
+	t.Run("followed, one avoided", func(t *testing.T) {
+		avoid := filepath.Join(root, "dir")
+		names, errs := collect(finder(t, tree.Options{FollowLinks: true, Avoid: avoid}).Tree(root).Files())
+		if got := strings.Join(names, " "); got != "a.txt file" {
+			t.Errorf("found %s", got)
+		}
+		if errs["dir"] == nil || errs["tree"] == nil {
+			t.Errorf("errors %v", errs)
+		}
+	})
 	t.Run("root", func(t *testing.T) {
 		names, _ := collect(finder(t, tree.Options{}).Tree(filepath.Join(root, "tree")).Files())
 		if got := strings.Join(names, " "); got != "b.txt" {
