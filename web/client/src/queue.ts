@@ -32,9 +32,13 @@ export class Queue<T> {
 		const entered = new Promise<void>((resolve, reject) => {
 			const waiter = { item, resolve, reject };
 			leave = () => {
-				this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
-				reject(signal.reason);
-				this.serve();
+				const at = this.#waiting.indexOf(waiter);
+				// Let in already, and about to hear of it: it stays in.
+				if (at >= 0) {
+					this.#waiting.splice(at, 1);
+					reject(signal.reason);
+					this.serve();
+				}
 			};
 			this.#waiting.splice(first ? 0 : this.length, 0, waiter);
 		});
@@ -45,8 +49,12 @@ export class Queue<T> {
 
 	/** Lets in who may go now. */
 	serve(): void {
-		for (let head = this.#waiting[0]; head && this.#admit(head.item); head = this.#waiting[0]) {
-			this.#waiting.shift();
+		// Out of the line first: whoever hears of an admission may make others leave it.
+		for (let head = this.#waiting.shift(); head; head = this.#waiting.shift()) {
+			if (!this.#admit(head.item)) {
+				this.#waiting.unshift(head);
+				return;
+			}
 			head.resolve();
 		}
 	}

@@ -190,6 +190,44 @@ test("a wait ends with its signal, and the next is served", async () => {
 	expect(memory.used).toBe(0);
 });
 
+test("who leaves in the moment of being served takes nobody else along", async () => {
+	const { memory } = make({ maxMemoryUsage: 100, thresholds: { warning: 1, critical: 1 } });
+	const stop = new AbortController();
+	const held = await memory.reserve("chunk", 90, signal);
+	const served = memory.reserve("chunk", 60, stop.signal);
+	const next = memory.reserve("chunk", 60, signal);
+	held.release();
+	stop.abort(new Error("enough"));
+	(await served).release();
+	(await next).release();
+	expect(memory.used).toBe(0);
+});
+
+test("a listener may end what waits for memory", async () => {
+	const { manager, memory } = make({ maxMemoryUsage: 100, enableAutoCleanup: false });
+	const stop = new AbortController();
+	manager.on("memoryWarning", () => stop.abort(new Error("enough")));
+	const held = await memory.reserve("chunk", 60, signal);
+	const ended = memory.reserve("chunk", 80, stop.signal);
+	const next = memory.reserve("chunk", 30, signal);
+	held.release();
+	await ended.then(
+		(reservation) => reservation.release(),
+		() => {},
+	);
+	(await next).release();
+	expect(memory.used).toBe(0);
+});
+
+test("a listener may give memory back, and no level comes of what was there before", async () => {
+	const { manager, memory, events } = make({ maxMemoryUsage: 100, enableAutoCleanup: false });
+	const cache = memory.trackResource({}, "cache", { size: 60 });
+	manager.on("memoryWarning", () => memory.releaseResource(cache));
+	memory.trackResource({}, "cache", { size: 35 });
+	expect(events).toEqual(["warning 0.95 of 0.7"]);
+	expect(memory).toMatchObject({ used: 35, level: "normal" });
+});
+
 test("narrows chunks to the budget, and further when memory is short", () => {
 	const { memory } = make({ maxMemoryUsage: 10 << 20 });
 	expect(memory.narrow(1 << 20, 3)).toBe(1 << 20);

@@ -14,14 +14,16 @@ const order: readonly Level[] = ["normal", "warning", "critical"];
  */
 export class LevelWatch {
 	readonly #limit: number;
-	readonly #marks: readonly [number, number, number];
+	/** Where each level begins; nothing is above the last. */
+	readonly #marks: readonly number[];
 	readonly #entered: (level: Level, event: MemoryEvent) => void;
 	/** Where in order it is. */
 	#at = 0;
+	#used = 0;
 
 	constructor(limit: number, marks: Thresholds, entered: (level: Level, event: MemoryEvent) => void) {
 		this.#limit = limit;
-		this.#marks = [0, marks.warning, marks.critical];
+		this.#marks = [0, marks.warning, marks.critical, Number.POSITIVE_INFINITY];
 		this.#entered = entered;
 	}
 
@@ -29,17 +31,17 @@ export class LevelWatch {
 		return order[this.#at] as Level;
 	}
 
+	/** Whoever hears of a level may change use, and have it observed within. */
 	observe(usedBytes: number): void {
-		const usage = usedBytes / this.#limit;
-		while (this.#at > 0 && usage < (this.#marks[this.#at] as number) - hysteresis) {
+		this.#used = usedBytes;
+		const usage = () => this.#used / this.#limit;
+		const mark = (at: number) => this.#marks[at] as number;
+		while (usage() < mark(this.#at) - hysteresis) {
 			this.#at--;
 		}
-		for (let next = this.#at + 1; next < order.length; next++) {
-			const threshold = this.#marks[next] as number;
-			if (usage >= threshold) {
-				this.#at = next;
-				this.#entered(this.level, { usage, threshold, usedBytes, limitBytes: this.#limit });
-			}
+		while (usage() >= mark(this.#at + 1)) {
+			const threshold = mark(++this.#at);
+			this.#entered(this.level, { usage: usage(), threshold, usedBytes: this.#used, limitBytes: this.#limit });
 		}
 	}
 }
