@@ -97,6 +97,46 @@ test("useStreamUpload of React has one live manager under StrictMode, and none a
 	expect(outcome).toEqual({ size: 5, same: true, uploads: ["completed"] });
 });
 
+test("useStreamUpload of Vue ends with its scope, in a component or without one", async () => {
+	site.made.set(
+		"/scope.js",
+		await bundle(`
+			import { useStreamUpload } from "@streamflow/vue";
+			import { createApp, effectScope } from "vue";
+			const isLive = ({ memoryManager }) => {
+				try {
+					return memoryManager.trackResource({}) !== "";
+				} catch {
+					return false;
+				}
+			};
+			export function run() {
+				const scope = effectScope();
+				const { manager } = scope.run(() => useStreamUpload());
+				let own;
+				const app = createApp({ setup: () => ((own = useStreamUpload().manager), () => null) });
+				app.mount(document.body.appendChild(document.createElement("div")));
+				const before = [manager, own].map(isLive);
+				scope.stop();
+				app.unmount();
+				return [before, [manager, own].map(isLive)];
+			}
+		`),
+	);
+	const page = await openClient(site);
+	const warnings: string[] = [];
+	page.on("console", (message) => message.text().startsWith("[Vue warn]") && warnings.push(message.text()));
+	const live = await page.evaluate(async () => {
+		const { run } = (await window.load("/scope.js")) as { run(): unknown };
+		return run();
+	});
+	expect(live).toEqual([
+		[true, true],
+		[false, false],
+	]);
+	expect(warnings).toEqual([]);
+});
+
 test.each([
 	{
 		framework: "Vue 3",

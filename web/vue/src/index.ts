@@ -12,7 +12,7 @@ import {
 	type UploadSource,
 	type UploadState,
 } from "@streamflow/client";
-import { type ComputedRef, computed, onBeforeUnmount, shallowReactive } from "vue";
+import { type ComputedRef, computed, onScopeDispose, shallowReactive } from "vue";
 
 export interface StreamUpload {
 	manager: StreamUploadManager;
@@ -25,7 +25,7 @@ export interface StreamUpload {
 	abort(id?: string): Promise<void>;
 }
 
-/** A manager that lives as long as the component. Call it in setup. */
+/** A manager that lives as long as the component, or the effect scope. Call it in setup, or in `scope.run`. */
 export function useStreamUpload(config?: UploadConfig, memoryConfig?: MemoryConfig): StreamUpload {
 	const manager = new StreamUploadManager(config, memoryConfig);
 	const known = shallowReactive(new Map<string, UploadState>());
@@ -36,7 +36,7 @@ export function useStreamUpload(config?: UploadConfig, memoryConfig?: MemoryConf
 			known.set(id, state);
 		}
 	});
-	onBeforeUnmount(() => manager.dispose());
+	onScopeDispose(() => manager.dispose());
 	return {
 		manager,
 		uploads: computed(() => [...known.values()]),
