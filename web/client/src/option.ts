@@ -22,7 +22,7 @@ export const isList: Rule = [(v) => Array.isArray(v) && v.every(isText[0]), "an 
 // setTimeout takes no more, and fires at once.
 export const isDuration: Rule = [
 	(v) => isPositive[0](v) && Number(v) < 2 ** 31,
-	"a whole number of milliseconds above 0 and below 2^31",
+	"a whole number above 0 and below 2^31, in milliseconds",
 ];
 
 /**

@@ -77,6 +77,7 @@ test("what they export has types, and loads", { timeout: 240_000 }, () => {
 	};
 	writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["use.ts"] }));
 	execFileSync(join(web, "node_modules/.bin/tsc"), ["-p", project], { stdio: "pipe", encoding: "utf8" });
-	const run = `import("./use.js").then(({ all, manager }) => { manager.dispose(); console.log(all); })`;
-	expect(execFileSync("node", ["-e", run], { cwd: project, encoding: "utf8" })).toBe("true\n");
+	// A server that renders pages unmounts nothing: the program ends all the same.
+	const run = `import("./use.js").then(({ all }) => console.log(all))`;
+	expect(execFileSync("node", ["-e", run], { cwd: project, encoding: "utf8", timeout: 10_000 })).toBe("true\n");
 });

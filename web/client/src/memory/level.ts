@@ -35,12 +35,11 @@ export class LevelWatch {
 	observe(usedBytes: number): void {
 		this.#used = usedBytes;
 		const usage = () => this.#used / this.#limit;
-		const mark = (at: number) => this.#marks[at] as number;
-		while (usage() < mark(this.#at) - hysteresis) {
+		while (usage() < (this.#marks[this.#at] as number) - hysteresis) {
 			this.#at--;
 		}
-		while (usage() >= mark(this.#at + 1)) {
-			const threshold = mark(++this.#at);
+		while (usage() >= (this.#marks[this.#at + 1] as number)) {
+			const threshold = this.#marks[++this.#at] as number;
 			this.#entered(this.level, { usage: usage(), threshold, usedBytes: this.#used, limitBytes: this.#limit });
 		}
 	}

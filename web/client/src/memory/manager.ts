@@ -224,13 +224,7 @@ export class MemoryManager {
 /** Cleans up now and then, for as long as somebody else holds the manager. */
 function repeat(manager: MemoryManager, interval: number): ReturnType<typeof setInterval> {
 	const ref = new WeakRef(manager);
-	const timer = setInterval(() => {
-		const live = ref.deref();
-		if (live) {
-			void live.cleanup();
-		} else {
-			clearInterval(timer);
-		}
-	}, interval);
+	const timer = setInterval(() => void (ref.deref()?.cleanup() ?? clearInterval(timer)), interval);
+	(timer as { unref?(): void }).unref?.(); // where pages are rendered it doesn't keep Node running
 	return timer;
 }
