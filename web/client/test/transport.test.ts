@@ -4,11 +4,14 @@ import { crc32c } from "../src/checksum/crc32c.js";
 import { digest } from "../src/checksum/digest.js";
 import { UploadError } from "../src/errors.js";
 import { refusal, retryAfter } from "../src/transport/refusal.js";
-import { Backoff, pause } from "../src/transport/retry.js";
+import { pause, persist } from "../src/transport/retry.js";
 import { encodeMetadata } from "../src/transport/tus.js";
 import { Meter } from "../src/upload/meter.js";
 
-afterEach(() => void vi.useRealTimers());
+afterEach(() => {
+	vi.useRealTimers();
+	vi.restoreAllMocks();
+});
 
 // What the client finds in a browser.
 const page = new EventTarget();
@@ -72,25 +75,59 @@ test.each([
 
 const failure = (retryAfter = 0) => new UploadError("NETWORK_ERROR", "no answer", { transient: true, retryAfter });
 
-test("gives up after the attempts asked for, and 45 s", () => {
-	const backoff = new Backoff(3);
-	for (let second = 0; second < 45; second += 5) {
-		expect(backoff.failed(failure(), second * 1000)).toBeLessThanOrEqual(15_000);
-	}
-	expect(() => backoff.failed(failure(), 45_000)).toThrow(/Gave up after 10 failures in 45 s. no answer/);
-	backoff.reset();
-	backoff.failed(failure(), 100_000);
+/** Fails again and again for some minutes, and returns when, in milliseconds, and with what it gave up. */
+async function failing(limit: number, error: UploadError, working: readonly number[] = []) {
+	vi.useFakeTimers({ now: 0 });
+	vi.spyOn(Math, "random").mockReturnValue(0.999);
+	const at: number[] = [];
+	const attempt = async (progressed: () => void) => {
+		at.push(Date.now());
+		if (working.includes(at.length)) {
+			progressed();
+		}
+		throw error;
+	};
+	const ended = persist(limit, new AbortController().signal, { attempt, failed: () => {} }).catch((error) => error);
+	await vi.advanceTimersByTimeAsync(300_000);
+	return { at, error: (await ended) as UploadError };
+}
+
+test("gives up after the attempts asked for, and 45 s", async () => {
+	const { at, error } = await failing(3, failure());
+	expect(error).toMatchObject({ code: "NETWORK_ERROR", message: "Gave up after 9 failures in 46 s. no answer" });
+	expect(at.slice(0, 4).map(Math.round)).toEqual([0, 249, 748, 1747]);
+	expect(Math.max(...at.slice(1).map((end, i) => end - (at[i] as number)))).toBeLessThanOrEqual(15_000);
+});
+
+test("doesn't give up before the attempts asked for, and counts anew after progress", async () => {
+	expect((await failing(12, failure())).at).toHaveLength(12);
+	expect((await failing(3, failure(), [8])).at).toHaveLength(16);
 });
 
 test.each([
 	["what won't pass", 3, new UploadError("INVALID_FILE", "too large")],
 	["anything with retryAttempts 0", 0, failure()],
-])("doesn't repeat %s", (_, limit, error) => {
-	expect(() => new Backoff(limit).failed(error, 0)).toThrow(error.message);
+])("doesn't repeat %s", async (_, limit, error) => {
+	expect(await failing(limit, error)).toEqual({ at: [0], error });
 });
 
-test("waits as long as the server asks", () => {
-	expect(new Backoff(3).failed(failure(9000), 0)).toBe(9000);
+test("waits as long as the server asks", async () => {
+	expect((await failing(3, failure(9000))).at.slice(0, 3)).toEqual([0, 9000, 18_000]);
+});
+
+test("what is ended while its failure is looked into stays ended", async () => {
+	const stop = new AbortController();
+	const failed = vi.fn();
+	const ended = persist(3, stop.signal, {
+		attempt: () => Promise.reject(failure()),
+		diagnose: async (error) => {
+			stop.abort(new Error("enough"));
+			return error;
+		},
+		failed,
+	});
+	await expect(ended).rejects.toThrow("enough");
+	expect(failed).not.toHaveBeenCalled();
 });
 
 test("a pause ends with its signal", async () => {
