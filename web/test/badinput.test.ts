@@ -16,9 +16,10 @@ test.each([
 	},
 	{ name: "vanishes", harm: (path: string) => rmSync(path) },
 ])("a file that $name under the upload", async ({ harm }) => {
-	for (const { bodyMode, size, during } of [
+	for (const { size, during, ...config } of [
 		{ bodyMode: "blob", size: 3 << 20, during: "POST" },
 		{ bodyMode: "buffer", size: 3 << 20, during: "POST" },
+		{ bodyMode: "blob", size: 3 << 20, during: "POST", compressionEnabled: true },
 		{ bodyMode: "blob", size: 100 << 10, during: "OPTIONS" }, // its POST has the bytes
 	] as const) {
 		const page = await openClient(site);
@@ -32,8 +33,8 @@ test.each([
 			}
 			return false;
 		};
-		const outcome = await page.evaluate(async (bodyMode) => {
-			const manager = new window.streamflow.StreamUploadManager({ bodyMode, resume: false });
+		const outcome = await page.evaluate(async (config) => {
+			const manager = new window.streamflow.StreamUploadManager({ ...config, resume: false });
 			const input = document.querySelector("#files") as HTMLInputElement;
 			const { code } = await manager.uploadFile(input.files?.[0] as File).then(
 				() => ({ code: "none" }),
@@ -41,8 +42,8 @@ test.each([
 			);
 			const { size } = await manager.uploadFile(new Blob(["abc"]));
 			return { code, size };
-		}, bodyMode);
-		expect(outcome, `${bodyMode}, ${size} bytes`).toEqual({ code: "INVALID_FILE", size: 3 });
+		}, config);
+		expect(outcome, `${JSON.stringify(config)}, ${size} bytes`).toEqual({ code: "INVALID_FILE", size: 3 });
 	}
 });
 
@@ -145,7 +146,7 @@ test("what is remembered expires, and makes room", async () => {
 	const page = await openClient(site);
 	const keys = await page.evaluate(async () => {
 		const remember = (name: string, expires: number) =>
-			localStorage.setItem(`streamflow:${name}`, JSON.stringify({ url: "/files/x", expires }));
+			localStorage.setItem(`streamflow:${name}`, `${expires} /files/x`);
 		remember("expired", Date.now() - 1);
 		remember("oldest", Date.now() + 1000);
 		remember("newer", Date.now() + 2000);
@@ -182,6 +183,24 @@ test("a worker that the page's policy blocks is told once, and checksums go on",
 	expect(size).toBe(3 << 20);
 	const sent = site.requests.filter(({ method }) => method === "PATCH");
 	expect(sent.every(({ headers }) => String(headers["upload-checksum"]).startsWith("sha256 "))).toBe(true);
+});
+
+test("a server that takes no checksums is told once", async () => {
+	const page = await openClient(site);
+	site.intercept = ({ method }, answer) => {
+		if (method === "OPTIONS") {
+			answer.writeHead(204, { "Tus-Extension": "creation" }).end();
+		}
+		return method === "OPTIONS";
+	};
+	const warnings = await page.evaluate(async () => {
+		const manager = new window.streamflow.StreamUploadManager({ validateChunks: true });
+		const warnings: string[] = [];
+		manager.on("warning", ({ code }) => warnings.push(code));
+		await manager.uploadFile(new Blob([new Uint8Array(3 << 20)]));
+		return warnings;
+	});
+	expect(warnings).toEqual(["VALIDATION_ERROR"]);
 });
 
 test("a token goes out with each request, is asked for anew after a 401, and to no other origin", async () => {

@@ -202,7 +202,7 @@ test.skipIf(isFirefox)("after dispose in the middle nothing is left", async () =
 		undefined,
 		{ polling: 100, timeout: 10_000 },
 	);
-	expect(page.workers()).toEqual([]);
+	await expect.poll(() => page.workers()).toEqual([]);
 	expect(await page.evaluate(() => window.kept.stats)).toMatchObject({ totalAllocated: 0, activeResources: 0 });
 	expect(site.requests.length).toBe(requests);
 	expect(server.finished()).toEqual(before);

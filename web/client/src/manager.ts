@@ -1,11 +1,10 @@
-import type { Summer } from "./checksum/summer.js";
 import { resolveEndpoint, settleConfig, type UploadConfig } from "./config.js";
 import { abortError, disposedError } from "./errors.js";
 import { Emitter, type Listener, type ManagerEvents } from "./events.js";
 import { type MemoryConfig, settleMemory } from "./memory/config.js";
 import { MemoryManager, type MemoryStats } from "./memory/manager.js";
 import { check, isCallback, isText, isTexts, isToken, type Option, type Rule, settle } from "./option.js";
-import { type Engine, load } from "./upload/engine.js";
+import type { Engine } from "./upload/engine.js";
 import type { UploadSource } from "./upload/source.js";
 import { type StreamingState, sum, type UploadResult, type UploadState } from "./upload/state.js";
 import { Streams } from "./upload/streams.js";
@@ -37,7 +36,6 @@ export class StreamUploadManager {
 	readonly #engine: Engine;
 	readonly #uploads = new Map<string, Upload>();
 	readonly #end = new AbortController();
-	#summer: Promise<Summer> | undefined;
 	#next = 0;
 
 	/** An option that can't be is a VALIDATION_ERROR with its name. */
@@ -55,7 +53,6 @@ export class StreamUploadManager {
 			streams: new Streams(allowed),
 			servers: new Map(),
 			signal: this.#end.signal,
-			summer: () => this.#summing(),
 			warn: (error) => {
 				if (!events.emit("warning", error)) {
 					console.warn(error.message);
@@ -155,13 +152,6 @@ export class StreamUploadManager {
 		this.#end.abort(reason);
 		this.memoryManager.dispose(reason);
 		this.#engine.events.clear();
-	}
-
-	#summing(): Promise<Summer> {
-		this.#summer ??= load(import("./checksum/summer.js")).then(
-			({ Summer }) => new Summer(this.#engine.warn, this.#end.signal),
-		);
-		return this.#summer;
 	}
 
 	#pick(id: string | undefined): Upload[] {

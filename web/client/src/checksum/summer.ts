@@ -1,4 +1,5 @@
 import { UploadError } from "../errors.js";
+import type { Engine } from "../upload/engine.js";
 import type { Piece } from "../upload/source.js";
 import { choose, digest } from "./digest.js";
 import type { Job, Message } from "./worker.js";
@@ -20,6 +21,8 @@ export class Summer {
 	#started: Promise<Worker | null> | undefined;
 	#end: (() => void) | undefined;
 	#next = 0;
+	/** Somebody knows that a server takes no checksums. */
+	#told = false;
 
 	/** The signal ends it. */
 	constructor(warn: (error: UploadError) => void, signal: AbortSignal) {
@@ -32,7 +35,7 @@ export class Summer {
 	}
 
 	/**
-	 * The header with the checksum; none, and a warning, where the server takes
+	 * The header with the checksum; none, and one warning for all, where the server takes
 	 * none that can be computed here. Meanwhile the data is away, in the worker.
 	 */
 	async sum(offered: ReadonlySet<string>, piece: Piece): Promise<Record<string, string>> {
@@ -41,7 +44,10 @@ export class Summer {
 		const algorithm = choose(offered);
 		if (!algorithm) {
 			const missing = "validateChunks is on, but the server takes no checksums that this page can compute.";
-			this.#warn(new UploadError("VALIDATION_ERROR", missing));
+			if (!this.#told) {
+				this.#told = true;
+				this.#warn(new UploadError("VALIDATION_ERROR", missing));
+			}
 			return {};
 		}
 		this.#started ??= this.#start();
@@ -104,6 +110,12 @@ export class Summer {
 		}
 		this.#pending.clear();
 	}
+}
+
+/** The one that all uploads of a manager share. */
+export function summerOf(engine: Engine): Summer {
+	engine.summer ??= new Summer(engine.warn, engine.signal);
+	return engine.summer;
 }
 
 /** It is transient: what the worker held is read again, and summed in the page. */

@@ -1,4 +1,5 @@
 import type { Body } from "../transport/tus.js";
+import { readable } from "./source.js";
 
 /** Types that are compressed already: more of it costs time and saves nothing. */
 const compressed =
@@ -23,7 +24,8 @@ export class Compression {
 		if (!this.enabled || !plain || body.length === 0) {
 			return body;
 		}
-		const bytes = await new Response(plain.pipeThrough(new CompressionStream("gzip"))).arrayBuffer();
+		const zipped = plain.pipeThrough(new CompressionStream("gzip"));
+		const bytes = await readable(new Response(zipped).arrayBuffer());
 		if (bytes.byteLength > body.length * worthwhile) {
 			this.enabled = false;
 			return body;

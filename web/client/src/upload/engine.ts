@@ -12,8 +12,8 @@ export interface Engine {
 	events: Emitter<ManagerEvents>;
 	memory: MemoryManager;
 	streams: Streams;
-	/** Loaded when it is first asked for: few uploads send checksums. */
-	summer(): Promise<Summer>;
+	/** Made when the first checksum is asked for. */
+	summer?: Summer;
 	/** What is known of servers, by endpoint. */
 	servers: Map<string, Promise<Capabilities>>;
 	/** Ends everything. */

@@ -4,7 +4,7 @@ import { persist } from "../transport/retry.js";
 import { type Body, type Capabilities, isGone, type Position, type Tus } from "../transport/tus.js";
 import { isBuffered } from "./bodymode.js";
 import type { Compression } from "./compression.js";
-import type { Engine } from "./engine.js";
+import { type Engine, load } from "./engine.js";
 import type { Piece, Reading, Source } from "./source.js";
 
 /** Hears how a transfer goes. */
@@ -199,8 +199,8 @@ export class Transfer {
 		if (!this.#engine.settings.validateChunks || piece.length === 0) {
 			return {};
 		}
-		const summer = await this.#engine.summer();
-		return summer.sum(server.checksums, piece);
+		const { summerOf } = await load(import("../checksum/summer.js"));
+		return summerOf(this.#engine).sum(server.checksums, piece);
 	}
 
 	/** What an error means for the next attempt, if there is to be one. */
