@@ -36,9 +36,9 @@ async function usable(page: Page): Promise<boolean> {
 /** Has an upload of that file be known from before a reload. */
 function remember(page: Page): Promise<void> {
 	return page.evaluate(() => {
-		const fingerprint = [new URL("/files/", location.href).href, null, "file.bin", "", (1 << 20) + 1, 1];
-		const entry = { url: "/files/x", expires: Date.now() + 60_000 };
-		localStorage.setItem(`streamflow:${JSON.stringify(fingerprint)}`, JSON.stringify(entry));
+		const fingerprint = [new URL("/files/", location.href).href, { filename: "file.bin" }, (1 << 20) + 1, 1];
+		const entry = `${Date.now() + 60_000} ${location.origin}/files/x`;
+		localStorage.setItem(`streamflow:${JSON.stringify(fingerprint)}`, entry);
 	});
 }
 
@@ -68,7 +68,7 @@ const statuses = [
 /** Where a status is no reason to give up: what isn't known of a server isn't used, and what is lost begins anew. */
 const harmless: Record<string, number[]> = {
 	OPTIONS: [400, 404, 409, 410, 413, 415],
-	HEAD: [404, 410],
+	HEAD: [400, 403, 404, 410, 413, 415],
 	DELETE: [404, 410],
 };
 

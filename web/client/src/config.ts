@@ -14,7 +14,7 @@ import {
 	settle,
 } from "./option.js";
 
-/** A bearer token, or a function that is asked for one before each request. */
+/** A bearer token, or a function that is asked for one before each request. Its upload keeps its turn until it has answered. */
 export type AccessToken = string | (() => string | Promise<string>);
 
 /** Options of a StreamUploadManager. It may hold those of its memory, too. */

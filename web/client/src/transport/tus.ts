@@ -76,12 +76,9 @@ export class Tus {
 		const answer = accepted(
 			await this.#send({ doing: "Creating the upload", method: "POST", url, headers, body, signal }),
 		);
-		if (answer.status !== 201) {
-			throw malformed(answer, `The answer is ${answer.status} instead of 201.`);
-		}
 		const location = answer.header("Location");
-		if (!location || !URL.canParse(location, answer.url)) {
-			throw malformed(answer, "The answer has no usable Location.");
+		if (answer.status !== 201 || !location || !URL.canParse(location, answer.url)) {
+			throw malformed(answer, `The answer is ${answer.status} with ${location ?? "no"} Location.`);
 		}
 		const offset = body ? position(answer, 0, body.length).offset : 0;
 		return { url: new URL(location, answer.url).href, offset, expires: expires(answer) };
@@ -90,7 +87,7 @@ export class Tus {
 	/** Where an upload stands; null where the server doesn't know it any more. */
 	async head(url: string, size: number | null, signal: AbortSignal): Promise<Position | null> {
 		const answer = await this.#send({ doing: "Asking where the upload stands", method: "HEAD", url, signal });
-		return isGone(answer.status) ? null : position(accepted(answer), 0, size ?? Number.MAX_SAFE_INTEGER);
+		return isGone(answer.status) ? null : position(accepted(answer), 0, size ?? Number.POSITIVE_INFINITY);
 	}
 
 	/** Appends a body at an offset, and returns the new one. */
@@ -190,12 +187,10 @@ function accepted(answer: Answer): Answer {
 /** Reads Upload-Offset, and doubts what can't be. */
 function position(answer: Answer, from: number, to: number): Position {
 	const value = answer.header("Upload-Offset");
-	if (!isNumber(value)) {
-		throw malformed(answer, `The answer has ${value ?? "nothing"} for Upload-Offset.`);
-	}
 	const offset = Number(value);
-	if (offset < from || offset > to) {
-		throw malformed(answer, `The server says it has ${offset} bytes, which can't be: ${from} to ${to} would do.`);
+	if (!isNumber(value) || offset < from || offset > to) {
+		const given = `The answer has ${value ?? "nothing"} for Upload-Offset`;
+		throw malformed(answer, `${given}, which can't be: ${from} to ${to} can.`);
 	}
 	return { offset, expires: expires(answer) };
 }

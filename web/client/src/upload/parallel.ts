@@ -45,6 +45,13 @@ export class ParallelTransfer {
 		return url;
 	}
 
+	/** A part that is there is remembered until all are. */
+	forget(): void {
+		for (const transfer of this.#transfers) {
+			transfer.forget();
+		}
+	}
+
 	async discard(): Promise<void> {
 		await Promise.all(this.#transfers.map((transfer) => transfer.discard()));
 	}

@@ -72,9 +72,14 @@ export class Transfer {
 		}
 	}
 
-	/** Has the server and this browser forget the upload. */
-	async discard(): Promise<void> {
+	/** Has this browser forget the upload. */
+	forget(): void {
 		forget(this.#route.fingerprint);
+	}
+
+	/** Has the server forget it, too. */
+	async discard(): Promise<void> {
+		this.forget();
 		if (this.#url !== null) {
 			await this.#route.tus.terminate(this.#url, this.#engine.signal);
 		}
@@ -95,17 +100,22 @@ export class Transfer {
 				});
 			}
 		}
-		forget(this.#route.fingerprint);
 		return url;
 	}
 
 	/** Finds out where the upload is and how far, or creates it. */
 	async #locate(server: Capabilities, signal: AbortSignal): Promise<string> {
 		const { tus, source, fingerprint, watcher } = this.#route;
+		const recalled = this.#url === null;
 		this.#url ??= recall(fingerprint);
 		// Known before this attempt: another one has broken off, nobody knows where.
 		if (this.#url !== null) {
-			const found = await tus.head(this.#url, source.size, signal);
+			const found = await tus.head(this.#url, source.size, signal).catch((error: UploadError) => {
+				// What an earlier page has left, and nobody can go on with, is as good as gone.
+				if (!recalled || signal.aborted || error.transient || error.status === 401) {
+					throw error;
+				}
+			});
 			if (found) {
 				this.#arrive(found);
 			} else {
@@ -237,8 +247,9 @@ export class Transfer {
 
 	#lose(): void {
 		this.#route.source.rewind();
-		forget(this.#route.fingerprint);
+		this.forget();
 		this.#url = null;
 		this.#offset = 0;
+		this.#finished = false;
 	}
 }

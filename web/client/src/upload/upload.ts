@@ -1,7 +1,7 @@
 import type { AccessToken } from "../config.js";
 import { abortError, UploadError } from "../errors.js";
 import { guard, type ProgressEvent } from "../events.js";
-import { fingerprint } from "../resume/fingerprint.js";
+import { claim, fingerprint } from "../resume/fingerprint.js";
 import { encodeMetadata, Tus } from "../transport/tus.js";
 import type { Compression } from "./compression.js";
 import { type Engine, load } from "./engine.js";
@@ -121,6 +121,7 @@ export class Upload implements PromiseLike<UploadResult> {
 	/** Goes on after a pause. */
 	resume(): void {
 		if (this.#status === "paused") {
+			this.#error = null;
 			this.#set("waiting");
 			this.#stop = new AbortController();
 			this.start();
@@ -155,6 +156,7 @@ export class Upload implements PromiseLike<UploadResult> {
 			await streams.enter(signal);
 			const transfer = await streams.leaveIfFails(this.#plan());
 			const url = await transfer.run(signal);
+			transfer.forget();
 			this.#url = url;
 			const { id, name } = this;
 			const result = { id, name, url, size: this.#size() ?? 0, savedBytes: this.#savedBytes() };
@@ -193,19 +195,18 @@ export class Upload implements PromiseLike<UploadResult> {
 			this.#source = new BlobSource(file, memory);
 			if (settings.parallelStreams > 1) {
 				const { ParallelTransfer } = await load(import("./parallel.js"));
-				this.#transfer = new ParallelTransfer(this.#engine, file, this.#route(this.#source));
+				this.#transfer = new ParallelTransfer(this.#engine, file, await this.#route(this.#source));
 			}
 		}
-		this.#transfer ??= new Transfer(this.#engine, this.#route(this.#source));
+		this.#transfer ??= new Transfer(this.#engine, await this.#route(this.#source));
 		return this.#transfer;
 	}
 
-	#route(source: Source): Route {
+	async #route(source: Source): Promise<Route> {
 		const { settings, servers, signal } = this.#engine;
-		const { name, source: file, endpoint, metadata, ...options } = this.#job;
-		const userId = options.userId ?? settings.userId;
-		const accessToken = options.accessToken ?? settings.accessToken;
-		const path = options.path ?? (file instanceof File ? file.webkitRelativePath : "");
+		const { name, source: file, endpoint, metadata } = this.#job;
+		const { userId = settings.userId, accessToken = settings.accessToken } = this.#job;
+		const { path = file instanceof File && file.webkitRelativePath } = this.#job;
 		const type = file instanceof Blob && file.type;
 		const told = {
 			filename: name,
@@ -218,7 +219,7 @@ export class Upload implements PromiseLike<UploadResult> {
 			source,
 			tus: new Tus({ ...settings, endpoint, accessToken, signal }, servers),
 			headers: { "Upload-Metadata": encodeMetadata(told) },
-			fingerprint: settings.resume ? fingerprint(file, endpoint, userId, path) : null,
+			fingerprint: settings.resume ? await claim(fingerprint(file, endpoint, told), this.#done) : null,
 			compression: this.#compression ?? null,
 			watcher: this.#watcher(),
 		};
