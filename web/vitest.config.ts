@@ -18,7 +18,7 @@ export default defineConfig({
 				test: {
 					...inBrowser,
 					name: "firefox",
-					include: ["test/{upload,stream,guide,origin,resilience}.test.ts"],
+					include: ["test/{upload,stream,guide,origin,resilience,again}.test.ts"],
 					env: { BROWSER: "firefox" },
 				},
 			},

@@ -30,6 +30,16 @@ test.each(["light", "dark"] as const)("axe-core finds nothing in %s, wide and on
 	await page.setViewportSize({ width: 360, height: 740 });
 	await page.locator("#memory-fold").click();
 	expect(await visitor.accessibility()).toEqual([]);
+	const cut = await page.evaluate(() =>
+		[
+			...document.querySelectorAll(
+				".row:is([data-status=uploading], [data-status=paused], [data-status=waiting]) .text",
+			),
+		]
+			.filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)
+			.map(({ textContent }) => textContent),
+	);
+	expect(cut).toEqual([]);
 	const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
 	expect(overflow).toBeLessThanOrEqual(0);
 	await page.locator("dialog").evaluate((dialog: HTMLDialogElement) => dialog.showModal());

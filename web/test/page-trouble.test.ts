@@ -1,7 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
+import { launch } from "./harness/browser.js";
 import { sparseFile, temporary } from "./harness/files.js";
 import { out } from "./harness/paths.js";
 import { Streamflow } from "./harness/streamflow.js";
@@ -44,6 +45,75 @@ test("what the server doesn't take is said at the file, and can be tried again",
 	await visitor.waitFor("large.txt", "failed");
 	await visitor.press("large.txt", "cancel");
 	await expect.poll(() => visitor.page.locator(".row").count()).toBe(1);
+});
+
+test("what the browser has no handle for is uploaded all the same", async () => {
+	const visitor = await Visitor.open(await Streamflow.start(), {
+		first: () => Object.assign(DataTransferItem.prototype, { getAsFileSystemHandle: async () => null }),
+	});
+	await visitor.drop(sparseFile(1024, "from-a-mail.bin"));
+	await visitor.waitFor("from-a-mail.bin", "done");
+});
+
+test("what can't be read keeps nothing else from being uploaded", async () => {
+	const visitor = await Visitor.open(await Streamflow.start(), {
+		first: () => {
+			const names = ["1.txt", "2.txt", "3.txt"];
+			const entries = names.map((name) => ({
+				isFile: true,
+				fullPath: `/mixed/${name}`,
+				file: (found: (file: File) => void, failed: (error: unknown) => void) =>
+					name === "2.txt" ? failed(new DOMException("no", "NotReadableError")) : found(new File([name], name)),
+			}));
+			const readEntries = (found: (some: unknown[]) => void) => found(entries.splice(0));
+			Object.assign(DataTransferItem.prototype, {
+				getAsFileSystemHandle: undefined,
+				webkitGetAsEntry: () => ({ isFile: false, fullPath: "/mixed", createReader: () => ({ readEntries }) }),
+			});
+		},
+	});
+	await visitor.drop(folder("mixed", {}));
+	await visitor.waitFor("1.txt", "done");
+	await visitor.waitFor("3.txt", "done");
+	expect(await visitor.page.locator(".row").count()).toBe(2);
+	await expect.poll(() => visitor.text("#said")).toContain("1 file can't be read.");
+});
+
+test("a second tab leaves the uploads of the first alone where a page has no locks, without TLS", async () => {
+	const visitor = await Visitor.open(await Streamflow.start(), {
+		first: () => Object.defineProperty(navigator, "locks", { value: undefined }),
+	});
+	await visitor.slowDown();
+	await visitor.drop(sparseFile(24 * MiB, "first.bin"), folder("small", { "1.txt": "one" }));
+	await visitor.waitFor("1.txt", "done");
+	await visitor.halfway("first.bin");
+	const second = await visitor.page.context().newPage();
+	await second.goto(visitor.page.url());
+	await second.locator("#connection[data-state=connected]").waitFor();
+	expect(await second.locator(".row").count()).toBe(0);
+	await visitor.page.reload();
+	await expect.poll(() => visitor.page.locator(".row").count()).toBe(2);
+});
+
+test("shows nothing of the server's memory while the server is away", async () => {
+	const server = await Streamflow.start();
+	const visitor = await Visitor.open(server);
+	const meter = visitor.page.locator("#server .meter");
+	await expect.poll(() => meter.getAttribute("aria-valuetext")).toContain("normal");
+	await server.kill();
+	await expect.poll(() => visitor.text("#connection")).toBe("Server away");
+	expect(await meter.getAttribute("aria-valuetext")).toBe("unknown");
+	expect(await visitor.page.locator("#server dd").allTextContents()).toEqual(["–", "–", "–", "–"]);
+});
+
+test("says what to do where there is no JavaScript, and offers nothing that needs it", async () => {
+	const { url } = await Streamflow.start();
+	const context = await (await launch()).newContext({ javaScriptEnabled: false });
+	onTestFinished(() => context.close());
+	const page = await context.newPage();
+	await page.goto(new URL("/", url).href);
+	expect(await page.locator("button:visible").count()).toBe(0);
+	expect(await page.locator("body").innerText()).toMatch(/^Streamflow\s+This page needs JavaScript/);
 });
 
 test("goes on when the server is back, and says so meanwhile", async () => {

@@ -65,6 +65,12 @@ export class Budget {
 		write(find(this.#element, ".pill"), "");
 		write(find(this.#element, ".use b"), "–");
 		write(find(this.#element, ".use span"), "");
+		mark(find(this.#element, ".meter"), "aria-valuetext", "unknown");
+		fill(find(this.#element, ".used"), 0);
+		fill(find(this.#element, ".cached"), 0);
+		for (const value of this.#element.querySelectorAll("dd")) {
+			write(value, "–");
+		}
 		this.#list({});
 	}
 

@@ -46,17 +46,19 @@ export class Intake {
 	async drop(transfer: DataTransfer): Promise<void> {
 		const items = [...transfer.items].filter(({ kind }) => kind === "file");
 		if (window.isSecureContext && items.every((item) => item.getAsFileSystemHandle)) {
-			const handles = items.map((item) => item.getAsFileSystemHandle?.());
-			for (const handle of handles) {
+			const dropped = items.map((item) => ({ handle: item.getAsFileSystemHandle?.(), file: item.getAsFile() }));
+			for (const { handle, file } of dropped) {
 				const root = await handle?.catch(() => null);
 				if (root) {
 					await this.#walk(root);
+				} else if (file) {
+					this.#found([{ path: file.name, file }]); // from another program, and not on the disk
 				}
 			}
 			return;
 		}
 		let files: Found[] = [];
-		for await (const file of filesFromDrop(transfer)) {
+		for await (const file of filesFromDrop(transfer, this.#events.unreadable)) {
 			files.push(file);
 			if (files.length === batch) {
 				this.#found(files);

@@ -59,7 +59,9 @@ export class Journal {
 		]);
 		const roots = new Map(keys.map((key, i) => [key as string, handles[i] as FileSystemHandle]));
 		const adopted: Adopted[] = [];
-		for (const kept of items.filter(({ owner }) => !alive.has(owner))) {
+		// Nobody knows who is gone where a page has no locks, which is without TLS.
+		const isLeft = (owner: string) => (alive ? !alive.has(owner) : owner === this.#owner);
+		for (const kept of items.filter(({ owner }) => isLeft(owner))) {
 			if (kept.owner !== this.#owner && kept.finished) {
 				this.#change(kept.key, null);
 				continue;
@@ -169,8 +171,13 @@ function hold(owner: string): Promise<boolean> {
 	});
 }
 
-async function othersAlive(self: string): Promise<ReadonlySet<string>> {
-	const held = (await navigator.locks?.query())?.held ?? [];
+/** Null where that can't be known. */
+async function othersAlive(self: string): Promise<ReadonlySet<string> | null> {
+	const { locks } = navigator;
+	if (!locks) {
+		return null;
+	}
+	const { held = [] } = await locks.query();
 	const prefix = lockOf("");
 	return new Set(held.map(({ name }) => name?.slice(prefix.length) ?? "").filter((owner) => owner !== self));
 }

@@ -5,7 +5,7 @@ import { type Action, Row } from "./row.js";
 const margin = 6;
 
 /** Characters that surely fit into a line of a phone. */
-const lineLength = 44;
+const lineLength = 40;
 
 /**
  * Shows items, however many: it draws those in sight, and scrolls with the page.
@@ -69,9 +69,9 @@ export class List {
 		this.#rows.get(item.key)?.flash(text);
 	}
 
-	/** A sentence takes up to three lines of its own on a phone. */
+	/** A sentence takes up to five lines of its own on a phone. */
 	#height({ sentence }: Item): number {
-		const lines = Math.min(3, Math.ceil(sentence.length / lineLength));
+		const lines = Math.min(5, Math.ceil(sentence.length / lineLength));
 		return this.#narrow.matches && lines > 0 ? 66 + 18 * lines : 72;
 	}
 

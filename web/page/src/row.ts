@@ -58,8 +58,10 @@ export class Row {
 		mark(this.element, "data-status", status);
 		mark(this.element, "aria-posinset", String(position + 1));
 		mark(this.element, "aria-setsize", String(total));
-		const text = stateOf(item);
-		write(this.#state, text);
+		const [short, more] = stateOf(item);
+		const text = short + more;
+		write(find(this.#state, ".short"), short);
+		write(find(this.#state, ".more"), more);
 		this.#state.title = item.sentence;
 		const percent = status === "done" ? 100 : format.percent(item.sent, item.size);
 		write(this.#percent, status === "done" || item.sentence ? "" : `${percent} %`);
@@ -105,21 +107,22 @@ export class Row {
 	}
 }
 
-function stateOf(item: Item): string {
-	const { status, sent, size, sentence } = item;
+/** What is to be known of it, and what a phone has no room for. */
+function stateOf(item: Item): [short: string, more: string] {
+	const { status, sent, size, sentence, speed, left } = item;
 	if (sentence) {
-		return sentence;
+		return [sentence, ""];
 	}
 	if (status === "done") {
-		return [format.bytes(size), item.checksum].filter(Boolean).join(" · ");
+		return [[format.bytes(size), item.checksum].filter(Boolean).join(" · "), ""];
 	}
-	if (isMoving(item) && item.speed > 0) {
-		const left = item.left === null ? [] : [`${format.duration(item.left)} left`];
-		return [...left, format.speed(item.speed), `${format.bytes(sent)} of ${format.bytes(size)}`].join(" · ");
+	const much = sent > 0 ? `${format.bytes(sent)} of ${format.bytes(size)}` : format.bytes(size);
+	if (isMoving(item) && speed > 0) {
+		const rate = format.speed(speed);
+		return left === null ? [rate, ` · ${much}`] : [`${format.duration(left)} left`, ` · ${rate} · ${much}`];
 	}
 	const what = { waiting: "Waiting", paused: "Paused", uploading: "Starting" }[status as string] ?? "";
-	const much = sent > 0 ? `${format.bytes(sent)} of ${format.bytes(size)}` : format.bytes(size);
-	return `${what} · ${much}`;
+	return [what, ` · ${much}`];
 }
 
 /** What a file seems to be, by the end of its name. */

@@ -8,9 +8,9 @@ const refusals: Record<number, string> = {
 	404: "The server has nothing at this address: tell whoever runs it.",
 	405: "The server takes no uploads at this address: tell whoever runs it.",
 	409: "Somebody else sends to this upload, too: wait, and retry.",
-	413: "This file is larger than the server takes.",
-	415: "The server doesn't take files of this type.",
-	429: "That were too many uploads for now: wait a while, and retry.",
+	413: "This file is larger than the server takes: choose a smaller one, or ask whoever runs it.",
+	415: "The server doesn't take files of this type: choose another one.",
+	429: "Those were too many uploads for now: wait a while, and retry.",
 	503: "The server is busy: retry in a while.",
 	507: "The server has no space left: tell whoever runs it.",
 };
@@ -34,7 +34,7 @@ export function explain(error: UploadError): string {
 		case "MEMORY_LIMIT_EXCEEDED":
 			return "This tab has no memory left for it: close others, and retry.";
 		default:
-			return `The server refused it.${said(error)}`;
+			return `The server refused it: tell whoever runs it.${said(error)}`;
 	}
 }
 

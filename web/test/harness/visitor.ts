@@ -12,6 +12,8 @@ export interface Options {
 	pickers?: boolean;
 	/** The server wants one. */
 	tokens?: boolean;
+	/** Runs in each page before anything of its own. */
+	first?: () => void;
 }
 
 export interface Violation {
@@ -52,6 +54,9 @@ export class Visitor {
 		const permissions = ["clipboard-read", "clipboard-write"];
 		const context = await (await launch()).newContext({ permissions, viewport: { width: 1280, height: 800 } });
 		await context.addInitScript(notice);
+		if (options.first) {
+			await context.addInitScript(options.first);
+		}
 		if (!pickers) {
 			await context.addInitScript(() => Object.assign(window, { showOpenFilePicker: undefined }));
 		}
