@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { beforeAll, expect, test } from "vitest";
 import { crc32c } from "../client/src/checksum/crc32c.js";
 import { Crowd } from "./harness/crowd.js";
@@ -80,6 +80,22 @@ test("after a reload it goes on by itself, where the browser has handles of file
 	expect(patches.map(({ headers }) => Number(headers["upload-offset"]) > MiB)).toEqual([true]);
 	// What was finished before is still there, with its link.
 	expect(await server.sha256(await linkOf(visitor, "1.txt"))).toBe(await sha256(await fileOf("one")));
+});
+
+test("a file that has changed before it goes on is the same one when it comes again", async () => {
+	const visitor = await Visitor.open(server);
+	const path = sparseFile(12 * MiB, "changing.bin");
+	await visitor.slowDown();
+	await visitor.drop(path);
+	await visitor.halfway("changing.bin");
+	await visitor.press("changing.bin", "pause");
+	writeFileSync(path, "something else");
+	await visitor.page.reload();
+	await visitor.waitFor("changing.bin", "done");
+	expect(await server.sha256(await linkOf(visitor, "changing.bin"))).toBe(await sha256(path));
+	await visitor.drop(path);
+	await expect.poll(() => visitor.text("#said")).toContain("in the list already");
+	expect(await visitor.page.locator(".row").count()).toBe(1);
 });
 
 test("after a reload it goes on with the file that is chosen again, where there are no handles", async () => {

@@ -200,7 +200,10 @@ export class Queue {
 			throw new Error(`${item.path} has to be chosen again`);
 		}
 		const file = await reopen(item.root, item.path);
+		// It may have changed since it was found.
+		this.#known.delete(identityOf(item));
 		Object.assign(item, { file, size: file.size, lastModified: file.lastModified });
+		this.#known.set(identityOf(item), item);
 		return file;
 	}
 
