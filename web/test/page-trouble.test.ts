@@ -95,6 +95,20 @@ test("a second tab leaves the uploads of the first alone where a page has no loc
 	await expect.poll(() => visitor.page.locator(".row").count()).toBe(2);
 });
 
+test("goes on when the browser's storage is cleared under it", async () => {
+	const server = await Streamflow.start();
+	const visitor = await Visitor.open(server);
+	await visitor.drop(folder("few", { "1.txt": "one" }));
+	await visitor.waitFor("1.txt", "done");
+	const session = await visitor.page.context().newCDPSession(visitor.page);
+	const { origin } = new URL(server.url);
+	await session.send("Storage.clearDataForOrigin", { origin, storageTypes: "all" });
+	await expect.poll(() => visitor.page.evaluate(async () => (await indexedDB.databases()).length)).toBe(0);
+	await visitor.drop(folder("more", { "2.txt": "two" }));
+	await visitor.waitFor("2.txt", "done");
+	await visitor.page.waitForTimeout(500); // in which the list would be written
+});
+
 test("shows nothing of the server's memory while the server is away", async () => {
 	const server = await Streamflow.start();
 	const visitor = await Visitor.open(server);

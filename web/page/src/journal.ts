@@ -28,7 +28,7 @@ const delay = 200;
  * browser keeps nothing, neither does this.
  */
 export class Journal {
-	readonly #database: IDBDatabase | null;
+	#database: IDBDatabase | null;
 	readonly #owner: string;
 	readonly #roots = new Map<FileSystemHandle, string>();
 	readonly #changes = new Map<string, Kept | null>();
@@ -38,6 +38,10 @@ export class Journal {
 		this.#database = database;
 		this.#owner = owner;
 		addEventListener("pagehide", () => this.#flush());
+		// Somebody clears what the site has stored, or the disk fails.
+		database?.addEventListener("close", () => {
+			this.#database = null;
+		});
 	}
 
 	static async open(name: string): Promise<Journal> {
