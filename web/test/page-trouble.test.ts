@@ -95,6 +95,19 @@ test("a second tab leaves the uploads of the first alone where a page has no loc
 	await expect.poll(() => visitor.page.locator(".row").count()).toBe(2);
 });
 
+test("says that somebody else sends to the same upload, and goes on after that", async () => {
+	const visitor = await Visitor.open(await Streamflow.start());
+	let locked = true;
+	await visitor.page.route("**/files/*", (route) =>
+		locked && route.request().method() === "PATCH" ? route.fulfill({ status: 423 }) : route.continue(),
+	);
+	await visitor.drop(sparseFile(3 * MiB, "shared.bin"));
+	await visitor.waitFor("shared.bin", "retrying");
+	expect(await visitor.sentence("shared.bin")).toBe("Somebody else sends to this upload, too. It tries again.");
+	locked = false;
+	await visitor.waitFor("shared.bin", "done");
+});
+
 test("goes on when the browser's storage is cleared under it", async () => {
 	const server = await Streamflow.start();
 	const visitor = await Visitor.open(server);

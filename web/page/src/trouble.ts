@@ -50,6 +50,9 @@ export function comfort(error: UploadError | null): string {
 	if (error?.status === 429) {
 		return "The server slows you down. It tries again soon.";
 	}
+	if (error?.status === 409 || error?.status === 423) {
+		return "Somebody else sends to this upload, too. It tries again.";
+	}
 	return error?.status === undefined
 		? "The server can't be reached. It tries again."
 		: "The server is in trouble. It tries again.";
