@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/server"
 )
 
@@ -21,7 +22,7 @@ func isLoopback(host string) bool {
 
 // adminHandler is api and pprof, for programs on this machine. Nothing else is
 // between them and the server's insides, so web pages are kept out: those whose
-// name was made to lead here, and those that send requests elsewhere.
+// name was made to lead here, and those that send requests here from elsewhere.
 func adminHandler(api http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", api)
@@ -30,7 +31,26 @@ func adminHandler(api http.Handler) http.Handler {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	return server.LoopbackOnly(http.NewCrossOriginProtection().Handler(mux))
+	return server.LoopbackOnly(ownPagesOnly(mux))
+}
+
+// ownPagesOnly refuses what browsers say to be for a page of another site. A read
+// is asked like a write, which is all that CrossOriginProtection looks at: a
+// profile takes half a minute of the server's time, whoever may see the answer.
+func ownPagesOnly(next http.Handler) http.Handler {
+	guard := http.NewCrossOriginProtection()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked := *r
+		asked.Method = http.MethodPost
+		if guard.Check(&asked) != nil {
+			protocol.WriteProblem(w, r, &protocol.Refusal{
+				Status: http.StatusForbidden, Code: protocol.CodeDenied,
+				Detail: "this comes from a page of another site: open it by its own address",
+			})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // heapProfileBytes are allocated between two samples, by Go's own default.
