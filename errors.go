@@ -73,13 +73,13 @@ func Code(err error) string {
 		return ""
 	case errors.Is(err, memory.ErrLimit), errors.Is(err, ErrPressure):
 		return CodeMemory
-	case isType[*SourceError](err), errors.Is(err, ErrSourceChanged):
+	case isType[*SourceError](err), isAny(err, ErrSourceChanged, store.ErrRefused, store.ErrTooLarge):
 		return CodeFile
 	case isEncryption(err):
 		return CodeEncryption
 	case errors.Is(err, store.ErrDenied):
 		return CodeToken
-	case isAny(err, store.ErrInvalid, store.ErrTooLarge, store.ErrUnsupported, store.ErrChecksum):
+	case isAny(err, store.ErrInvalid, store.ErrUnsupported, store.ErrChecksum, store.ErrExists, store.ErrTaken):
 		return CodeValidation
 	case errors.Is(err, store.ErrRateLimited):
 		return CodeRateLimit

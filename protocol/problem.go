@@ -50,6 +50,7 @@ const (
 	CodeDenied      = "ACCESS_DENIED"
 	CodeFile        = "INVALID_FILE"
 	CodeGone        = "GONE"
+	CodeGrantUsed   = "GRANT_USED"
 	CodeIncomplete  = "INCOMPLETE_BODY"
 	CodeInternal    = "INTERNAL_ERROR"
 	CodeMediaType   = "UNSUPPORTED_MEDIA_TYPE"

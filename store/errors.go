@@ -12,6 +12,7 @@ var (
 	ErrTaken       = errors.New("there is an upload with this id")
 	ErrGone        = errors.New("upload has expired or was removed")
 	ErrInvalid     = errors.New("invalid")
+	ErrRefused     = errors.New("the destination doesn't take this file")
 	ErrTooLarge    = errors.New("larger than the store allows")
 	ErrNoSpace     = errors.New("no space left at the destination")
 	ErrDenied      = errors.New("access denied")

@@ -50,8 +50,8 @@ type Store interface {
 	// Create begins an upload with no bytes in it. The Info is what the store
 	// can tell of it without being asked again.
 	//
-	// Errors: [ErrTooLarge], [ErrInvalid] for a name or metadata the store
-	// can't keep, [ErrTaken] where there is an upload with Spec.ID, finished or
+	// Errors: [ErrTooLarge], [ErrRefused], [ErrInvalid] for a name or metadata the
+	// store can't keep, [ErrTaken] where there is an upload with Spec.ID, finished or
 	// not, [ErrDenied], [ErrUnsupported].
 	Create(ctx context.Context, spec Spec) (Upload, Info, error)
 

@@ -70,8 +70,8 @@ func (u *Uploads) createGranted(ctx context.Context, grant *Grant, spec store.Sp
 
 var errGrantUsed = &protocol.Refusal{
 	Status: http.StatusConflict,
-	Code:   "GRANT_USED",
-	Detail: "this URL is for one upload, which has begun: go on with that one",
+	Code:   protocol.CodeGrantUsed,
+	Detail: "this URL is for one upload, which has begun: go on with that one, or ask for another URL",
 	Err:    store.ErrTaken,
 }
 

@@ -54,11 +54,37 @@ func (a *answer) foreign() bool {
 	return false
 }
 
-// failure is the one place where statuses become errors.
+// refused is what a server of ours says by its code, which says more than the
+// status, or nil.
+func (a *answer) refused() error {
+	if a.status/100 != 4 {
+		return nil
+	}
+	switch a.problem().Code {
+	case protocol.CodeFile:
+		if a.status == http.StatusRequestEntityTooLarge {
+			return store.ErrTooLarge
+		}
+		return store.ErrRefused
+	case protocol.CodeToken:
+		return store.ErrDenied
+	case protocol.CodeValidation:
+		return store.ErrInvalid
+	case protocol.CodeGrantUsed:
+		return store.ErrTaken
+	}
+	return nil
+}
+
+// failure is the one place where answers become errors.
 func (a *answer) failure() error {
 	text := errors.New(a.describe())
+	if refused := a.refused(); refused != nil {
+		return fmt.Errorf("%w: %w", refused, text)
+	}
 	switch a.status {
-	case http.StatusBadRequest, http.StatusRequestHeaderFieldsTooLarge: // of which metadata is the one that grows
+	case http.StatusBadRequest, http.StatusUnprocessableEntity,
+		http.StatusRequestHeaderFieldsTooLarge: // of which metadata is the one that grows
 		return fmt.Errorf("%w: %w", store.ErrInvalid, text)
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return fmt.Errorf("%w: %w", store.ErrDenied, text)

@@ -3,6 +3,7 @@ package tusstore_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -17,8 +18,8 @@ import (
 	"github.com/streamflow/streamflow/store/tusstore"
 )
 
-// answers is a server that takes uploads of 10 bytes and answers one method as
-// told, which is how servers lie.
+// answers is a server that takes uploads of 10 bytes at a signed URL, and answers
+// one method as told, which is how servers lie.
 func answers(t *testing.T, method string, answer http.HandlerFunc) *tusstore.Store {
 	t.Helper()
 	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -27,7 +28,7 @@ func answers(t *testing.T, method string, answer http.HandlerFunc) *tusstore.Sto
 		case r.Method == method:
 			answer(w, r)
 		case r.Method == "POST":
-			w.Header().Set("Location", "/files/1")
+			w.Header().Set("Location", "/files/1?grant=hidden")
 			w.WriteHeader(http.StatusCreated)
 		default:
 			w.Header().Set("Upload-Offset", "0")
@@ -35,7 +36,7 @@ func answers(t *testing.T, method string, answer http.HandlerFunc) *tusstore.Sto
 		}
 	}))
 	t.Cleanup(hs.Close)
-	return open(t, hs.URL+"/files/", nil)
+	return open(t, hs.URL+"/files/?grant=hidden", nil)
 }
 
 // call makes the call that sends the method.
@@ -111,6 +112,40 @@ func TestStatuses(t *testing.T) {
 				}
 				if c.status >= 400 && method != "HEAD" && !strings.Contains(err.Error(), "what went[31m wrong") {
 					t.Errorf("error doesn't show the detail, without its escape: %q", err)
+				}
+			})
+		}
+	}
+}
+
+// A server of ours says by its code what its status leaves open. Where the code
+// is none of its own, the status says it.
+func TestCodes(t *testing.T) {
+	for _, c := range []struct {
+		status int
+		code   string
+		want   error
+	}{
+		{413, "INVALID_FILE", store.ErrTooLarge},
+		{415, "INVALID_FILE", store.ErrRefused},
+		{422, "INVALID_FILE", store.ErrRefused},
+		{403, "INVALID_FILE", store.ErrRefused},
+		{422, "MALWARE", store.ErrInvalid},
+		{403, "VALIDATION_ERROR", store.ErrInvalid},
+		{400, "INVALID_TOKEN", store.ErrDenied},
+		{409, "GRANT_USED", store.ErrTaken},
+		{415, "UNSUPPORTED_MEDIA_TYPE", store.ErrUnsupported},
+	} {
+		for _, method := range []string{"POST", "PATCH"} {
+			t.Run(fmt.Sprintf("%s %d %s", method, c.status, c.code), func(t *testing.T) {
+				st := answers(t, method, func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Content-Type", protocol.ProblemType)
+					w.WriteHeader(c.status)
+					_, _ = fmt.Fprintf(w, `{"code":%q,"detail":"what went wrong"}`, c.code)
+				})
+				_, err := call(t, st, method)
+				if transient := (*store.TransientError)(nil); !errors.Is(err, c.want) || errors.As(err, &transient) {
+					t.Errorf("error is %v, want %v", err, c.want)
 				}
 			})
 		}
