@@ -123,7 +123,7 @@ func (u *Upload) reopen(ctx context.Context) (store.Upload, store.Info, error) {
 		return nil, store.Info{}, nil // only the journal didn't know: what is finished stays
 	}
 	if err := old.Abort(ctx); err != nil {
-		u.m.opts.Logger.Warn("discarding the unfinished upload failed", "upload", u.Name(), "id", info.ID, "error", err)
+		u.m.opts.Logger.Warn("discarding the unfinished upload failed", "upload", u.Name(), "error", err)
 	}
 	return nil, store.Info{}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamflow/streamflow"
+	"github.com/streamflow/streamflow/internal/transport"
 	"github.com/streamflow/streamflow/store"
 )
 
@@ -66,7 +67,7 @@ func (f *abortFlags) run(cmd *cobra.Command, at string, ids []string) (err error
 	defer closing(&err, s)
 	if len(ids) == 0 {
 		if ids, err = f.found(cmd, s); err != nil {
-			return fmt.Errorf("abort at %s: %w", dst.name, err)
+			return fmt.Errorf("abort at %s: %w", dst, err)
 		}
 		if len(ids) == 0 {
 			fmt.Fprintln(s.console, escapeControls("there is nothing to discard at "+dst.name))
@@ -80,7 +81,7 @@ func (f *abortFlags) run(cmd *cobra.Command, at string, ids []string) (err error
 			return context.Cause(cmd.Context())
 		}
 		if err != nil {
-			err = fmt.Errorf("%s: %w", id, err)
+			err = fmt.Errorf("%s: %w", transport.ShownText(id), err)
 			printError(s.console, err)
 			failed.add(err)
 			continue

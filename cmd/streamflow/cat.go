@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamflow/streamflow/internal/checksum"
+	"github.com/streamflow/streamflow/internal/transport"
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/store"
@@ -70,10 +71,10 @@ func (f *catFlags) run(cmd *cobra.Command, at string) (err error) {
 		if cmd.Context().Err() != nil {
 			err = context.Cause(cmd.Context())
 		}
-		return fmt.Errorf("read %s: %w", at, err)
+		return fmt.Errorf("read %s: %w", transport.ShownText(at), err)
 	}
 	if sum.Known && sum.CRC32C != sent.sum {
-		return fmt.Errorf("read %s: %w: %08x came, %08x is what the server has", at, store.ErrChecksum, sent.sum, sum.CRC32C)
+		return fmt.Errorf("read %s: %w: %08x came, %08x is what the server has", transport.ShownText(at), store.ErrChecksum, sent.sum, sum.CRC32C)
 	}
 	return nil
 }
@@ -103,7 +104,7 @@ func (f *catFlags) open(cmd *cobra.Command, at string) (io.ReadCloser, store.Sum
 		}
 		return openLocal(cmd, path)
 	default:
-		return nil, store.Sum{}, usagef(cmd, "destination %s: scheme %q is none of file, http, https, s3", at, scheme)
+		return nil, store.Sum{}, usagef(cmd, "destination: scheme %q is none of file, http, https, s3", scheme)
 	}
 }
 
@@ -176,17 +177,17 @@ func openRemote(cmd *cobra.Command, at, token string) (io.ReadCloser, store.Sum,
 	}
 	r.Header.Set("Accept-Encoding", "identity")
 	r.Header.Set(protocol.HeaderWantReprDigest, protocol.WantDigest)
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.ResponseHeaderTimeout = answerTimeout
-	resp, err := (&http.Client{Transport: transport}).Do(r)
-	if wrapped := (*url.Error)(nil); errors.As(err, &wrapped) {
-		err = wrapped.Err // or it would show the request as Go has it
+	patient := http.DefaultTransport.(*http.Transport).Clone()
+	patient.ResponseHeaderTimeout = answerTimeout
+	resp, err := (&http.Client{Transport: patient}).Do(r)
+	if e := (*url.Error)(nil); errors.As(err, &e) {
+		err = e.Err // its text has the whole URL
 	}
 	if err != nil {
-		return nil, store.Sum{}, fmt.Errorf("read %s: reach the server: %w", r.URL.Redacted(), err)
+		return nil, store.Sum{}, fmt.Errorf("read %s: reach the server: %w", transport.Shown(r.URL), err)
 	}
 	if err := answered(resp); err != nil {
-		return nil, store.Sum{}, fmt.Errorf("read %s: %w", r.URL.Redacted(), errors.Join(err, resp.Body.Close()))
+		return nil, store.Sum{}, fmt.Errorf("read %s: %w", transport.Shown(r.URL), errors.Join(err, resp.Body.Close()))
 	}
 	return resp.Body, protocol.ParseDigest(resp.Header.Get(protocol.HeaderReprDigest)), nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/streamflow/streamflow/internal/transport"
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
 	"github.com/streamflow/streamflow/store/filestore"
@@ -22,8 +23,8 @@ import (
 // A destination is where DESTINATION points to: a directory, a tus server or a
 // bucket.
 type destination struct {
-	// name is what the journal and texts call it: an absolute directory, or
-	// the URL without a password.
+	// name is what the journal calls it: an absolute directory, or the URL
+	// without a password.
 	name string
 	url  string // of a tus server
 	// bucket is set for one, and what keys in it begin with.
@@ -34,6 +35,14 @@ func (d destination) directory() bool { return d.url == "" && d.bucket == "" }
 
 // named: objects have the names they are given, not ids.
 func (d destination) named() bool { return d.url == "" }
+
+// String is what texts call it. A signed URL is a secret.
+func (d destination) String() string {
+	if d.url == "" {
+		return d.name
+	}
+	return transport.ShownText(d.name)
+}
 
 // parseDestination reads DESTINATION without touching it.
 func parseDestination(cmd *cobra.Command, text string) (destination, error) {
@@ -57,7 +66,7 @@ func parseDestination(cmd *cobra.Command, text string) (destination, error) {
 	case "s3":
 		return parseBucket(cmd, text)
 	default:
-		return destination{}, usagef(cmd, "destination %s: scheme %q is none of file, http, https, s3", text, scheme)
+		return destination{}, usagef(cmd, "destination: scheme %q is none of file, http, https, s3", scheme)
 	}
 }
 
@@ -132,7 +141,7 @@ func (d destination) open(mem *memory.Manager, token string, s3 *s3Flags, logger
 		st, err = filestore.Open(d.name, mem, &filestore.Options{Logger: logger})
 	}
 	if err != nil {
-		return nil, fmt.Errorf("destination %s: %w", d.name, err)
+		return nil, fmt.Errorf("destination %s: %w", d, err)
 	}
 	return st, nil
 }

@@ -32,7 +32,7 @@ func dryRun(ctx context.Context, p plan, console io.Writer, all sources, dst des
 		}
 		total.files++
 		total.bytes += max(0, src.size)
-		if err := p.would(src, src.name+all.extension, dst.name); err != nil {
+		if err := p.would(src, src.name+all.extension, dst.String()); err != nil {
 			return err
 		}
 	}

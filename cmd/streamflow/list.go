@@ -73,7 +73,7 @@ func (f *listFlags) run(cmd *cobra.Command, at string) (err error) {
 	case dst.directory():
 		return listFiles(cmd.Context(), dst.name, out, cmd.ErrOrStderr())
 	case dst.bucket == "":
-		return usagef(cmd, "destination %s: a tus server doesn't say what is whole; --incomplete lists what isn't", dst.name)
+		return usagef(cmd, "destination %s: a tus server doesn't say what is whole; --incomplete lists what isn't", dst)
 	}
 	s, err := f.destination.open(cmd, dst, &f.memory, logLevel{slog.LevelWarn}, streamflow.Options{})
 	if err != nil {
@@ -88,7 +88,7 @@ func (f *listFlags) run(cmd *cobra.Command, at string) (err error) {
 			return context.Cause(cmd.Context())
 		}
 		if err != nil {
-			return fmt.Errorf("list %s: %w", dst.name, err)
+			return fmt.Errorf("list %s: %w", dst, err)
 		}
 		if err := out.upload(u); err != nil {
 			return err

@@ -62,6 +62,7 @@ func TestScripts(t *testing.T) {
 			"finish":      finish,
 			"website":     website,
 			"ask":         ask,
+			"signed":      signed,
 			"certificate": certificate,
 			"gate":        gateCommand,
 			"bucket":      bucket,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/streamflow/streamflow"
 	"github.com/streamflow/streamflow/internal/bytesize"
+	"github.com/streamflow/streamflow/internal/transport"
 )
 
 const (
@@ -152,7 +153,7 @@ func (f *uploadFlags) run(cmd *cobra.Command, args []string) error {
 		return usagef(cmd, "--skip-identical: a tus server doesn't say what it has by name")
 	}
 	if f.object.given() && dst.bucket == "" {
-		return usagef(cmd, "destination %s: content types, tags and the like are for objects in s3://", args[last])
+		return usagef(cmd, "destination %s: content types, tags and the like are for objects in s3://", transport.ShownText(args[last]))
 	}
 	f.destination.s3.objects = f.object.options()
 	encoding, err := f.encode.encoding(cmd, dst)

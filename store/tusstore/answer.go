@@ -112,7 +112,7 @@ func (a *answer) failure() error {
 		return fmt.Errorf("%w: %w", store.ErrUnsupported, text)
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther:
 		return fmt.Errorf("%w: the server redirects to %q: if you trust that, use it as the endpoint",
-			store.ErrUnsupported, a.header.Get("Location"))
+			store.ErrUnsupported, a.location())
 	}
 	if a.status >= 500 {
 		return a.transient(text)
@@ -131,6 +131,15 @@ func (a *answer) number(name string) (int64, error) {
 		return 0, fmt.Errorf("%w: not a tus server: %s is %.40q", store.ErrUnsupported, name, a.header.Get(name))
 	}
 	return int64(n), nil
+}
+
+// location is the header of that name, for a text.
+func (a *answer) location() string {
+	u, err := url.Parse(a.header.Get("Location"))
+	if err != nil {
+		return "what is no URL"
+	}
+	return transport.Shown(u)
 }
 
 func (a *answer) problem() protocol.Problem {

@@ -34,10 +34,10 @@ func (u *Upload) Compress(ctx context.Context, c store.Compression, saved func(b
 		saved = nil
 	case store.Gzip:
 		if err := u.store.askForGzip(ctx); err != nil {
-			return fmt.Errorf("compress upload %s: %w", u.id, err)
+			return fmt.Errorf("compress upload %s: %w", u.shown, err)
 		}
 	default:
-		return fmt.Errorf("compress upload %s: %w: compression %d", u.id, store.ErrInvalid, c)
+		return fmt.Errorf("compress upload %s: %w: compression %d", u.shown, store.ErrInvalid, c)
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -41,7 +41,7 @@ func (s *Store) do(ctx context.Context, r *request) (*answer, error) {
 		location, err := to.url.Parse(a.header.Get("Location"))
 		if err != nil || !sameOrigin(to.url, location) {
 			return nil, fmt.Errorf("%w: %s redirects to %q: if you trust that, use it as the endpoint",
-				store.ErrUnsupported, to.url, a.header.Get("Location"))
+				store.ErrUnsupported, transport.Shown(to.url), a.location())
 		}
 		location.User = nil
 		to.url, a.url = location, location
@@ -49,7 +49,7 @@ func (s *Store) do(ctx context.Context, r *request) (*answer, error) {
 			return a, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: %s redirects more than %d times", store.ErrUnsupported, r.url, maxRedirects)
+	return nil, fmt.Errorf("%w: %s redirects more than %d times", store.ErrUnsupported, transport.Shown(r.url), maxRedirects)
 }
 
 // send makes one exchange.

@@ -99,7 +99,7 @@ func Open(endpoint string, mem *memory.Manager, opts *Options) (*Store, error) {
 		return nil, errors.New("tus endpoint is not a URL") // the text of err could show a password
 	}
 	if !remote(u) {
-		return nil, fmt.Errorf("tus endpoint %s is not an http or https URL", u.Redacted())
+		return nil, fmt.Errorf("tus endpoint %s is not an http or https URL", transport.Shown(u))
 	}
 	s := &Store{endpoint: u, header: opts.Header.Clone(), transport: opts.Transport, mem: mem, writing: make(map[string]*writing), asking: make(chan struct{}, 1)}
 	if s.header == nil {
@@ -108,7 +108,7 @@ func Open(endpoint string, mem *memory.Manager, opts *Options) (*Store, error) {
 	if password, ok := u.User.Password(); ok || u.User.Username() != "" {
 		r := http.Request{Header: s.header}
 		r.SetBasicAuth(u.User.Username(), password)
-		u.User = nil // ids and errors show the URL
+		u.User = nil // ids show the URL
 	}
 	if opts.Token != "" {
 		s.header.Set("Authorization", "Bearer "+opts.Token)
@@ -154,7 +154,7 @@ const maxMetadataBytes = http.DefaultMaxHeaderBytes
 func (s *Store) Create(ctx context.Context, spec store.Spec) (store.Upload, store.Info, error) {
 	u, err := s.create(ctx, spec)
 	if err != nil {
-		return nil, store.Info{}, fmt.Errorf("create upload at %s: %w", s.endpoint, err)
+		return nil, store.Info{}, fmt.Errorf("create upload at %s: %w", transport.Shown(s.endpoint), err)
 	}
 	return u, u.info, nil
 }
@@ -193,7 +193,7 @@ func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, error) {
 	}
 	location, err := a.url.Parse(a.header.Get("Location"))
 	if err != nil || a.header.Get("Location") == "" || !remote(location) {
-		return nil, fmt.Errorf("%w: not a tus server: Location %q", store.ErrUnsupported, a.header.Get("Location"))
+		return nil, fmt.Errorf("%w: not a tus server: Location %q", store.ErrUnsupported, a.location())
 	}
 	location.User = nil
 	u := s.newUpload(location.String(), location)
@@ -233,13 +233,13 @@ func (s *Store) Stat(ctx context.Context, id string) (store.Info, error) {
 func (s *Store) upload(id string) (*Upload, error) {
 	u, err := url.Parse(id)
 	if err != nil || !remote(u) || u.User != nil {
-		return nil, fmt.Errorf("%w: %.100q is not the URL of one", store.ErrNotFound, id)
+		return nil, fmt.Errorf("%w: %.100q is not the URL of one", store.ErrNotFound, transport.ShownText(id))
 	}
 	return s.newUpload(id, u), nil
 }
 
 func (s *Store) newUpload(id string, at *url.URL) *Upload {
-	return &Upload{store: s, id: id, url: at, info: store.Info{ID: id, Length: store.UnknownLength, Location: id}}
+	return &Upload{store: s, id: id, shown: transport.Shown(at), url: at, info: store.Info{ID: id, Length: store.UnknownLength, Location: id}}
 }
 
 func remote(u *url.URL) bool {

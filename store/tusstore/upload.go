@@ -18,6 +18,7 @@ import (
 type Upload struct {
 	store *Store
 	id    string
+	shown string // id as errors have it
 
 	mu  sync.Mutex
 	url *url.URL // moves with a redirect, unlike id
@@ -45,7 +46,7 @@ var (
 func (u *Upload) Info(ctx context.Context) (store.Info, error) {
 	info, err := u.head(ctx)
 	if err != nil {
-		return store.Info{}, fmt.Errorf("look up upload %s: %w", u.id, err)
+		return store.Info{}, fmt.Errorf("look up upload %s: %w", u.shown, err)
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -109,9 +110,9 @@ func (u *Upload) SetLength(ctx context.Context, length int64) error {
 	case length >= 0 && length == u.info.Length:
 		return nil
 	case u.info.Length != store.UnknownLength:
-		return fmt.Errorf("set length of upload %s: %w: it is %d already", u.id, store.ErrInvalid, u.info.Length)
+		return fmt.Errorf("set length of upload %s: %w: it is %d already", u.shown, store.ErrInvalid, u.info.Length)
 	case length < u.info.Offset:
-		return fmt.Errorf("set length of upload %s: %w: %d bytes are written", u.id, store.ErrInvalid, u.info.Offset)
+		return fmt.Errorf("set length of upload %s: %w: %d bytes are written", u.shown, store.ErrInvalid, u.info.Offset)
 	}
 	u.info.Length, u.undeclared = length, true
 	return nil
@@ -123,7 +124,7 @@ func (u *Upload) SetLength(ctx context.Context, length int64) error {
 func (u *Upload) Finish(ctx context.Context, sum store.Sum) (store.Info, error) {
 	info, err := u.finish(ctx, sum)
 	if err != nil {
-		return store.Info{}, fmt.Errorf("finish upload %s: %w", u.id, err)
+		return store.Info{}, fmt.Errorf("finish upload %s: %w", u.shown, err)
 	}
 	return info, nil
 }
@@ -185,7 +186,7 @@ func (u *Upload) Abort(ctx context.Context) error {
 	if err == nil || errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrGone) {
 		return nil
 	}
-	return fmt.Errorf("abort upload %s: %w", u.id, err)
+	return fmt.Errorf("abort upload %s: %w", u.shown, err)
 }
 
 // do sends a request to where the upload is now.

@@ -25,7 +25,7 @@ const strayTime = 100 * time.Millisecond
 func (u *Upload) Write(ctx context.Context, off int64, r io.Reader, size int64) (int64, error) {
 	n, err := u.write(ctx, off, r, size)
 	if err != nil {
-		return n, fmt.Errorf("write upload %s at %d: %w", u.id, off, err)
+		return n, fmt.Errorf("write upload %s at %d: %w", u.shown, off, err)
 	}
 	return n, nil
 }
