@@ -99,7 +99,7 @@ func (n *size) String() string {
 	if *n == 0 {
 		return "0" // so that help doesn't call it the default
 	}
-	return bytesize.Format(int64(*n))
+	return bytesize.Exact(int64(*n))
 }
 
 func (n *size) Type() string { return "size" }
@@ -150,7 +150,7 @@ func (r *byteRate) String() string {
 	if *r == 0 {
 		return "0"
 	}
-	return bytesize.Format(int64(*r)) + "/s"
+	return bytesize.Exact(int64(*r)) + "/s"
 }
 
 func (r *byteRate) Type() string { return "size/s" }

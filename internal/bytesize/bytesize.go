@@ -95,7 +95,7 @@ func scaleOf(unit string) (scale int64, ok bool) {
 
 // Format writes n in the largest binary unit that fits, with at most one
 // decimal: 512B, 64MiB, 1.5GiB. It is for reading: what it drops, Parse can't
-// bring back.
+// bring back, unlike with [Exact].
 func Format(n int64) string {
 	if n > -KiB && n < KiB {
 		return strconv.FormatInt(n, 10) + "B"
@@ -108,4 +108,17 @@ func Format(n int64) string {
 	}
 	digits := strings.TrimSuffix(strconv.FormatFloat(f, 'f', 1, 64), ".0")
 	return digits + prefixes[prefix:prefix+1] + "iB"
+}
+
+// Exact writes n in the largest binary unit that divides it: 64MiB, 1536MiB,
+// 1000000B. Parse makes the same n of it, unless n is negative.
+func Exact(n int64) string {
+	unit := ""
+	for _, prefix := range prefixes {
+		if n == 0 || n%KiB != 0 {
+			break
+		}
+		n, unit = n/KiB, string(prefix)+"i"
+	}
+	return strconv.FormatInt(n, 10) + unit + "B"
 }

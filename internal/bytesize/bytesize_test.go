@@ -132,6 +132,25 @@ func FuzzFormat(f *testing.F) {
 	})
 }
 
+func TestExact(t *testing.T) {
+	for n, want := range map[int64]string{
+		0:             "0B",
+		1:             "1B",
+		1000000:       "1000000B",
+		2e6:           "2000000B",
+		64 << 20:      "64MiB",
+		3 << 29:       "1536MiB",
+		1<<30 + 1<<10: "1048577KiB",
+		1 << 62:       "4EiB",
+		math.MaxInt64: "9223372036854775807B",
+	} {
+		got := bytesize.Exact(n)
+		if again, err := bytesize.Parse(got); got != want || err != nil || again != n {
+			t.Errorf("Exact(%d) = %s, want %s; that is %d, %v", n, got, want, again, err)
+		}
+	}
+}
+
 func Example() {
 	n, _ := bytesize.Parse("1.5GiB")
 	fmt.Println(n, bytesize.Format(n/24))
