@@ -33,8 +33,24 @@ type destination struct {
 
 func (d destination) directory() bool { return d.url == "" && d.bucket == "" }
 
+// missing: the directory isn't there.
+func (d destination) missing() bool {
+	_, err := os.Stat(d.name)
+	return d.directory() && errors.Is(err, fs.ErrNotExist)
+}
+
 // named: objects have the names they are given, not ids.
 func (d destination) named() bool { return d.url == "" }
+
+// parseTarget is parseDestination for what is made where it is missing. A directory
+// is if it ends in a slash: without one it may be a slip of the pen.
+func parseTarget(cmd *cobra.Command, text string) (destination, error) {
+	d, err := parseDestination(cmd, text)
+	if err == nil && d.missing() && !os.IsPathSeparator(text[len(text)-1]) {
+		return d, fmt.Errorf("destination %s: %w: end it in / to have the directory made", text, fs.ErrNotExist)
+	}
+	return d, err
+}
 
 // String is what texts call it. A signed URL is a secret.
 func (d destination) String() string {
@@ -86,19 +102,10 @@ func localPath(cmd *cobra.Command, text, rest string) (string, error) {
 // parseExisting is parseDestination for what isn't made.
 func parseExisting(cmd *cobra.Command, text string) (destination, error) {
 	d, err := parseDestination(cmd, text)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && d.isMissing() {
+	if err == nil && d.missing() {
 		return d, fmt.Errorf("destination %s: %w", text, fs.ErrNotExist)
 	}
 	return d, err
-}
-
-// isMissing reports whether it is a directory that is yet to be made.
-func (d destination) isMissing() bool {
-	if !d.directory() {
-		return false
-	}
-	_, err := os.Stat(d.name)
-	return errors.Is(err, fs.ErrNotExist)
 }
 
 func directoryAt(cmd *cobra.Command, path string) (destination, error) {
@@ -112,10 +119,7 @@ func directoryAt(cmd *cobra.Command, path string) (destination, error) {
 	d := destination{name: dir}
 	info, err := os.Stat(dir)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && os.IsPathSeparator(path[len(path)-1]):
-		// It is made when it is opened.
-	case errors.Is(err, fs.ErrNotExist):
-		return d, fmt.Errorf("destination %s: %w: end it in / to have the directory made", path, fs.ErrNotExist)
+	case errors.Is(err, fs.ErrNotExist): // and may be made
 	case err != nil:
 		return d, fmt.Errorf("destination %s: %w", path, err)
 	case !info.IsDir():

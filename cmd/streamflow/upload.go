@@ -141,7 +141,7 @@ func (f *uploadFlags) run(cmd *cobra.Command, args []string) error {
 	if err := f.check(cmd, last); err != nil {
 		return err
 	}
-	dst, err := parseDestination(cmd, args[last])
+	dst, err := parseTarget(cmd, args[last])
 	if err != nil {
 		return err
 	}
