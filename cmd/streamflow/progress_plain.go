@@ -51,9 +51,6 @@ func (p *plainProgress) event(e streamflow.Event) {
 }
 
 func (p *plainProgress) finished(path string, u *streamflow.Upload, r streamflow.Result) {
-	if r.RestartReason != "" {
-		p.say("%s: started anew: %s", path, r.RestartReason)
-	}
 	p.mu.Lock()
 	p.done++
 	p.bytes += r.Bytes
