@@ -17,7 +17,13 @@ func cleanUpOnSignal(mem *memory.Manager, w io.Writer) (stop func()) {
 func cleanUp(mem *memory.Manager, w io.Writer) {
 	freed, err := mem.Cleanup(context.Background())
 	stats := mem.Stats()
-	slog.New(slog.NewTextHandler(w, nil)).Info("memory cleaned up",
-		"freed", freed, "allocated", stats.Allocated, "cached", stats.Cached, "peak", stats.Peak, "limit", stats.Limit,
-		"active", stats.Active, "level", stats.Level, "waiters", stats.Waiters, "leaks", stats.Leaks, "err", err)
+	logger := slog.New(slog.NewTextHandler(w, nil))
+	if err != nil {
+		logger.Warn("cleaning memory up failed", "err", err)
+	}
+	logger.Info("memory cleaned up",
+		slog.Group("freed", "total", freed.Total(), "cached", freed.Cached, "expired", freed.Expired,
+			"unreachable", freed.Unreachable, "hooks", freed.Hooks, "collected", freed.Collected),
+		"allocated", stats.Allocated, "cached", stats.Cached, "peak", stats.Peak, "limit", stats.Limit,
+		"active", stats.Active, "level", stats.Level, "waiters", stats.Waiters, "leaks", stats.Leaks)
 }
