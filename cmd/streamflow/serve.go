@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -187,7 +189,7 @@ func (f *serveFlags) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stopAdmin()) }()
-	listener, err := new(net.ListenConfig).Listen(cmd.Context(), "tcp", f.listen)
+	listener, err := new(net.ListenConfig).Listen(cmd.Context(), f.network(), f.listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", f.listen, err)
 	}
@@ -219,9 +221,33 @@ func (f *serveFlags) serve(ctx context.Context, srv *server.Server, listener net
 	return fmt.Errorf("serve: %w", err)
 }
 
+// network is of IPv4 only where such an address was given: of 0.0.0.0, Go would
+// make all addresses.
+func (f *serveFlags) network() string {
+	host, _, _ := net.SplitHostPort(f.listen) // it was checked
+	if addr, err := netip.ParseAddr(host); err == nil && addr.Is4() {
+		return "tcp4"
+	}
+	return "tcp"
+}
+
+// hostOf is where a client on this machine reaches a listener: nobody connects to
+// "all addresses".
+func hostOf(addr net.Addr) string {
+	at, err := netip.ParseAddrPort(addr.String())
+	if err != nil || !at.Addr().IsUnspecified() {
+		return addr.String()
+	}
+	host := "localhost"
+	if at.Addr().Is4() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, strconv.Itoa(int(at.Port())))
+}
+
 // announce tells the URL.
 func (f *serveFlags) announce(stdout io.Writer, addr net.Addr) error {
-	u := url.URL{Scheme: f.tls.scheme(), Host: addr.String(), Path: f.basePath}
+	u := url.URL{Scheme: f.tls.scheme(), Host: hostOf(addr), Path: f.basePath}
 	if _, err := fmt.Fprintln(stdout, u.String()); err != nil {
 		return fmt.Errorf("print the URL: %w", err)
 	}
