@@ -25,6 +25,7 @@ type openAPI struct {
 
 type operation struct {
 	Responses map[string]response `yaml:"responses"`
+	Security  []any               `yaml:"security"`
 }
 
 type response struct {

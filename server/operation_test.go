@@ -26,6 +26,7 @@ import (
 	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/server"
+	"github.com/streamflow/streamflow/server/auth"
 	"github.com/streamflow/streamflow/store"
 	"github.com/streamflow/streamflow/store/storetest"
 )
@@ -108,6 +109,39 @@ func TestAPIKeepsItsDescription(t *testing.T) {
 			t.Errorf("openapi.yaml has %s, which nobody asked for", path)
 		}
 	}
+}
+
+// Where requests are authenticated, each path with security asks for a token, and no
+// other does.
+func TestAPIDescribesItsTokens(t *testing.T) {
+	api := readOpenAPI(t)
+	r, tokens := newGrantRig(t)
+	upload, _ := r.signedPath(auth.Grant{})
+	_, grant, _ := strings.Cut(upload, "?")
+	for path, at := range api.paths {
+		if at["get"].Responses == nil {
+			continue
+		}
+		secured := at["get"].Security != nil
+		for who, headers := range map[string][]string{
+			"nobody":  nil,
+			"unknown": {"Authorization", "Bearer nonsense"},
+		} {
+			resp, body := r.do("GET", path, nil, headers...)
+			api.check(resp, body)
+			if refused := resp.StatusCode == http.StatusUnauthorized; refused != secured {
+				t.Errorf("%s as %s: %s, secured: %v", path, who, resp.Status, secured)
+			}
+		}
+		resp, body := r.do("GET", path+"?"+grant, nil)
+		api.check(resp, body)
+		if refused := resp.StatusCode == http.StatusForbidden; refused != secured {
+			t.Errorf("%s with a signed URL: %s, secured: %v", path, resp.Status, secured)
+		}
+	}
+	resp, body := r.do("GET", "/metrics", nil, tokens.as("alice")...)
+	api.check(resp, body)
+	r.wantProblem(resp, body, http.StatusForbidden, "ACCESS_DENIED")
 }
 
 func TestReadiness(t *testing.T) {
