@@ -92,16 +92,16 @@ const (
 	metadataCoding   = "content coding"
 )
 
-// Explicit marks the metadata of an upload that only EndHere completes. The
+// MarkExplicit marks the metadata of an upload that only EndHere completes. The
 // digests are checked then.
-func Explicit(metadata map[string]string, whole Digests) {
+func MarkExplicit(metadata map[string]string, whole Digests) {
 	metadata[metadataExplicit] = "1"
 	if len(whole) > 0 {
 		metadata[metadataDigest] = whole.String()
 	}
 }
 
-// IsExplicit says whether Explicit has marked that metadata.
+// IsExplicit says whether MarkExplicit has marked that metadata.
 func IsExplicit(metadata map[string]string) bool { return metadata[metadataExplicit] != "" }
 
 // WholeDigests are those that the bytes of an upload with that metadata must
@@ -113,11 +113,11 @@ func WholeDigests(metadata map[string]string) Digests {
 	return ParseDigests([]string{metadata[metadataDigest]})
 }
 
-// Encoded marks the metadata of an upload whose bytes have a content coding (RFC
+// MarkEncoded marks the metadata of an upload whose bytes have a content coding (RFC
 // 9110, section 8.4): they are stored as they come, and read with it.
-func Encoded(metadata map[string]string, coding string) { metadata[metadataCoding] = coding }
+func MarkEncoded(metadata map[string]string, coding string) { metadata[metadataCoding] = coding }
 
-// ContentCoding is what Encoded has marked that metadata with, or "".
+// ContentCoding is what MarkEncoded has marked that metadata with, or "".
 func ContentCoding(metadata map[string]string) string { return metadata[metadataCoding] }
 
 // Body is the body of a request. Its reads end at a deadline that another

@@ -43,9 +43,9 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request, name string) er
 	}
 	whole := protocol.ParseDigests(r.Header.Values(protocol.HeaderReprDigest))
 	spec := store.Spec{Name: filename(r, name), Length: chunk.Length, Metadata: metadata(r, name)}
-	protocol.Explicit(spec.Metadata, whole)
+	protocol.MarkExplicit(spec.Metadata, whole)
 	if coding != "" {
-		protocol.Encoded(spec.Metadata, coding)
+		protocol.MarkEncoded(spec.Metadata, coding)
 	}
 	chunk.Whole = protocol.NewDigester(algorithms(r, whole)...)
 
