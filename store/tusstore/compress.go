@@ -10,6 +10,7 @@ import (
 
 	"github.com/streamflow/streamflow/internal/detach"
 	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/store"
 )
@@ -118,7 +119,9 @@ func (c *coded) release() error {
 // refuses: the server doesn't take this body in gzip, but perhaps as it is.
 func (a *answer) refuses() bool {
 	switch a.status {
-	case http.StatusUnsupportedMediaType, http.StatusRequestEntityTooLarge, http.StatusBadRequest:
+	case http.StatusUnsupportedMediaType:
+		return a.problem().Code != protocol.CodeFile // which is about the file's type
+	case http.StatusRequestEntityTooLarge, http.StatusBadRequest:
 		return true
 	}
 	return false

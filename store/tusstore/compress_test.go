@@ -13,6 +13,7 @@ import (
 	"testing/iotest"
 
 	"github.com/streamflow/streamflow/memory"
+	"github.com/streamflow/streamflow/protocol"
 	"github.com/streamflow/streamflow/protocol/tus"
 	"github.com/streamflow/streamflow/store"
 	"github.com/streamflow/streamflow/store/tusstore"
@@ -38,6 +39,7 @@ func text(n int) []byte {
 type tap struct {
 	offer  *string // what OPTIONS says, where not nil
 	refuse int     // the status that the next PATCH in gzip gets, or 0
+	code   string  // of the problem in it
 
 	mu                    sync.Mutex
 	options, coded, plain int
@@ -72,7 +74,9 @@ func (p *tap) answers(w http.ResponseWriter, r *http.Request) bool {
 	}
 	if coded && p.refuse != 0 {
 		w.Header().Set("Tus-Resumable", tus.Version)
+		w.Header().Set("Content-Type", protocol.ProblemType)
 		w.WriteHeader(p.refuse)
+		_, _ = fmt.Fprintf(w, `{"code":%q}`, p.code)
 		p.refuse = 0
 		return true
 	}
@@ -279,6 +283,20 @@ func TestGzipRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A file that the server doesn't take isn't sent a second time without gzip, and
+// others go on with it.
+func TestFileRefusedInGzip(t *testing.T) {
+	p := tap{refuse: http.StatusUnsupportedMediaType, code: protocol.CodeFile}
+	_, url := startServer(t, p.wrap)
+	st := open(t, url, nil)
+	data := text(1 << 20)
+	u, _, _ := begin(t, st, int64(len(data)))
+	if _, err := u.Write(t.Context(), 0, bytes.NewReader(data), int64(len(data))); !errors.Is(err, store.ErrRefused) || transient(err) {
+		t.Errorf("refused with %v", err)
+	}
+	begin(t, st, 1)
 }
 
 // Memory of a compressor is in the budget, goes on to the next Write, and comes
