@@ -30,6 +30,9 @@ type source struct {
 
 func (s source) stdin() bool { return s.path == stdinPath }
 
+// isPipe reports whether standard input is all there is.
+func (s sources) isPipe() bool { return len(s.origins) == 1 && s.origins[0].stdin() }
+
 // Sources are all that a command uploads. A tree in them is walked anew by each
 // range over them, and never listed whole.
 type sources struct {
