@@ -33,7 +33,7 @@ type gate struct {
 func gateCommand(ts *testscript.TestScript, _ bool, args []string) {
 	switch args[0] {
 	case "full":
-		runningIn(ts).gate.awaitFull()
+		eventually(ts, "that the gate closes", runningIn(ts).gate.isFull)
 	case "open":
 		runningIn(ts).gate.open()
 	default:
@@ -111,13 +111,11 @@ func (h held) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// awaitFull waits until the gate has closed.
-func (g *gate) awaitFull() {
+// isFull reports whether the gate has closed.
+func (g *gate) isFull() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for g.left > 0 && !g.opened {
-		g.change.Wait()
-	}
+	return g.left <= 0 || g.opened
 }
 
 func (g *gate) open() {
