@@ -3,7 +3,6 @@ package streamflow
 import (
 	"context"
 	"errors"
-	"io"
 	"slices"
 	"sync"
 
@@ -132,7 +131,7 @@ func (u *Upload) eachUnit(ctx context.Context, g *group) error {
 	}
 	for {
 		n, err := s.next(g.open)
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, errEnded) {
 			return nil
 		}
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -16,7 +17,9 @@ import (
 )
 
 func TestStreamReaderFails(t *testing.T) {
-	for name, failure := range map[string]error{"error": errBroken, "cut off": io.ErrUnexpectedEOF} {
+	for name, failure := range map[string]error{
+		"error": errBroken, "cut off": io.ErrUnexpectedEOF, "cut off by what ended itself": fmt.Errorf("read from upstream: %w", io.EOF),
+	} {
 		t.Run(name, func(t *testing.T) {
 			for _, unordered := range orders {
 				s := newMemStore(unordered)

@@ -84,7 +84,7 @@ func (s *stream) newUnit(ctx context.Context, off, size int64) (*unit, error) {
 func (s *stream) fill(n *unit, sum uint32) error {
 	f := filler{s: s, n: n, early: n.off > 0, began: time.Now()}
 	_, err := fill(&f, n.room)
-	last := errors.Is(err, io.EOF)
+	last := err == io.EOF // an error that wraps it is one
 	if err == nil || last {
 		err = s.check(n.off+int64(f.filled), last)
 	} else {
@@ -169,8 +169,11 @@ func (s *stream) head(ctx context.Context) (n *unit, err error) {
 	return n, n.wait(ctx)
 }
 
+// errEnded: the last unit is out of ready.
+var errEnded = errors.New("the stream has ended")
+
 // next waits for one more unit, which is held from then on. After the last it is
-// io.EOF.
+// errEnded.
 func (s *stream) next(ctx context.Context) (*unit, error) {
 	select {
 	case n, ok := <-s.ready:
@@ -181,7 +184,7 @@ func (s *stream) next(ctx context.Context) (*unit, error) {
 		if s.err != nil {
 			return nil, s.err
 		}
-		return nil, io.EOF
+		return nil, errEnded
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
