@@ -88,8 +88,8 @@ type Upload interface {
 	// store and replaces it.
 	//
 	// Write doesn't read r after it has returned. r ending early is
-	// io.ErrUnexpectedEOF; an error of r comes back as it is, wrapped. r may be
-	// a [Summer] and a [Lender].
+	// io.ErrUnexpectedEOF; an error of r, also one that wraps io.EOF, comes back as
+	// it is, wrapped. r may be a [Summer] and a [Lender].
 	//
 	// Errors: *[OffsetError], [ErrTooLarge], [ErrNoSpace], [ErrNotFound],
 	// [ErrSuperseded], [ErrDenied]; a *[TransientError] is worth a retry.

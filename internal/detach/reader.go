@@ -100,7 +100,7 @@ func (d *Reader) Failure(size int64) error {
 	switch {
 	case err == nil:
 		return nil
-	case !errors.Is(err, io.EOF):
+	case err != io.EOF: // also where it wraps that
 		return fmt.Errorf("read the unit: %w", err)
 	case d.Bytes() < size:
 		return fmt.Errorf("%d of %d bytes are missing: %w", size-d.Bytes(), size, io.ErrUnexpectedEOF)

@@ -2,7 +2,6 @@ package clusterstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -59,12 +58,12 @@ func (s *source) read(p []byte) (int, error) {
 		s.err = context.Cause(s.taken)
 		return 0, s.err // late bytes are nobody's
 	case err == nil:
-	case errors.Is(err, io.EOF) && s.left > 0:
-		s.err = fmt.Errorf("%d bytes are missing: %w", s.left, io.ErrUnexpectedEOF)
-	case errors.Is(err, io.EOF):
-		s.err = io.EOF
-	default:
+	case err != io.EOF: // also where it wraps that
 		s.err = fmt.Errorf("read the unit: %w", err)
+	case s.left > 0:
+		s.err = fmt.Errorf("%d bytes are missing: %w", s.left, io.ErrUnexpectedEOF)
+	default:
+		s.err = io.EOF
 	}
 	return n, s.err
 }
@@ -76,7 +75,7 @@ func (s *source) overflow() error {
 		switch n, err := s.r.Read(one[:]); {
 		case n > 0:
 			return fmt.Errorf("%w: the unit goes beyond the upload's end", store.ErrTooLarge)
-		case errors.Is(err, io.EOF):
+		case err == io.EOF:
 			return io.EOF
 		case err != nil:
 			return fmt.Errorf("read the unit: %w", err)
@@ -95,7 +94,7 @@ func (s *source) fill(p []byte) (n int, err error) {
 }
 
 // broke: it ended before its end.
-func (s *source) broke() bool { return s.err != nil && !errors.Is(s.err, io.EOF) }
+func (s *source) broke() bool { return s.err != nil && s.err != io.EOF }
 
 // end is what comes after the last byte of a unit of known size: nothing.
 func (s *source) end() error {

@@ -106,7 +106,7 @@ func (t *transfer) run(ctx context.Context, r io.Reader) error {
 	}
 	head, err := t.source.fill(t.sip[:])
 	if head == 0 {
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF {
 			err = t.decide()
 		}
 		return err
@@ -165,7 +165,7 @@ func (t *transfer) copy(ctx context.Context, head []byte, ended error) (err erro
 			filled += n
 		}
 		switch {
-		case ended != nil && t.verify != nil && !errors.Is(ended, io.EOF):
+		case ended != nil && t.verify != nil && ended != io.EOF:
 			return ended // no byte of it counts
 		case ended != nil || t.hold || t.source.left == 0:
 			err = t.store(ctx, p[:filled], int64(filled))
@@ -180,7 +180,7 @@ func (t *transfer) copy(ctx context.Context, head []byte, ended error) (err erro
 			ended = t.source.end()
 		}
 		switch {
-		case errors.Is(ended, io.EOF):
+		case ended == io.EOF:
 			return t.decide()
 		case ended != nil:
 			return ended

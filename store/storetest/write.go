@@ -184,12 +184,20 @@ func (s *suite) endsEarly(data []byte, r io.Reader) {
 	s.finish(u, data)
 }
 
+// failingReader: only io.EOF itself is an end, whatever size was announced.
 func (s *suite) failingReader() {
+	for _, failure := range []error{errors.New("the source failed"), fmt.Errorf("the source failed: %w", io.EOF)} {
+		for _, size := range []int64{s.unit, store.UnknownLength} {
+			s.failsAt(failure, size)
+		}
+	}
+}
+
+func (s *suite) failsAt(failure error, size int64) {
 	data := content(2 * s.unit)
 	u, _ := s.begin(2 * s.unit)
-	failure := errors.New("the source failed")
 	r := &source{data: data[:s.unit/2], then: func() error { return failure }}
-	n, err := u.Write(s.ctx, 0, r, s.unit)
+	n, err := u.Write(s.ctx, 0, r, size)
 	s.want(err, failure)
 	s.kept(u, n, s.unit/2)
 	s.goOn(u, data)
