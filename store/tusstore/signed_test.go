@@ -1,11 +1,15 @@
 package tusstore_test
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/streamflow/streamflow/memory"
 	"github.com/streamflow/streamflow/store"
+	"github.com/streamflow/streamflow/store/storetest"
+	"github.com/streamflow/streamflow/store/tusstore"
 )
 
 // Who has a signed URL may use it, so no error shows more than where it leads.
@@ -34,6 +38,12 @@ func TestErrorsHideSignatures(t *testing.T) {
 	if _, _, err := st.Create(t.Context(), store.Spec{Name: "x", Length: 10}); err == nil || strings.Contains(err.Error(), "hidden") {
 		t.Errorf("nobody there: %v", err)
 	}
+	mem := newMemory(t)
+	release := storetest.Crowd(t, mem)
+	if _, err := tusstore.Open("http://host/?grant=hidden", mem, nil); !errors.Is(err, memory.ErrFull) || strings.Contains(err.Error(), "hidden") {
+		t.Errorf("no memory to open: %v", err)
+	}
+	release()
 	if _, err := st.Stat(t.Context(), "http://me:hidden@host/?grant=hidden"); err == nil || strings.Contains(err.Error(), "hidden") {
 		t.Errorf("no id: %v", err)
 	}

@@ -113,9 +113,9 @@ func Open(endpoint string, mem *memory.Manager, opts *Options) (*Store, error) {
 	if opts.Token != "" {
 		s.header.Set("Authorization", "Bearer "+opts.Token)
 	}
-	s.connections, err = mem.Child("connections of "+u.Redacted(), &memory.ChildOptions{Guarantee: memory.Cost(transport.ConnectionBytes)})
+	s.connections, err = mem.Child("connections of "+transport.Shown(u), &memory.ChildOptions{Guarantee: memory.Cost(transport.ConnectionBytes)})
 	if err != nil {
-		return nil, fmt.Errorf("open tus endpoint %s: %w", u.Redacted(), err)
+		return nil, fmt.Errorf("open tus endpoint %s: %w", transport.Shown(u), err)
 	}
 	if s.transport == nil {
 		s.transport = transport.New(mem, nil)
