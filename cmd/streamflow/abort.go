@@ -70,7 +70,7 @@ func (f *abortFlags) run(cmd *cobra.Command, at string, ids []string) (err error
 			return fmt.Errorf("abort at %s: %w", dst, err)
 		}
 		if len(ids) == 0 {
-			fmt.Fprintln(s.console, escapeControls("there is nothing to discard at "+dst.name))
+			fmt.Fprintln(s.console, escapeControls("there is nothing to discard at "+dst.String()))
 		}
 	}
 	var failed tally
