@@ -152,7 +152,7 @@ func (u *Upload) writeHeld(ctx, open context.Context, n *unit) error {
 	}
 	r := u.held(open, n, 0, size)
 	err := u.writeAll(ctx, n, r)
-	if early && r.early && ctx.Err() == nil {
+	if early && r.dry && ctx.Err() == nil {
 		if err := n.wait(open); err != nil {
 			return err
 		}

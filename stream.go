@@ -82,11 +82,11 @@ func (s *stream) newUnit(ctx context.Context, off, size int64) (*unit, error) {
 // fill reads a unit and puts it into ready, or drops it after an error. The first one
 // comes there whole: it may be all there is.
 func (s *stream) fill(n *unit, sum uint32) error {
-	f := filler{s: s, n: n, early: n.off > 0, began: time.Now()}
-	_, err := fill(&f, n.room)
+	f := filler{s: s, n: n, began: time.Now()}
+	filled, err := fill(&f, n.room)
 	last := err == io.EOF // an error that wraps it is one
 	if err == nil || last {
-		err = s.check(n.off+int64(f.filled), last)
+		err = s.check(n.off+int64(filled), last)
 	} else {
 		err = s.u.readError(err)
 	}
@@ -106,10 +106,8 @@ func (s *stream) fill(n *unit, sum uint32) error {
 type filler struct {
 	s      *stream
 	n      *unit
-	early  bool // it may be put into ready before it is full
 	began  time.Time
-	filled int
-	handed bool
+	handed bool // into ready, before it is full
 }
 
 func (f *filler) Read(p []byte) (int, error) {
@@ -118,8 +116,8 @@ func (f *filler) Read(p []byte) (int, error) {
 	if f.n.summed {
 		crc = f.s.u.timed(func() uint32 { return checksum.Update(f.n.crc, p[:n]) })
 	}
-	f.filled = f.n.grow(n, crc)
-	if f.early && !f.handed && 2*f.filled >= len(f.n.room) && time.Since(f.began) <= promptTime {
+	filled := f.n.grow(n, crc)
+	if f.n.off > 0 && !f.handed && 2*filled >= len(f.n.room) && time.Since(f.began) <= promptTime {
 		f.s.ready <- f.n
 		f.handed = true
 	}

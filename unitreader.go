@@ -76,7 +76,7 @@ type heldReader struct {
 	unit      *unit
 	from, end int // within the unit
 	pos       int
-	early     bool // it ended before end
+	dry       bool // the unit had no more before end
 	counters  *counters
 }
 
@@ -97,7 +97,7 @@ func (r *heldReader) Next(n int) []byte {
 	there := min(r.unit.await(r.ctx, wanted), wanted)
 	p := r.unit.room[r.pos:there:there]
 	r.pos = there
-	r.early = len(p) == 0 && there < r.end
+	r.dry = len(p) == 0 && there < r.end
 	r.counters.bytes.Add(int64(len(p)))
 	return p
 }
