@@ -20,8 +20,9 @@
 //
 // A Write is charged for its connection and what signing takes, Finish for the
 // list of parts. The memory of one Write is set aside from Open to Close, so that who
-// holds a unit gets rid of it, whatever else waits for memory. A unit whose size is unknown is held in a buffer of the budget,
-// as S3 wants to know the size of a part before its first byte.
+// holds a unit gets rid of it, whatever else waits for memory. A unit whose size is
+// unknown is held in a buffer of the budget, as S3 wants to know the size of a part
+// before its first byte.
 //
 // # Concurrency
 //
