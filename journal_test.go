@@ -45,6 +45,20 @@ func interruptWith(t *testing.T, s *memStore, opts streamflow.Options, path stri
 	s.before = func(context.Context, string) error { return nil }
 }
 
+// mustGoOn uploads the file again, which goes on with the upload that is there.
+func mustGoOn(t *testing.T, s *memStore, opts streamflow.Options, path string, want []byte) {
+	t.Helper()
+	u, err := manager(t, s, opts).UploadFile(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := mustWait(t, u)
+	mustEqual(t, object(t, s, "data.bin"), want)
+	if r.ResumedBytes == 0 || s.created != 1 {
+		t.Errorf("%d created, result %+v", s.created, r)
+	}
+}
+
 // resumeOptions suit interrupt: many small units.
 func resumeOptions(t *testing.T, s *memStore) streamflow.Options {
 	s.readBytes = 1000
@@ -102,15 +116,7 @@ func TestResumeWhereTheJournalCantBeWritten(t *testing.T) {
 	if !strings.Contains(log.String(), "the journal can't be used") || s.count() != 1 {
 		t.Fatalf("%d uploads at the destination, logged %q", s.count(), log.String())
 	}
-	u, err := manager(t, s, opts).UploadFile(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := mustWait(t, u)
-	mustEqual(t, object(t, s, "data.bin"), p)
-	if r.ResumedBytes == 0 || s.created != 1 {
-		t.Errorf("%d created, result %+v", s.created, r)
-	}
+	mustGoOn(t, s, opts, path, p)
 }
 
 // A path is any bytes, and need not be UTF-8.
@@ -127,15 +133,7 @@ func TestResumeFromAnyPath(t *testing.T) {
 		t.Fatal(err)
 	}
 	interrupt(t, s, opts, path)
-	u, err := manager(t, s, opts).UploadFile(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := mustWait(t, u)
-	mustEqual(t, object(t, s, "data.bin"), p)
-	if r.ResumedBytes == 0 || s.created != 1 {
-		t.Errorf("%d created, result %+v", s.created, r)
-	}
+	mustGoOn(t, s, opts, path, p)
 }
 
 // Under another name the same file is another upload, and leaves the first alone.

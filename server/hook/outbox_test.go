@@ -234,15 +234,21 @@ func TestDeliveryIsGivenUp(t *testing.T) {
 	}
 }
 
-// A damaged file is taken out of the way of the others.
-func TestDamagedMessage(t *testing.T) {
+// undelivered returns a rig that has stopped with two messages of an upload, and the
+// file of the first.
+func undelivered(t *testing.T) (*receiver, *rig, string) {
+	t.Helper()
 	rec := newReceiver(t, func(hook.Message) (int, string) { return 500, "" })
 	r := newRig(t, signed(t, hook.PostCreate, hook.PostFinish), rec.URL)
 	r.upload("hello")
 	r.stop()
-	names := r.messages()
-	slices.Sort(names)
-	r.must(os.WriteFile(names[0], []byte("{"), 0o600))
+	return rec, r, slices.Min(r.messages())
+}
+
+// A damaged file is taken out of the way of the others.
+func TestDamagedMessage(t *testing.T) {
+	rec, r, name := undelivered(t)
+	r.must(os.WriteFile(name, []byte("{"), 0o600))
 	rec.accept()
 	r.start()
 	r.eventually("delivery", func() bool { return rec.count(hook.PostFinish) == 1 })
@@ -254,20 +260,15 @@ func TestDamagedMessage(t *testing.T) {
 // A message that can't be read now, as where too many files are open, is delivered
 // once it can.
 func TestUnreadableMessage(t *testing.T) {
-	rec := newReceiver(t, func(hook.Message) (int, string) { return 500, "" })
-	r := newRig(t, signed(t, hook.PostCreate, hook.PostFinish), rec.URL)
-	r.upload("hello")
-	r.stop()
-	names := r.messages()
-	slices.Sort(names)
+	rec, r, name := undelivered(t)
 	aside := filepath.Join(t.TempDir(), "message")
-	r.must(os.Rename(names[0], aside))
-	r.must(os.Symlink(filepath.Base(names[0]), names[0]))
+	r.must(os.Rename(name, aside))
+	r.must(os.Symlink(filepath.Base(name), name))
 	before := len(rec.messages())
 	rec.accept()
 	r.start()
 	r.eventually("an attempt", func() bool { return strings.Contains(r.log.String(), "read a message") })
-	r.must(os.Rename(aside, names[0]))
+	r.must(os.Rename(aside, name))
 	r.eventually("an empty outbox", func() bool { return len(r.messages()) == 0 })
 	got := slices.Compact(rec.events()[before:]) // an attempt that the stop cut off may be heard of late
 	if !slices.Equal(got, []hook.Event{hook.PostCreate, hook.PostFinish}) {
