@@ -33,7 +33,7 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	if err != nil {
 		return nil, err
 	}
-	return &conn{c, d.mem}, nil
+	return &conn{c, nil, d.mem}, nil
 }
 
 func (d *dialer) connect(ctx context.Context, network, address string) (net.Conn, error) {
@@ -51,14 +51,18 @@ func (d *dialer) dialTLS(ctx context.Context, network, address string) (net.Conn
 	if err != nil {
 		return nil, err
 	}
-	secure := tls.Client(c, d.configFor(address))
+	below := &batch{Conn: c}
+	secure := tls.Client(below, d.configFor(address))
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = c.Close()
 		return nil, err // as it is: net/http looks for the answer of a server without TLS
 	}
-	return &conn{secure, d.mem}, nil
+	if secure.ConnectionState().Version < tls.VersionTLS12 {
+		below = nil // a Write may begin with a record of one byte
+	}
+	return &conn{secure, below, d.mem}, nil
 }
 
 func (d *dialer) configFor(address string) *tls.Config {
@@ -114,19 +118,37 @@ func (c *stallingConn) Write(p []byte) (int, error) {
 // A conn is a connection to which bodies are copied through buffers of mem.
 type conn struct {
 	net.Conn
-	mem *memory.Manager
+	below *batch // nil where there are no records to gather
+	mem   *memory.Manager
 }
 
-// ReadFrom implements io.ReaderFrom: net/http hands it a body of known size, which
-// writes itself where it lies in memory. Up to eight times the 32 KiB that io.Copy
-// would take saves most of the system calls.
+// Write implements net.Conn.
+func (c *conn) Write(p []byte) (int, error) {
+	if c.below != nil {
+		c.below.expect(len(p))
+	}
+	return c.Conn.Write(p)
+}
+
+// ReadFrom implements io.ReaderFrom: net/http hands it a body of known size.
 func (c *conn) ReadFrom(r io.Reader) (int64, error) {
+	if c.below == nil {
+		return c.copyFrom(r)
+	}
+	giveBack := c.below.lend(c.mem)
+	n, err := c.copyFrom(r)
+	return n, errors.Join(err, giveBack())
+}
+
+// copyFrom has a body write itself, where it lies in memory. Else up to eight times
+// the 32 KiB that io.Copy would take saves most of the system calls.
+func (c *conn) copyFrom(r io.Reader) (int64, error) {
+	onlyWriter := struct{ io.Writer }{c}
 	if body, ok := r.(*io.LimitedReader); ok {
 		if from, ok := body.R.(io.WriterTo); ok {
-			return from.WriteTo(&boundedWriter{c.Conn, body.N})
+			return from.WriteTo(&boundedWriter{onlyWriter, body.N})
 		}
 	}
-	onlyWriter := struct{ io.Writer }{c.Conn}
 	buffer, err := c.mem.AcquireSpare(memory.KindTransfer, minCopyBytes, maxCopyBytes)
 	if err != nil {
 		return io.Copy(onlyWriter, r)
