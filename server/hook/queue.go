@@ -131,7 +131,10 @@ func (q *queue) failed(key string, base, atLeast time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	t := q.waiting[key]
-	delay := min(maxRetryDelay, base<<min(t.failures, 20))
+	delay := maxRetryDelay
+	if doublings := min(t.failures, 20); base < maxRetryDelay>>doublings {
+		delay = base << doublings
+	}
 	delay = max(atLeast, delay/2+rand.N(delay/2+1))
 	t.failures++
 	t.taken, t.due = false, time.Now().Add(delay)
