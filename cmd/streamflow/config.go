@@ -17,6 +17,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/streamflow/streamflow/internal/transport"
 )
 
 const (
@@ -191,10 +193,10 @@ func tomlOf(f *pflag.Flag) string {
 	return "[" + strings.Join(all, ", ") + "]"
 }
 
-// masked hides the password of a URL. Other secrets are in files.
+// masked hides what may be secret in a URL. Other secrets are in files.
 func masked(text string) string {
 	if u, err := url.Parse(text); err == nil && u.User != nil {
-		return u.Redacted()
+		return transport.Shown(u)
 	}
-	return text
+	return transport.ShownText(text)
 }

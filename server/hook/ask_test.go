@@ -236,7 +236,7 @@ func TestRedirectIsRefused(t *testing.T) {
 func TestEndpointIsDown(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
-	r := newRig(t, signed(t, hook.PreCreate), strings.Replace(gone.URL, "http://", "http://user:password@", 1))
+	r := newRig(t, signed(t, hook.PreCreate), strings.Replace(gone.URL, "http://", "http://user:password@", 1)+"/?key=password")
 	wantAnswer(t, r.create("5", nil), 503, "UNAVAILABLE", "")
 	if said := r.log.String(); !strings.Contains(said, "connection refused") || strings.Contains(said, "password") {
 		t.Errorf("the log is %s", said)

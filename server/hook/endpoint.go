@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/streamflow/streamflow/internal/transport"
 )
 
 // maxHeaderBytes bounds the headers of an endpoint's answer.
@@ -80,6 +82,6 @@ func checkStatus(resp *http.Response) error {
 	}
 }
 
-func (e *endpoint) String() string { return e.url.Redacted() }
+func (e *endpoint) String() string { return transport.Shown(e.url) }
 
 func (e *endpoint) close() { e.client.CloseIdleConnections() }

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/streamflow/streamflow/internal/transport"
 )
 
 // A target is one place that events go to.
@@ -14,7 +16,7 @@ type target interface {
 	// call hands over a message and returns what came back, at most
 	// maxReplyBytes. ctx ends with the time for it.
 	call(ctx context.Context, m envelope) ([]byte, error)
-	// String names it in logs, without passwords.
+	// String names it in logs, without what could be a secret.
 	String() string
 	close()
 }
@@ -46,7 +48,7 @@ func newTarget(name string, opts *Options) (target, error) {
 	case err != nil:
 		return nil, errors.New("a hook's URL can't be read") // the error would show its password
 	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
-		return nil, fmt.Errorf("hook %s: want http://, https://, or the path of an executable", u.Redacted())
+		return nil, fmt.Errorf("hook %s: want http://, https://, or the path of an executable", transport.Shown(u))
 	}
 	return newEndpoint(u, opts), nil
 }
