@@ -18,8 +18,12 @@ func translate(err error) error {
 		return fmt.Errorf("%w: %w", store.ErrNoSpace, err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: %w", store.ErrDenied, err)
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		return store.Transient(err) // descriptors come back
+	case outOfDescriptors(err):
+		return store.Transient(err) // they come back
 	}
 	return err
+}
+
+func outOfDescriptors(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }

@@ -116,7 +116,7 @@ func (s *Store) Create(ctx context.Context, spec store.Spec) (store.Upload, stor
 func (s *Store) create(ctx context.Context, spec store.Spec) (*Upload, store.Info, error) {
 	st, log, err := s.beginning(spec)
 	if err != nil {
-		return nil, store.Info{}, err
+		return nil, store.Info{}, translate(err)
 	}
 	id := cmp.Or(spec.ID, uploadid.New())
 	info := s.info(id, st)

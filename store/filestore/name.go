@@ -66,6 +66,8 @@ func (s *Store) checkTarget(name string, noReplace bool) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
+	case errors.Is(err, fs.ErrPermission), outOfDescriptors(err):
+		return err // says nothing about the name
 	case err != nil:
 		return fmt.Errorf("name can't be used here: %w: %w", store.ErrInvalid, err)
 	case !info.Mode().IsRegular():

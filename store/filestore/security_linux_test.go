@@ -1,9 +1,11 @@
 package filestore_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -159,6 +161,36 @@ func TestNameIsTaken(t *testing.T) {
 	} {
 		_, _, err := s.Create(t.Context(), store.Spec{Name: name, Length: 1})
 		wantError(t, err, store.ErrInvalid, text)
+	}
+}
+
+// A process that has too many files open is no reason to choose another name.
+func TestNoDescriptorForTheName(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "a/b"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := openStore(t, dir, newMemory(t, 1<<20), nil)
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var usual, none syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &usual); err != nil {
+		t.Fatal(err)
+	}
+	none = usual
+	none.Cur = uint64(len(open)) - 1 // without the descriptor that has read the directory
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = s.Create(t.Context(), store.Spec{Name: "a/b/f", Length: 1})
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &usual); err != nil {
+		t.Fatal(err)
+	}
+	wantAs(t, err, new(*store.TransientError))
+	if errors.Is(err, store.ErrInvalid) {
+		t.Errorf("%v: it blames the name", err)
 	}
 }
 
