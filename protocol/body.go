@@ -28,7 +28,7 @@ func (b *RequestBody) Read(p []byte) (int, error) {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		b.ended.Store(true)
 	}
-	if errors.Is(err, io.EOF) {
+	if err == io.EOF { // an error that wraps it is none
 		b.whole.Store(true)
 	}
 	return n, err

@@ -130,7 +130,7 @@ func (in *intake) reason(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return errIdle
 	}
-	if errors.Is(err, io.EOF) {
+	if err == io.EOF { // an error that wraps it is none
 		in.turn.rest()
 		return io.EOF
 	}
