@@ -30,7 +30,7 @@ type Options struct {
 	DisableAutoCleanup bool
 	// GCCallback is called after collections of the Go heap, those of the
 	// runtime included. Collections that follow each other within a tenth of
-	// a second share one call.
+	// a second share one call. It must not call Close, which waits for it.
 	GCCallback func(GCInfo)
 	// Tracking says how much is remembered about each resource.
 	Tracking Tracking

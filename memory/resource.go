@@ -22,7 +22,8 @@ type TrackOptions struct {
 	ExpireAfter time.Duration
 	// OnExpire is called when the cleanup has released the resource because
 	// its time was over, to let go of the object. It must not refer to it
-	// strongly, or the object never becomes unreachable.
+	// strongly, or the object never becomes unreachable, and must not call
+	// Cleanup, which waits for it.
 	OnExpire func()
 }
 
