@@ -24,20 +24,15 @@ export interface ErrorDetails {
 /** What went wrong and what to do about it: `message` is a sentence for a person. */
 export class UploadError extends Error {
 	override readonly name = "UploadError";
-	readonly code: ErrorCode;
-	readonly status: number | undefined;
-	readonly detail: string | undefined;
-	readonly retryAfter: number;
-	readonly transient: boolean;
+	declare readonly code: ErrorCode;
+	declare readonly status: number | undefined;
+	declare readonly detail: string | undefined;
+	readonly retryAfter: number = 0;
+	readonly transient: boolean = false;
 
-	constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-		const { status, detail, retryAfter = 0, transient = false, cause } = details;
+	constructor(code: ErrorCode, message: string, { cause, ...details }: ErrorDetails = {}) {
 		super(message, { cause });
-		this.code = code;
-		this.status = status;
-		this.detail = detail;
-		this.retryAfter = retryAfter;
-		this.transient = transient;
+		Object.assign(this, details, { code });
 	}
 }
 

@@ -46,7 +46,7 @@ export async function persist<T>(limit: number, signal: AbortSignal, attempts: A
 		try {
 			return await attempts.attempt(reset);
 		} catch (error) {
-			const failure = attempts.diagnose ? await attempts.diagnose(error) : error;
+			const failure = await (attempts.diagnose?.(error) ?? error);
 			signal.throwIfAborted();
 			const delay = wait(failure);
 			attempts.failed(failure as UploadError);

@@ -189,8 +189,10 @@ function position(answer: Answer, from: number, to: number): Position {
 	const value = answer.header("Upload-Offset");
 	const offset = Number(value);
 	if (!isNumber(value) || offset < from || offset > to) {
-		const given = `The answer has ${value ?? "nothing"} for Upload-Offset`;
-		throw malformed(answer, `${given}, which can't be: ${from} to ${to} can.`);
+		throw malformed(
+			answer,
+			`The answer has ${value ?? "nothing"} for Upload-Offset, which can't be: ${from} to ${to} can.`,
+		);
 	}
 	return { offset, expires: expires(answer) };
 }
