@@ -61,6 +61,15 @@ test.each(["null", "[1", '{"code":7,"detail":{}}', '{"code":"SUPERSEDED"}'])("su
 	expect(error.code).toBe("NETWORK_ERROR");
 });
 
+test("doesn't send again to a URL that is used", () => {
+	const error = refusal(answer(409, {}, JSON.stringify({ code: "GRANT_USED", detail: "ask for another URL" })));
+	expect(error).toMatchObject({
+		code: "VALIDATION_ERROR",
+		transient: false,
+		message: expect.stringContaining("ask for another URL"),
+	});
+});
+
 const now = Date.parse("2026-01-01T00:00:00Z");
 test.each([
 	[null, 0],

@@ -31,15 +31,17 @@ const transient = [408, 409, 423, 425, 429, 460];
 export function refusal(answer: Answer): UploadError {
 	const { status, doing } = answer;
 	const { code: own, detail } = parseProblem(answer);
-	const [meant, meaning] = meanings[status] ?? (status < 500 ? refused : troubled);
+	// Somebody has uploaded with this URL: nothing will change that.
+	const like = own === "GRANT_USED" ? 400 : status;
+	const [meant, meaning] = meanings[like] ?? (like < 500 ? refused : troubled);
 	// What is wrong with a request a server of ours knows better than its status tells.
-	const [code] = Object.values(meanings).find(([known]) => status < 500 && known === own) ?? [meant];
+	const [code] = Object.values(meanings).find(([known]) => like < 500 && known === own) ?? [meant];
 	const says = detail ? ` It says: ${detail}` : "";
 	return new UploadError(code, `${doing} failed with status ${status}. ${meaning}${says}`, {
 		status,
 		detail,
 		retryAfter: retryAfter(answer.header("Retry-After"), Date.now()),
-		transient: status >= 500 || transient.includes(status),
+		transient: like >= 500 || transient.includes(like),
 	});
 }
 
