@@ -24,40 +24,48 @@ test("a budget too small fails at once, names one that would do, and that one do
 	expect(outcome.took).toBeLessThan(1000);
 });
 
-test("no buffer is there that the ledger doesn't have, and all stay inside the budget", async () => {
-	const page = await openClient(site);
-	const { live, most, uncounted, peak, limit } = await page.evaluate(async () => {
-		const limit = 4 << 20;
-		const manager = new window.streamflow.StreamUploadManager(
-			{ validateChunks: true, chunkSize: 1 << 20 },
-			{ maxMemoryUsage: limit },
-		);
-		const buffers = { live: 0, most: 0, uncounted: 0 };
-		const { arrayBuffer } = Blob.prototype;
-		Blob.prototype.arrayBuffer = async function () {
-			const buffer = await arrayBuffer.call(this);
-			buffers.live += buffer.byteLength;
-			buffers.most = Math.max(buffers.most, buffers.live);
-			buffers.uncounted = Math.max(buffers.uncounted, buffers.live - manager.getMemoryStats().totalAllocated);
-			return buffer;
-		};
-		// The client gives a buffer's memory back by moving it away.
-		const prototype = ArrayBuffer.prototype as ArrayBuffer & { transfer(bytes?: number): ArrayBuffer };
-		const { transfer } = prototype;
-		prototype.transfer = function (this: ArrayBuffer, bytes?: number) {
-			buffers.live -= this.byteLength;
-			return transfer.call(this, bytes);
-		};
-		const file = new Blob([new Uint8Array(12 << 20)]);
-		await Promise.all([0, 1, 2].map((i) => manager.uploadFile(file.slice(i << 22, (i + 1) << 22))));
-		return { ...buffers, peak: manager.getMemoryStats().peakMemoryUsage, limit };
-	});
-	expect(uncounted).toBe(0);
-	expect(live).toBe(0);
-	expect(most).toBeGreaterThan(1 << 20);
-	expect(most).toBeLessThanOrEqual(peak);
-	expect(peak).toBeLessThanOrEqual(limit);
-});
+test.each([
+	{ compressionEnabled: false, least: 1 << 20 },
+	{ compressionEnabled: true, least: 256 << 10 }, // twice the buffers make the chunks smaller
+])(
+	"no buffer is there that the ledger doesn't have, and all stay inside the budget: %o",
+	async ({ compressionEnabled, least }) => {
+		const page = await openClient(site);
+		const { live, most, uncounted, peak, limit } = await page.evaluate(async (compressionEnabled) => {
+			const limit = 4 << 20;
+			const manager = new window.streamflow.StreamUploadManager(
+				{ validateChunks: true, chunkSize: 1 << 20, compressionEnabled },
+				{ maxMemoryUsage: limit },
+			);
+			const buffers = { live: 0, most: 0, uncounted: 0 };
+			for (const { prototype } of [Blob, Response]) {
+				const { arrayBuffer } = prototype as Body;
+				prototype.arrayBuffer = async function () {
+					const buffer = await arrayBuffer.call(this);
+					buffers.live += buffer.byteLength;
+					buffers.most = Math.max(buffers.most, buffers.live);
+					buffers.uncounted = Math.max(buffers.uncounted, buffers.live - manager.getMemoryStats().totalAllocated);
+					return buffer;
+				};
+			}
+			// The client gives a buffer's memory back by moving it away.
+			const prototype = ArrayBuffer.prototype as ArrayBuffer & { transfer(bytes?: number): ArrayBuffer };
+			const { transfer } = prototype;
+			prototype.transfer = function (this: ArrayBuffer, bytes?: number) {
+				buffers.live -= this.byteLength;
+				return transfer.call(this, bytes);
+			};
+			const file = new Blob([new Uint8Array(12 << 20)]);
+			await Promise.all([0, 1, 2].map((i) => manager.uploadFile(file.slice(i << 22, (i + 1) << 22))));
+			return { ...buffers, peak: manager.getMemoryStats().peakMemoryUsage, limit };
+		}, compressionEnabled);
+		expect(uncounted).toBe(0);
+		expect(live).toBe(0);
+		expect(most).toBeGreaterThan(least);
+		expect(most).toBeLessThanOrEqual(peak);
+		expect(peak).toBeLessThanOrEqual(limit);
+	},
+);
 
 test("at critical nothing new begins, until memory is given back", async () => {
 	const page = await openClient(site);

@@ -68,9 +68,7 @@ export class BlobSource implements Source {
 			length: slice.size,
 			last: offset + slice.size === this.size,
 			release: () => {
-				if (piece.data instanceof Uint8Array) {
-					free(piece.data.buffer);
-				}
+				free((piece.data as Partial<Uint8Array<ArrayBuffer>>).buffer);
 				reservation.release();
 			},
 		};
@@ -98,10 +96,10 @@ export class BlobSource implements Source {
 	close(): void {}
 }
 
-/** Gives a buffer's memory back now, not at the next garbage collection. */
-export function free(buffer: ArrayBuffer): void {
-	if (buffer.byteLength > 0) {
-		(buffer as { transfer?(bytes: number): ArrayBuffer }).transfer?.(0);
+/** Gives a buffer's memory back now, not at the next garbage collection. Anything else it leaves alone. */
+export function free(buffer: { byteLength?: number; transfer?(bytes: number): ArrayBuffer } | undefined): void {
+	if (buffer?.byteLength) {
+		buffer.transfer?.(0);
 	}
 }
 

@@ -5,7 +5,7 @@ import { type Body, type Capabilities, isGone, type Position, type Tus } from ".
 import { isBuffered } from "./bodymode.js";
 import type { Compression } from "./compression.js";
 import { type Engine, load } from "./engine.js";
-import type { Piece, Reading, Source } from "./source.js";
+import { free, type Piece, type Reading, type Source } from "./source.js";
 
 /** Hears how a transfer goes. */
 export interface Watcher {
@@ -171,7 +171,8 @@ export class Transfer {
 			const began = performance.now();
 			const body = await this.#encode(piece, server, reading);
 			watcher.processed(performance.now() - began);
-			return await use(body, piece);
+			// It is a buffer where the piece was compressed.
+			return await use(body, piece).finally(() => free(body.bytes as ArrayBuffer));
 		} finally {
 			piece.release();
 		}
