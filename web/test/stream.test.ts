@@ -78,6 +78,28 @@ test.each([
 	expect(code).toBe("INVALID_FILE");
 });
 
+test("a stream that becomes longer than allowed is refused, one that doesn't isn't", async () => {
+	const page = await openClient(site);
+	const codes = await page.evaluate(() => {
+		const manager = new window.streamflow.StreamUploadManager({ maxFileSize: 250_000 });
+		const upload = (length: number) => {
+			const pieces = [200_000, length - 200_000];
+			const stream = new ReadableStream<Uint8Array>({
+				pull(controller) {
+					const next = pieces.shift();
+					next === undefined ? controller.close() : controller.enqueue(new Uint8Array(next));
+				},
+			});
+			return manager.uploadFile(stream).then(
+				({ size }) => size,
+				({ code }) => code,
+			);
+		};
+		return Promise.all([upload(250_000), upload(250_001)]);
+	});
+	expect(codes).toEqual([250_000, "INVALID_FILE"]);
+});
+
 test.each([
 	{ name: "text, straight from the file", config: {}, type: "text/plain", saved: true },
 	{ name: "text, with checksums", config: { validateChunks: true }, type: "text/plain", saved: true },

@@ -45,7 +45,7 @@ export interface UploadConfig extends MemoryConfig {
 	bodyMode?: "auto" | "blob" | "buffer";
 	/** Milliseconds without a byte sent after which a request is begun anew; default 30 s. */
 	stallTimeout?: number;
-	/** Bytes; a longer file is refused before anything is sent. */
+	/** Bytes; a longer file is refused before anything is sent, a stream once it has given more. */
 	maxFileSize?: number;
 	/** Such as `image/png` or `image/*`; other files are refused. */
 	allowedMimeTypes?: string[];

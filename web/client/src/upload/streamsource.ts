@@ -12,6 +12,7 @@ export class StreamSource implements Source {
 	readonly repeatable = false;
 	readonly #memory: MemoryManager;
 	readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+	readonly #maxBytes: number;
 	#reservation: Reservation | undefined;
 	/** Its data begins at #offset; where it is at is known to whoever has moved it. */
 	#piece: Piece = { data: new Uint8Array(0), length: 0, last: false, release: () => {} };
@@ -20,12 +21,13 @@ export class StreamSource implements Source {
 	#rest: Uint8Array | undefined;
 	#ended = false;
 
-	constructor(stream: ReadableStream<Uint8Array>, memory: MemoryManager) {
+	constructor(stream: ReadableStream<Uint8Array>, memory: MemoryManager, maxBytes: number = Number.POSITIVE_INFINITY) {
 		if (stream.locked) {
 			throw new UploadError("INVALID_FILE", "Somebody else reads this stream already: give one that isn't locked.");
 		}
 		this.#reader = stream.getReader();
 		this.#memory = memory;
+		this.#maxBytes = maxBytes;
 	}
 
 	async read(offset: number, { bytes, copied }: Reading, signal: AbortSignal): Promise<Piece> {
@@ -37,6 +39,9 @@ export class StreamSource implements Source {
 			buffer.set(taken, this.#piece.length);
 			this.#piece.length += taken.length;
 			this.#rest = taken.length < more.length ? more.subarray(taken.length) : undefined;
+		}
+		if (offset + this.#piece.length + (this.#rest?.length ?? 0) > this.#maxBytes) {
+			throw new UploadError("INVALID_FILE", `The stream is longer than the ${this.#maxBytes} bytes that are allowed.`);
 		}
 		this.#piece.last = this.#ended && !this.#rest;
 		this.#piece.data = buffer.subarray(0, this.#piece.length);

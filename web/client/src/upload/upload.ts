@@ -190,7 +190,7 @@ export class Upload implements PromiseLike<UploadResult> {
 		}
 		if (file instanceof ReadableStream) {
 			const { StreamSource } = await load(import("./streamsource.js"));
-			this.#source = new StreamSource(file, memory);
+			this.#source = new StreamSource(file, memory, settings.maxFileSize);
 		} else {
 			this.#source = new BlobSource(file, memory);
 			if (settings.parallelStreams > 1) {
