@@ -8,8 +8,8 @@ import (
 
 const (
 	recordBytes    = 16 << 10  // of content in a full record: RFC 8446, section 5.1
-	maxRecordBytes = 5 + 16640 // as it is sent: the same, section 5.2
-	batchBytes     = 80 << 10  // for four of them
+	maxRecordBytes = 5 + 16640 // as it is sent: the same, section 5.2; crypto/tls makes none longer of TLS 1.2
+	batchBytes     = 80 << 10  // the least that holds four of them, in steps of 16 KiB
 )
 
 // A batch is the connection below one of TLS 1.2 or later. crypto/tls makes a system
@@ -18,9 +18,13 @@ const (
 //
 // All that one Write of TLS makes is sent when that returns. So Close of TLS, which
 // cuts a connection where a Write is under way, ends what is blocked here as well; and
-// what the reading side of TLS sends on its own, as alerts, finds nothing gathered
-// before it. Being small, it touches no field of the batch, which all belong to the
-// goroutine that writes bodies.
+// what the reading side of TLS sends on its own finds nothing gathered before it.
+// Those are alerts and updates of keys, which are small, so that they touch neither
+// gathered nor coming: these are for the goroutine that writes bodies. There must be
+// no renegotiation, whose messages may be large.
+//
+// It counts on all records of a Write but the last being full, and so on
+// DynamicRecordSizingDisabled.
 type batch struct {
 	net.Conn
 	gathered []byte // empty between two Writes of TLS; no capacity without a buffer

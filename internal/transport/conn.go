@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -44,25 +45,34 @@ func (d *dialer) connect(ctx context.Context, network, address string) (net.Conn
 	return newStallingConn(c)
 }
 
-// dialTLS is not for connections through a proxy: net/http makes TLS of those
-// itself, and copies bodies to them in its own small buffers.
+// dialTLS is not for TLS through a proxy: net/http makes that itself, and copies
+// bodies to it in its own small buffers.
 func (d *dialer) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
 	c, err := d.connect(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	below := &batch{Conn: c}
-	secure := tls.Client(below, d.configFor(address))
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	if err := secure.HandshakeContext(ctx); err != nil {
+	secure, err := d.secure(ctx, c, address)
+	if err != nil {
 		_ = c.Close()
 		return nil, err // as it is: net/http looks for the answer of a server without TLS
 	}
-	if secure.ConnectionState().Version < tls.VersionTLS12 {
-		below = nil // a Write may begin with a record of one byte
+	return secure, nil
+}
+
+// secure makes TLS of a connection.
+func (d *dialer) secure(ctx context.Context, c net.Conn, address string) (*conn, error) {
+	below := &batch{Conn: c}
+	client := tls.Client(below, d.configFor(address))
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	if err := client.HandshakeContext(ctx); err != nil {
+		return nil, err
 	}
-	return &conn{secure, below, d.mem}, nil
+	if client.ConnectionState().Version < tls.VersionTLS12 {
+		below = nil // a Write of TLS 1.0 may begin with a record of one byte
+	}
+	return &conn{client, below, d.mem}, nil
 }
 
 func (d *dialer) configFor(address string) *tls.Config {
@@ -74,7 +84,8 @@ func (d *dialer) configFor(address string) *tls.Config {
 		config.ServerName, _, _ = net.SplitHostPort(address)
 	}
 	// Small records at first would let the other side begin to read sooner. It
-	// has nothing to do before a body is whole, and each costs a system call.
+	// has nothing to do before a body is whole, and each costs a system call. A
+	// batch relies on it, too.
 	config.DynamicRecordSizingDisabled = true
 	return config
 }
@@ -130,30 +141,38 @@ func (c *conn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// ReadFrom implements io.ReaderFrom: net/http hands it a body of known size.
+// ReadFrom implements io.ReaderFrom: net/http hands it a body of known size, as an
+// *io.LimitedReader. Records of it go out together, where it is long enough for that
+// and a buffer can be spared.
 func (c *conn) ReadFrom(r io.Reader) (int64, error) {
-	if c.below == nil {
-		return c.copyFrom(r)
+	body, ok := r.(*io.LimitedReader)
+	if !ok {
+		body = &io.LimitedReader{R: r, N: math.MaxInt64}
+	}
+	if c.below == nil || body.N < 2*recordBytes {
+		return c.copyFrom(body)
 	}
 	giveBack := c.below.lend(c.mem)
-	n, err := c.copyFrom(r)
+	n, err := c.copyFrom(body)
 	return n, errors.Join(err, giveBack())
 }
 
 // copyFrom has a body write itself, where it lies in memory. Else up to eight times
 // the 32 KiB that io.Copy would take saves most of the system calls.
-func (c *conn) copyFrom(r io.Reader) (int64, error) {
+func (c *conn) copyFrom(body *io.LimitedReader) (int64, error) {
 	onlyWriter := struct{ io.Writer }{c}
-	if body, ok := r.(*io.LimitedReader); ok {
-		if from, ok := body.R.(io.WriterTo); ok {
-			return from.WriteTo(&boundedWriter{onlyWriter, body.N})
-		}
+	if from, ok := body.R.(io.WriterTo); ok {
+		return from.WriteTo(&boundedWriter{onlyWriter, body.N})
 	}
-	buffer, err := c.mem.AcquireSpare(memory.KindTransfer, minCopyBytes, maxCopyBytes)
+	most := maxCopyBytes
+	if body.N <= minCopyBytes {
+		most = minCopyBytes
+	}
+	buffer, err := c.mem.AcquireSpare(memory.KindTransfer, minCopyBytes, most)
 	if err != nil {
-		return io.Copy(onlyWriter, r)
+		return io.Copy(onlyWriter, body)
 	}
-	n, err := io.CopyBuffer(onlyWriter, r, buffer.Bytes())
+	n, err := io.CopyBuffer(onlyWriter, body, buffer.Bytes())
 	return n, errors.Join(err, buffer.Release())
 }
 
