@@ -104,8 +104,8 @@ func (o *Options) withDefaults() (Options, error) {
 	return opts, checkHeaders(opts.Headers)
 }
 
-// A Finder says what is known of an upload. Every store.Store is one.
-type Finder interface {
+// A Stater says what is known of an upload. Every store.Store is one.
+type Stater interface {
 	Stat(ctx context.Context, id string) (store.Info, error)
 }
 
@@ -126,10 +126,10 @@ type Hooks struct {
 // Open returns hooks that call targets, each an http or https URL or the path
 // of an executable, in that order. What waits to be delivered is kept in dir,
 // which one process at a time may have; where it waits since an earlier
-// process, delivery goes on at once. Uploads are those of finder.
+// process, delivery goes on at once. Uploads are those of stater.
 //
 // Close comes after the last request of the server.
-func Open(ctx context.Context, targets []string, dir string, finder Finder, mem *memory.Manager, opts *Options) (*Hooks, error) {
+func Open(ctx context.Context, targets []string, dir string, stater Stater, mem *memory.Manager, opts *Options) (*Hooks, error) {
 	o, err := opts.withDefaults()
 	if err != nil {
 		return nil, fmt.Errorf("open hooks: %w", err)
@@ -146,7 +146,7 @@ func Open(ctx context.Context, targets []string, dir string, finder Finder, mem 
 		}
 		h.callers = append(h.callers, &caller{target: t, mem: mem, opts: &o, counts: &h.counts, slots: slots})
 	}
-	if err := h.openOutboxes(ctx, dir, targets, finder); err != nil {
+	if err := h.openOutboxes(ctx, dir, targets, stater); err != nil {
 		return nil, fmt.Errorf("open hooks: %w", err)
 	}
 	fixed := int64(len(targets)) * outboxBytes

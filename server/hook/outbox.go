@@ -45,7 +45,7 @@ func shortHash(text string) string {
 }
 
 // openOutboxes makes one directory for each target in dir, which is locked.
-func (h *Hooks) openOutboxes(ctx context.Context, dir string, targets []string, finder Finder) (err error) {
+func (h *Hooks) openOutboxes(ctx context.Context, dir string, targets []string, stater Stater) (err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (h *Hooks) openOutboxes(ctx context.Context, dir string, targets []string, 
 	var names []string
 	for i, name := range targets {
 		names = append(names, shortHash(name))
-		box, err := openOutbox(ctx, root, names[i], h.callers[i], finder)
+		box, err := openOutbox(ctx, root, names[i], h.callers[i], stater)
 		if err != nil {
 			return err
 		}
@@ -93,7 +93,7 @@ func (h *Hooks) warnOfOthers(root *os.Root, names []string) error {
 	return err
 }
 
-func openOutbox(ctx context.Context, root *os.Root, name string, c *caller, finder Finder) (*outbox, error) {
+func openOutbox(ctx context.Context, root *os.Root, name string, c *caller, stater Stater) (*outbox, error) {
 	if err := root.MkdirAll(name+"/"+setAside, 0o700); err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func openOutbox(ctx context.Context, root *os.Root, name string, c *caller, find
 		return nil, err
 	}
 	box := &outbox{dir: dir, caller: c, queue: newQueue()}
-	if err := box.recover(ctx, finder); err != nil {
+	if err := box.recover(ctx, stater); err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}
 	return box, nil
@@ -152,7 +152,7 @@ func (b *outbox) forget(upload string, event Event) error {
 
 // recover looks after what an earlier process intended, before anybody else
 // does.
-func (b *outbox) recover(ctx context.Context, finder Finder) error {
+func (b *outbox) recover(ctx context.Context, stater Stater) error {
 	return b.walk(func(name string) error {
 		if !strings.HasSuffix(name, suffixIntended) {
 			return nil
@@ -164,7 +164,7 @@ func (b *outbox) recover(ctx context.Context, finder Finder) error {
 		if err != nil {
 			return fmt.Errorf("read a message: %w", err)
 		}
-		info, err := finder.Stat(ctx, m.Upload.ID)
+		info, err := stater.Stat(ctx, m.Upload.ID)
 		gone := errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrGone)
 		switch {
 		case err != nil && !gone:
