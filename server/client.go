@@ -11,7 +11,7 @@ import (
 // RequestURI, and who makes it, by its context. It is over when the request is
 // answered: what it needs of the stack isn't kept while a body waits.
 func (s *Server) identified(r *http.Request) *http.Request {
-	from := s.originOf(r)
+	from := s.forwardedOf(r)
 	ctx := auth.WithClient(r.Context(), from.client)
 	if s.opts.Auth != nil {
 		ctx = s.opts.Auth.Authenticate(ctx, r)

@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// An origin is where a request began, as far as it can be believed: what the
+// A forwarded says where a request began, as far as that can be believed: what the
 // connection says or, behind proxies that are trusted, what they say.
-type origin struct {
+type forwarded struct {
 	client netip.Addr // not valid where it isn't known
 	scheme string     // http or https
 	host   string
@@ -37,10 +37,10 @@ func PrivateNetworks() []netip.Prefix {
 	return all
 }
 
-// originOf finds where a request began. Nothing it brings along is believed
+// forwardedOf finds where a request began. Nothing it brings along is believed
 // unless it comes from a trusted proxy.
-func (s *Server) originOf(r *http.Request) origin {
-	o := origin{client: peerOf(r), scheme: "http", host: r.Host}
+func (s *Server) forwardedOf(r *http.Request) forwarded {
+	o := forwarded{client: peerOf(r), scheme: "http", host: r.Host}
 	if r.TLS != nil {
 		o.scheme = "https"
 	}

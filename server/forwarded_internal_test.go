@@ -66,12 +66,12 @@ func TestOrigin(t *testing.T) {
 			for i := 0; i < len(test.headers); i += 2 {
 				r.Header.Add(test.headers[i], test.headers[i+1])
 			}
-			o := s.originOf(r)
+			o := s.forwardedOf(r)
 			if o.prefix == "" {
 				o.prefix = "/"
 			}
 			if got := strings.Join([]string{o.client.String(), o.scheme, o.host, o.prefix}, " "); got != test.want {
-				t.Errorf("origin is %s, want %s", got, test.want)
+				t.Errorf("it is %s, want %s", got, test.want)
 			}
 		})
 	}
@@ -81,13 +81,13 @@ func TestOriginOfConnection(t *testing.T) {
 	s := &Server{opts: Options{Proxies: PrivateNetworks()}}
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.TLS, r.RemoteAddr = &tls.ConnectionState{}, "[fe80::1%eth0]:80"
-	if o := s.originOf(r); o.scheme != "https" || o.client != netip.MustParseAddr("fe80::1") {
-		t.Errorf("origin is %+v", o)
+	if o := s.forwardedOf(r); o.scheme != "https" || o.client != netip.MustParseAddr("fe80::1") {
+		t.Errorf("it is %+v", o)
 	}
 	r.RemoteAddr = "@" // a Unix socket
 	r.Header.Set("X-Forwarded-For", "192.0.2.1")
-	if o := s.originOf(r); o.client.IsValid() {
-		t.Errorf("origin is %+v", o)
+	if o := s.forwardedOf(r); o.client.IsValid() {
+		t.Errorf("it is %+v", o)
 	}
 }
 
