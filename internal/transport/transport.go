@@ -23,7 +23,7 @@ const (
 	answerTimeout   = 60 * time.Second // once the body is sent
 	stallTimeout    = 60 * time.Second // without the connection taking a byte
 	idleTimeout     = 30 * time.Second
-	idleConnections = 96 // a request for a small object is over sooner than a handshake
+	idleConnections = 1024 // more than are made at once: a handshake takes longer than a small object
 	maxHeaderBytes  = 64 << 10
 )
 
