@@ -13,10 +13,6 @@ import (
 	"github.com/streamflow/streamflow/internal/bytesize"
 )
 
-// autoBytes of the budget are for one file of count auto: a small one takes less,
-// and larger ones take turns at what there is.
-const autoBytes = 512 * bytesize.KiB
-
 // flagError says shortly what pflag says of a flag with a wrong value.
 func flagError(err error) error {
 	var invalid *pflag.InvalidValueError
@@ -128,14 +124,6 @@ func (c *count) String() string {
 }
 
 func (c *count) Type() string { return "n|auto" }
-
-// of is how many of auto there are in a budget of so many bytes.
-func (c *count) of(budget int64) int {
-	if *c > 0 {
-		return int(*c)
-	}
-	return int(min(max(budget/autoBytes, 4), 96))
-}
 
 // A byteRate is the value of a flag in bytes a second. 0 means no limit.
 type byteRate int64

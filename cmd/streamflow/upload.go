@@ -92,7 +92,7 @@ func (f *uploadFlags) group() flagGroup {
 	g := newFlagGroup("Upload")
 	g.flags.Var(&f.chunkBytes, "chunk-size", "what of a stream is held until acknowledged, and what a file is cut into")
 	g.flags.Var(&f.streams, "streams", "chunks under way in one upload; auto: 3, of a pipe to S3 2 larger ones")
-	g.flags.Var(&f.concurrency, "concurrency", "files at once; auto: as many as the budget has room for, 4 to 96")
+	g.flags.Var(&f.concurrency, "concurrency", "files at once; auto: as many as the budget has room for, 4 to 96, or to 256 where answers take long")
 	g.flags.IntVar(&f.retries, "retries", streamflow.DefaultRetries, "failures in a row, spread over 45 s or more, that end an upload; 0 ends it at the first")
 	g.flags.Var(&f.limitRate, "limit-rate", "send no faster than that in all, as 10MiB/s; 0: as fast as it goes")
 	g.flags.BoolVar(&f.checksum, "checksum", true, "compute CRC-32C on the way and have it compared")
@@ -191,7 +191,7 @@ func (f *uploadFlags) upload(cmd *cobra.Command, all sources, dst destination, e
 		process:  s.process,
 		console:  s.console,
 		progress: f.newProgress(cmd.OutOrStdout(), s.console, s.process.Manager(), all),
-		atOnce:   f.concurrency.of(s.process.Manager().Limit()),
+		crew:     newCrew(f.concurrency, s.process.Manager().Limit()),
 	}
 	if err := u.run(cmd.Context(), all); err != nil {
 		printError(s.console, err)

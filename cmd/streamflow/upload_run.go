@@ -21,7 +21,7 @@ type uploader struct {
 	process  *memory.Process
 	console  *console
 	progress progress
-	atOnce   int
+	crew     *crew
 
 	mu     sync.Mutex
 	total  summary
@@ -58,7 +58,6 @@ func (u *uploader) uploadAll(ctx context.Context, all sources) {
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	defer close(next)
-	idle := u.atOnce // workers not begun
 	for src, err := range all.all() {
 		if ctx.Err() != nil {
 			return
@@ -71,11 +70,12 @@ func (u *uploader) uploadAll(ctx context.Context, all sources) {
 			u.fail(src, nil, err)
 			continue
 		}
-		if idle > 0 {
-			idle--
+		if u.crew.grow() {
 			workers.Go(func() {
 				for src := range next {
+					begun := time.Now()
 					u.uploadOne(ctx, src)
+					u.crew.note(time.Since(begun))
 				}
 			})
 		}
