@@ -40,38 +40,38 @@ func PrivateNetworks() []netip.Prefix {
 // forwardedOf finds where a request began. Nothing it brings along is believed
 // unless it comes from a trusted proxy.
 func (s *Server) forwardedOf(r *http.Request) forwarded {
-	o := forwarded{client: peerOf(r), scheme: "http", host: r.Host}
+	f := forwarded{client: peerOf(r), scheme: "http", host: r.Host}
 	if r.TLS != nil {
-		o.scheme = "https"
+		f.scheme = "https"
 	}
-	if !s.trusts(o.client) {
-		return o
+	if !s.trusts(f.client) {
+		return f
 	}
 	last := func(name string) string {
 		return strings.TrimSpace(lastElement(r.Header.Values(name)))
 	}
 	standard, usual := parseForwarded(r.Header.Values("Forwarded")), parseForwardedFor(r.Header.Values("X-Forwarded-For"))
-	found := s.first(standard, o.client)
+	found := s.first(standard, f.client)
 	if len(usual) > 0 || len(standard) == 0 {
-		h := s.first(usual, o.client)
+		h := s.first(usual, f.client)
 		if len(standard) > 0 && h.client != found.client {
 			// One of them is what a client made up, and the proxy knows nothing of
 			// that field. Which one can't be told, so neither is believed.
-			return o
+			return f
 		}
 		found = hop{h.client, last("X-Forwarded-Proto"), last("X-Forwarded-Host")}
 	}
-	o.client = found.client
+	f.client = found.client
 	if scheme := strings.ToLower(found.scheme); scheme == "http" || scheme == "https" {
-		o.scheme = scheme
+		f.scheme = scheme
 	}
 	if validHost(found.host) {
-		o.host = found.host
+		f.host = found.host
 	}
 	if prefix := last("X-Forwarded-Prefix"); validPrefix(prefix) {
-		o.prefix = strings.TrimSuffix(prefix, "/")
+		f.prefix = strings.TrimSuffix(prefix, "/")
 	}
-	return o
+	return f
 }
 
 // first goes back from hop to hop as long as who noted it is a trusted proxy, and
