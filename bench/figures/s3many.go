@@ -40,17 +40,15 @@ func measureS3Many(ctx context.Context, b *bench) error {
 	uploaders := b.fourUploaders()
 	runs := map[string][]errand{}
 	hung := map[string]int{}
-	for range b.count(3, 1) {
-		for _, u := range uploaders {
-			e, err := b.sendFour(ctx, s, u, dir, sources)
-			if errors.Is(err, context.DeadlineExceeded) {
-				hung[u.name]++
-			} else if err != nil {
-				return fmt.Errorf("%s: %w", u.name, err)
-			}
-			b.report.raw(e)
-			runs[u.name] = append(runs[u.name], e)
+	for u := range inTurns(b.random, b.count(5, 1), uploaders) {
+		e, err := b.sendFour(ctx, s, u, dir, sources)
+		if errors.Is(err, context.DeadlineExceeded) {
+			hung[u.name]++
+		} else if err != nil {
+			return fmt.Errorf("%s: %w", u.name, err)
 		}
+		b.report.raw(e)
+		runs[u.name] = append(runs[u.name], e)
 	}
 	b.report.columns("uploader", "seconds", "MiB/s", "peak MiB", "not done after 90 s")
 	for _, u := range uploaders {
