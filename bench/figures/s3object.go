@@ -195,22 +195,20 @@ func (b *bench) s3InCgroup(ctx context.Context, s *service, group *cgroup, sourc
 		return err
 	}
 	var free, capped []passage
-	for range b.count(5, 1) {
-		for _, wrap := range []wrapper{nil, group.wrap} {
-			// Out of the page cache, so that its pages are charged to whoever reads.
-			if err := evict(source); err != nil {
-				return err
-			}
-			p, err := b.pass(ctx, s, u, source, shape, wrap)
-			if err != nil {
-				return err
-			}
-			b.report.raw(p)
-			if wrap == nil {
-				free = append(free, p)
-			} else {
-				capped = append(capped, p)
-			}
+	for wrap := range inTurns(b.random, b.count(5, 1), []wrapper{nil, group.wrap}) {
+		// Out of the page cache, so that its pages are charged to whoever reads.
+		if err := evict(source); err != nil {
+			return err
+		}
+		p, err := b.pass(ctx, s, u, source, shape, wrap)
+		if err != nil {
+			return err
+		}
+		b.report.raw(p)
+		if wrap == nil {
+			free = append(free, p)
+		} else {
+			capped = append(capped, p)
 		}
 	}
 	after, kills, err := group.events()
