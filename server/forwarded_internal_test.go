@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestOrigin(t *testing.T) {
+func TestForwarded(t *testing.T) {
 	const proxy, outer, client = "10.0.0.1", "10.0.0.2", "192.0.2.7"
 	for name, test := range map[string]struct {
 		peer    string // default: proxy
@@ -66,28 +66,28 @@ func TestOrigin(t *testing.T) {
 			for i := 0; i < len(test.headers); i += 2 {
 				r.Header.Add(test.headers[i], test.headers[i+1])
 			}
-			o := s.forwardedOf(r)
-			if o.prefix == "" {
-				o.prefix = "/"
+			f := s.forwardedOf(r)
+			if f.prefix == "" {
+				f.prefix = "/"
 			}
-			if got := strings.Join([]string{o.client.String(), o.scheme, o.host, o.prefix}, " "); got != test.want {
+			if got := strings.Join([]string{f.client.String(), f.scheme, f.host, f.prefix}, " "); got != test.want {
 				t.Errorf("it is %s, want %s", got, test.want)
 			}
 		})
 	}
 }
 
-func TestOriginOfConnection(t *testing.T) {
+func TestForwardedOfConnection(t *testing.T) {
 	s := &Server{opts: Options{Proxies: PrivateNetworks()}}
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.TLS, r.RemoteAddr = &tls.ConnectionState{}, "[fe80::1%eth0]:80"
-	if o := s.forwardedOf(r); o.scheme != "https" || o.client != netip.MustParseAddr("fe80::1") {
-		t.Errorf("it is %+v", o)
+	if f := s.forwardedOf(r); f.scheme != "https" || f.client != netip.MustParseAddr("fe80::1") {
+		t.Errorf("it is %+v", f)
 	}
 	r.RemoteAddr = "@" // a Unix socket
 	r.Header.Set("X-Forwarded-For", "192.0.2.1")
-	if o := s.forwardedOf(r); o.client.IsValid() {
-		t.Errorf("it is %+v", o)
+	if f := s.forwardedOf(r); f.client.IsValid() {
+		t.Errorf("it is %+v", f)
 	}
 }
 
